@@ -1,0 +1,88 @@
+// The one place where errors of the core become Python exceptions. Each class inherits the built-in
+// that plain Python would raise, so micrograd's `except` clauses go on working.
+#include <new>
+
+#include "value.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+struct {
+  PyObject* base;
+  PyObject* full;
+  PyObject* domain;
+  PyObject* zero;
+  PyObject* range;
+} classes;
+
+PyObject* define(py::module_& module, const char* name, const char* doc, PyObject* builtin) {
+  const py::object bases = builtin == nullptr
+                               ? py::reinterpret_borrow<py::object>(PyExc_Exception)
+                               : py::object(py::make_tuple(py::handle(classes.base),
+                                                           py::handle(builtin)));
+  const std::string qualified = std::string("arenagrad.") + name;
+  PyObject* type = PyErr_NewExceptionWithDoc(qualified.c_str(), doc, bases.ptr(), nullptr);
+  if (type == nullptr) throw py::error_already_set();
+  module.attr(name) = py::handle(type);
+  return type; // owned by the process
+}
+
+// Raises `type` with the Value to blame, if any, as its attribute `value`.
+void raise(PyObject* type, const core::Error& error) {
+  try {
+    const py::object exception = py::handle(type)(error.what());
+    exception.attr("value") =
+        error.node == core::kNoNode || error.node >= arena().size()
+            ? py::object(py::none())
+            : py::reinterpret_steal<py::object>(object_of(error.node));
+    PyErr_SetObject(type, exception.ptr());
+  } catch (py::error_already_set& failure) {
+    failure.restore();
+  }
+}
+
+void translate(std::exception_ptr pending) {
+  try {
+    std::rethrow_exception(pending);
+  } catch (const core::ArenaFull& error) {
+    raise(classes.full, error);
+  } catch (const core::DivisionByZero& error) {
+    raise(classes.zero, error);
+  } catch (const core::DomainError& error) {
+    raise(classes.domain, error);
+  } catch (const core::RangeError& error) {
+    raise(classes.range, error);
+  }
+}
+
+} // namespace
+
+void set_python_error() noexcept {
+  try {
+    translate(std::current_exception());
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+}
+
+void bind_errors(py::module_& module) {
+  classes.base = define(module, "ArenagradError",
+                        "Base of the errors of arenagrad. `value` is the Value to blame, or None.",
+                        nullptr);
+  classes.full = define(module, "ArenaFullError",
+                        "No index or no memory is left for another node.", PyExc_MemoryError);
+  classes.domain = define(module, "DomainError",
+                          "An operand lies where the operation has no real result.",
+                          PyExc_ValueError);
+  classes.zero = define(module, "DivisionByZeroError", "Zero was raised to a negative power.",
+                        PyExc_ZeroDivisionError);
+  classes.range = define(module, "RangeError", "The result is too large for a float.",
+                         PyExc_OverflowError);
+  py::register_local_exception_translator(translate);
+}
+
+} // namespace arenagrad::bindings

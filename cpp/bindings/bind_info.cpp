@@ -1,0 +1,99 @@
+// What the library can say about itself.
+#include "value.h"
+
+#ifndef ARENAGRAD_VERSION
+#define ARENAGRAD_VERSION "unknown"
+#endif
+#ifndef ARENAGRAD_FLAGS
+#define ARENAGRAD_FLAGS "unknown"
+#endif
+
+namespace arenagrad::bindings {
+namespace {
+
+py::dict arena_info() {
+  const core::Arena& g = arena();
+  py::dict info;
+  info["nodes"] = g.size();
+  info["handles"] = g.handle_count();
+  info["edges"] = g.edge_size();
+  info["capacity"] = g.capacity();
+  info["bytes_per_node"] = core::Arena::kBytesPerNode;
+  info["resident_bytes"] = g.resident_bytes();
+  info["compactions"] = g.compactions();
+  return info;
+}
+
+py::dict build_info() {
+  py::dict info;
+  info["version"] = ARENAGRAD_VERSION;
+#if defined(__clang__)
+  info["compiler"] = "clang " __clang_version__;
+#elif defined(__GNUC__)
+  info["compiler"] = "gcc " __VERSION__;
+#else
+  info["compiler"] = "unknown";
+#endif
+  info["flags"] = ARENAGRAD_FLAGS;
+  info["c++"] = std::to_string(__cplusplus);
+  info["pybind11"] = PYBIND11_TOSTRING(PYBIND11_VERSION_MAJOR) "." PYBIND11_TOSTRING(
+      PYBIND11_VERSION_MINOR) "." PYBIND11_TOSTRING(PYBIND11_VERSION_PATCH);
+  info["value_bytes"] = std::to_string(sizeof(PyValue));
+  return info;
+}
+
+template <class T, class Element> py::memoryview view(const Element* array, std::size_t offset) {
+  const auto* first = reinterpret_cast<const T*>(array) + offset;
+  return py::memoryview::from_buffer(first, {static_cast<py::ssize_t>(arena().size())},
+                                     {static_cast<py::ssize_t>(sizeof(Element))});
+}
+
+py::dict graph_views() {
+  const core::Arena& g = arena();
+  py::dict views;
+  views["data"] = view<double>(g.data_array(), 0);
+  views["operand_a"] = view<core::NodeId>(g.operand_array(), 0);
+  views["operand_b"] = view<core::NodeId>(g.operand_array(), 1);
+  views["op"] = view<std::uint8_t>(g.op_array(), 0);
+  return views;
+}
+
+py::dict op_codes() {
+  py::dict codes;
+  for (std::size_t i = 0; i < core::kOpCount; ++i) codes[core::kOpInfo[i].id] = i;
+  return codes;
+}
+
+py::list op_table() {
+  py::list table;
+  for (std::size_t i = core::kFirstTableOp; i < core::kOpCount; ++i) {
+    const core::OpInfo& row = core::kOpInfo[i];
+    py::dict entry;
+    entry["id"] = row.id;
+    entry["name"] = row.name;
+    entry["symbol"] = row.symbol;
+    entry["arity"] = row.operands == core::Operands::Binary ? 2 : 1;
+    entry["low"] = row.low;
+    entry["high"] = row.high;
+    table.append(entry);
+  }
+  return table;
+}
+
+} // namespace
+
+void bind_info(py::module_& module) {
+  module.def("arena_info", arena_info,
+             "Figures of the arena: a dict of int. nodes in use (those not yet reclaimed "
+             "included), handles (live Values), edges (operands of user-made nodes), capacity in "
+             "nodes, bytes_per_node, resident_bytes (memory behind the nodes), compactions so far.");
+  module.def("build_info", build_info, "How this extension was built: a dict of str.");
+  module.def("op_codes", op_codes, "The number of each kind of node: a dict of int by id.");
+  module.def("op_table", op_table,
+             "The rows of ops.def: a list of dicts with id, name, symbol, arity, low, high.");
+  module.def("graph_views", graph_views,
+             "Read-only views, without a copy, of the arena's arrays data, operand_a, operand_b "
+             "and op: a dict of memoryviews, valid until the next node is made or dropped.");
+}
+
+} // namespace arenagrad::bindings

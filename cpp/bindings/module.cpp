@@ -1,0 +1,12 @@
+// arenagrad._core: the table of contents.
+#include "value.h"
+
+PYBIND11_MODULE(_core, module) {
+  using namespace arenagrad::bindings;
+  module.doc() = "The compiled core of arenagrad.";
+  bind_errors(module);
+  bind_value(module);
+  bind_graph(module);
+  bind_build(module);
+  bind_info(module);
+}

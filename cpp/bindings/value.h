@@ -1,0 +1,125 @@
+// The Python object of a node. Everything in bindings/ that touches a `Value` goes through here.
+//
+// A PyValue is a handle: it says where its node is, and the node lives while handles reach it.
+// Objects come from a free list and carry no GC header. Attributes, an assigned `_backward` and the
+// text of a user's `_op` live in `dict`; such an object, and an instance of a subclass, must be the
+// very same as long as its node, so when its last reference goes while the node may have users it is
+// kept ("pinned"). Reference cycles through attributes and closures are broken by cycles.cpp.
+// Needs the GIL throughout.
+#pragma once
+
+#include <Python.h>
+#include <structmember.h>
+#include <pybind11/pybind11.h>
+
+#include "../core/arena.h"
+
+namespace arenagrad::bindings {
+
+namespace py = pybind11;
+
+struct PyValue {
+  PyObject_HEAD
+  core::Handle link;
+  PyObject* dict;
+};
+static_assert(sizeof(PyObject) > 16 || sizeof(PyValue) <= 32, "a Value is at most 32 bytes");
+
+extern core::Arena* the_arena;     // made with the module, never destroyed
+extern PyTypeObject* value_type;   // arenagrad.Value
+
+inline core::Arena& arena() { return *the_arena; }
+inline PyValue* as_value(PyObject* object) { return reinterpret_cast<PyValue*>(object); }
+inline PyObject* as_object(PyValue* value) { return reinterpret_cast<PyObject*>(value); }
+inline PyValue* owner(core::Handle* handle) {
+  return reinterpret_cast<PyValue*>(reinterpret_cast<char*>(handle) - offsetof(PyValue, link));
+}
+inline bool is_exact_value(PyObject* object) { return Py_TYPE(object) == value_type; }
+inline bool is_value(PyObject* object) {
+  return is_exact_value(object) || PyType_IsSubtype(Py_TYPE(object), value_type);
+}
+inline core::NodeId node_of(PyObject* object) { return as_value(object)->link.node; }
+// The same, noting that the node now has a user.
+inline core::NodeId use(PyObject* object) {
+  as_value(object)->link.bits |= core::Handle::Used;
+  return node_of(object);
+}
+
+// --- objects (value_object.cpp) ----------------------------------------------------------------
+
+// A fresh object without a node; attach one at once. Null with MemoryError set.
+PyValue* new_handle();
+void free_handle(PyValue* value);
+// The object of `node`, made if it has none. New reference; throws error_already_set.
+PyObject* object_of(core::NodeId node);
+void value_dealloc(PyObject* self);
+void value_finalize(PyObject* self);
+
+// --- attributes (value_attributes.cpp) ---------------------------------------------------------
+
+extern PyGetSetDef value_getset[];
+PyObject* value_repr(PyObject* self);
+int value_setattro(PyObject* self, PyObject* name, PyObject* value);
+// self.dict[name] = value, registering the state. Throws error_already_set.
+void set_state(PyObject* self, const char* name, PyObject* value);
+// Calls the `_backward` assigned to this node; what the sweep does at a callback's turn.
+void call_backward(core::Handle& handle);
+
+// --- construction (value_construct.cpp) --------------------------------------------------------
+
+PyObject* value_vectorcall(PyObject* type, PyObject* const* args, size_t nargsf, PyObject* names);
+PyObject* value_new(PyTypeObject* type, PyObject* args, PyObject* kwargs);
+int value_init(PyObject* self, PyObject* args, PyObject* kwargs);
+
+// --- numbers (value_number.cpp, number.cpp) ----------------------------------------------------
+
+extern PyType_Slot value_number_slots[];
+PyObject* value_unary(core::Op op, PyObject* self);
+
+enum class Number { Yes, No, Failed }; // Failed: a Python error is set
+// Reads a real number (float, int, and what registers as numbers.Real or is a Decimal).
+Number read_number(PyObject* object, double* out);
+// The same for an argument that must be one; throws TypeError naming `what`.
+double need_number(PyObject* object, const char* what);
+
+// --- reclaiming (cycles.cpp) -------------------------------------------------------------------
+
+// Objects with state are remembered, so that cycles through them can be found.
+void remember_state(PyValue* value);
+void forget_state(PyValue* value);
+// Keeps `value` for as long as its node; drops that reference again.
+void pin(PyValue* value);
+// Breaks cycles among unreachable nodes, then compacts if it is worth it, or always. Returns how
+// many nodes went.
+std::size_t collect(bool always);
+void drop_pinned_at_top();
+
+// --- errors (bind_errors.cpp) ------------------------------------------------------------------
+
+// Turns the C++ exception in flight into a Python one: for slots, which pybind11 does not wrap.
+void set_python_error() noexcept;
+void bind_errors(py::module_& module);
+
+// --- the rest of the module --------------------------------------------------------------------
+
+void bind_value(py::module_& module); // value_type.cpp
+void bind_graph(py::module_& module);
+void bind_build(py::module_& module);
+void bind_info(py::module_& module);
+
+} // namespace arenagrad::bindings
+
+// Lets every pybind11 function take and return `Value` as a py::object that is checked to be one.
+namespace arenagrad::bindings {
+class ValueObject : public py::object {
+public:
+  PYBIND11_OBJECT(ValueObject, py::object, is_value)
+  core::NodeId node() const { return node_of(ptr()); }
+};
+} // namespace arenagrad::bindings
+
+namespace pybind11::detail {
+template <> struct handle_type_name<arenagrad::bindings::ValueObject> {
+  static constexpr auto name = const_name("arenagrad.Value");
+};
+} // namespace pybind11::detail

@@ -1,0 +1,181 @@
+// The number slots of Value. They record exactly micrograd's graphs: -a is a * -1, a - b is
+// a + (-b), a / b is a * b**-1, and a number becomes a leaf just before the node that uses it.
+//
+// The hot path of the library: no allocation but the handle, nothing but stores into the arena.
+#include <cmath>
+
+#include "value.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+using core::Arena;
+using core::NodeId;
+using core::Op;
+
+// A new Value whose node is what `record` returns, with room for `nodes` nodes. `record` reads
+// operand indices only when called, because making room may move them.
+template <class Record> inline PyObject* recorded(std::size_t nodes, Record&& record) {
+  PyValue* out = new_handle();
+  if (out == nullptr) return nullptr;
+  Arena& g = arena();
+  try {
+    g.reserve(nodes);
+    g.attach(out->link, record(g));
+  } catch (...) {
+    free_handle(out);
+    set_python_error();
+    return nullptr;
+  }
+  return as_object(out);
+}
+
+template <Op op> inline NodeId push(Arena& g, NodeId a, NodeId b) {
+  return g.push(op, core::evaluate(op, g.data(a), g.data(b)), {a, b});
+}
+
+inline NodeId push_negated(Arena& g, PyObject* value) {
+  const NodeId a = use(value);
+  return push<Op::Mul>(g, a, g.push_leaf(-1.0));
+}
+
+// base ** exponent; the check comes first so that a failure records nothing.
+inline NodeId push_power(Arena& g, PyObject* base, double exponent, bool integer) {
+  const NodeId a = use(base);
+  const double x = g.data(a), y = core::evaluate(Op::Pow, x, exponent);
+  core::check_primal(Op::Pow, x, exponent, y, a);
+  const NodeId b = g.push_leaf(exponent, integer ? Op::LiteralInt : Op::Literal);
+  return g.push(Op::Pow, y, {a, b});
+}
+
+// Runs `record(number)` if `object` is a number; else NotImplemented, so that Python asks the other
+// operand and raises its usual TypeError.
+template <class Record> inline PyObject* with_number(PyObject* object, Record&& record) {
+  double number = 0.0;
+  switch (read_number(object, &number)) {
+  case Number::Yes:
+    return record(number);
+  case Number::Failed:
+    return nullptr;
+  case Number::No:
+    break;
+  }
+  Py_RETURN_NOTIMPLEMENTED;
+}
+
+// x op y, where a number on either side becomes the second operand, as micrograd's __radd__ does.
+template <Op op> PyObject* commutative(PyObject* x, PyObject* y) {
+  if (is_value(x)) {
+    if (is_value(y)) {
+      return recorded(1, [&](Arena& g) { return push<op>(g, use(x), use(y)); });
+    }
+  } else {
+    std::swap(x, y);
+  }
+  return with_number(y, [&](double number) {
+    return recorded(2, [&](Arena& g) {
+      const NodeId a = use(x);
+      return push<op>(g, a, g.push_leaf(number));
+    });
+  });
+}
+
+PyObject* subtract(PyObject* x, PyObject* y) {
+  if (!is_value(x)) {
+    return with_number(x, [&](double number) {
+      return recorded(4, [&](Arena& g) {
+        const NodeId negated = push_negated(g, y);
+        return push<Op::Add>(g, negated, g.push_leaf(number));
+      });
+    });
+  }
+  if (is_value(y))
+    return recorded(3, [&](Arena& g) {
+      const NodeId a = use(x);
+      return push<Op::Add>(g, a, push_negated(g, y));
+    });
+  return with_number(y, [&](double number) {
+    return recorded(2, [&](Arena& g) {
+      const NodeId a = use(x);
+      return push<Op::Add>(g, a, g.push_leaf(-number));
+    });
+  });
+}
+
+PyObject* divide(PyObject* x, PyObject* y) {
+  if (!is_value(x)) {
+    return with_number(x, [&](double number) {
+      return recorded(4, [&](Arena& g) {
+        const NodeId inverse = push_power(g, y, -1.0, true);
+        return push<Op::Mul>(g, inverse, g.push_leaf(number));
+      });
+    });
+  }
+  if (is_value(y))
+    return recorded(3, [&](Arena& g) {
+      const NodeId a = use(x);
+      return push<Op::Mul>(g, a, push_power(g, y, -1.0, true));
+    });
+  return with_number(y, [&](double number) {
+    return recorded(2, [&](Arena& g) {
+      const NodeId a = use(x);
+      const double inverse = core::evaluate(Op::Pow, number, -1.0);
+      core::check_primal(Op::Pow, number, -1.0, inverse, core::kNoNode);
+      return push<Op::Mul>(g, a, g.push_leaf(inverse));
+    });
+  });
+}
+
+// Whether the double and the kind of literal are enough to write the exponent as `**{exponent}`.
+bool literal_says_all(PyObject* exponent, double number) {
+  return !PyBool_Check(exponent) && (!PyLong_Check(exponent) || std::fabs(number) < 0x1p53);
+}
+
+PyObject* power(PyObject* base, PyObject* exponent, PyObject* modulus) {
+  if (!is_value(base) || modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
+  if (is_value(exponent)) {
+    PyErr_SetString(PyExc_TypeError,
+                    "the exponent of ** must be a real number, got Value (use its .data)");
+    return nullptr;
+  }
+  return with_number(exponent, [&](double number) -> PyObject* {
+    const bool integer = PyIndex_Check(exponent);
+    PyObject* out = recorded(
+        2, [&](Arena& g) { return push_power(g, base, number, integer); });
+    if (out == nullptr || literal_says_all(exponent, number)) return out;
+    try {
+      set_state(out, "_op", py::reinterpret_steal<py::object>(
+                                PyUnicode_FromFormat("**%S", exponent)).ptr());
+      return out;
+    } catch (...) {
+      Py_DECREF(out);
+      set_python_error();
+      return nullptr;
+    }
+  });
+}
+
+PyObject* negative(PyObject* x) {
+  return recorded(2, [&](Arena& g) { return push_negated(g, x); });
+}
+
+PyObject* positive(PyObject* x) { return Py_NewRef(x); }
+
+} // namespace
+
+PyObject* value_unary(Op op, PyObject* self) {
+  return recorded(1, [&](Arena& g) { return g.record(op, use(self), core::kNoNode); });
+}
+
+PyType_Slot value_number_slots[] = {
+    {Py_nb_add, reinterpret_cast<void*>(commutative<Op::Add>)},
+    {Py_nb_multiply, reinterpret_cast<void*>(commutative<Op::Mul>)},
+    {Py_nb_subtract, reinterpret_cast<void*>(subtract)},
+    {Py_nb_true_divide, reinterpret_cast<void*>(divide)},
+    {Py_nb_power, reinterpret_cast<void*>(power)},
+    {Py_nb_negative, reinterpret_cast<void*>(negative)},
+    {Py_nb_positive, reinterpret_cast<void*>(positive)},
+    {0, nullptr},
+};
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,101 @@
+// Birth and death of Value objects.
+#include "value.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+// Dead objects, linked through `dict`, each still owning its reference to the type. Bounded: a list
+// of five million handles must not stay.
+constexpr int kFreeMax = 1 << 12;
+PyValue* free_list = nullptr;
+int free_count = 0;
+
+} // namespace
+
+PyValue* new_handle() {
+  PyValue* value = free_list;
+  if (value != nullptr) [[likely]] {
+    free_list = reinterpret_cast<PyValue*>(value->dict);
+    --free_count;
+#ifdef Py_REF_DEBUG
+    _Py_NewReference(as_object(value));
+#else
+    Py_SET_REFCNT(as_object(value), 1);
+#endif
+  } else {
+    value = static_cast<PyValue*>(PyObject_Malloc(sizeof(PyValue)));
+    if (value == nullptr) {
+      PyErr_NoMemory();
+      return nullptr;
+    }
+    PyObject_Init(as_object(value), value_type);
+  }
+  value->link.bits = 0;
+  value->dict = nullptr;
+  return value;
+}
+
+void free_handle(PyValue* value) {
+  if (free_count < kFreeMax) {
+    value->dict = reinterpret_cast<PyObject*>(free_list);
+    free_list = value;
+    ++free_count;
+  } else {
+    PyObject_Free(value);
+    Py_DECREF(value_type);
+  }
+}
+
+PyObject* object_of(core::NodeId node) {
+  if (core::Handle* handle = arena().handle_of(node))
+    return Py_NewRef(as_object(owner(handle)));
+  PyValue* value = new_handle();
+  if (value == nullptr) throw py::error_already_set();
+  value->link.bits = core::Handle::Used;
+  arena().attach(value->link, node);
+  return as_object(value);
+}
+
+// Whether this object must outlive its last reference (value.h).
+static bool must_stay(PyValue* value) {
+  return (value->dict != nullptr || !is_exact_value(as_object(value))) &&
+         (value->link.bits & (core::Handle::Used | core::Handle::Pinned | core::Handle::Doomed)) ==
+             core::Handle::Used;
+}
+
+// Python calls this for instances of subclasses before it takes them apart.
+void value_finalize(PyObject* self) {
+  if (must_stay(as_value(self))) pin(as_value(self));
+}
+
+void value_dealloc(PyObject* self) {
+  PyValue* value = as_value(self);
+  if (value->dict == nullptr && is_exact_value(self)) [[likely]] {
+    const bool trimmed = arena().detach(value->link);
+    free_handle(value);
+    if (trimmed) drop_pinned_at_top();
+    return;
+  }
+  if (is_exact_value(self) && must_stay(value)) {
+    Py_SET_REFCNT(self, 1);
+    pin(value);
+    Py_SET_REFCNT(self, 1); // the pin is now the only reference
+    return;
+  }
+  PyObject* dict = value->dict;
+  value->dict = nullptr;
+  forget_state(value);
+  arena().set_callback(value->link.node, false);
+  arena().detach(value->link);
+  PyTypeObject* type = Py_TYPE(self);
+  if (type == value_type) {
+    free_handle(value);
+  } else {
+    type->tp_free(self);
+    Py_DECREF(type);
+  }
+  Py_XDECREF(dict);
+  drop_pinned_at_top();
+}
+
+} // namespace arenagrad::bindings

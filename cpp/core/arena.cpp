@@ -1,0 +1,217 @@
+#include "arena.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <memory>
+
+namespace arenagrad::core {
+namespace {
+
+constexpr std::size_t kStep = std::size_t{1} << 18;        // nodes committed at a time
+constexpr std::size_t kReclaimFrom = std::size_t{1} << 16; // below this garbage is not worth a look
+constexpr std::size_t kKeep = std::size_t{1} << 17;        // freed nodes kept in memory for reuse
+
+bool zero_word(const std::uint8_t* bytes) {
+  std::uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word == 0;
+}
+
+} // namespace
+
+Arena::Arena() {
+  capacity_ = std::numeric_limits<NodeId>::max(); // the highest index is kNoNode
+  while (!try_reserve(capacity_)) {
+    capacity_ /= 2;
+    if (capacity_ < 1024) throw ArenaFull("no address space for the arena");
+  }
+  set_limit();
+}
+
+bool Arena::try_reserve(std::size_t n) {
+  if (data_.reserve(n) && grad_.reserve(n) && operands_.reserve(n) && handles_.reserve(n) &&
+      op_.reserve(n) && flags_.reserve(n) && marks_.reserve(n) && edge_operands_.reserve(n) &&
+      edge_partials_.reserve(n))
+    return true;
+  data_.unreserve(), grad_.unreserve(), operands_.unreserve(), handles_.unreserve();
+  op_.unreserve(), flags_.unreserve(), marks_.unreserve();
+  edge_operands_.unreserve(), edge_partials_.unreserve();
+  return false;
+}
+
+void Arena::set_limit() {
+  reclaim_at_ = std::max(kReclaimFrom, 2 * size_);
+  limit_ = std::min(reclaim_at_, committed_);
+}
+
+void Arena::make_room(std::size_t nodes, std::size_t edges) {
+  if (size_ + nodes > reclaim_at_) {
+    if (deaths_ != 0 && sweeping_ == 0) reclaim_(*this);
+    reclaim_at_ = std::max(reclaim_at_, 2 * size_ + nodes);
+  }
+  const bool full = size_ + nodes > capacity_ || edge_size_ + edges > capacity_;
+  if (full && sweeping_ == 0) {
+    deaths_ = size_;
+    reclaim_(*this);
+    compact();
+  }
+  commit(size_ + nodes, edge_size_ + edges);
+}
+
+void Arena::commit(std::size_t nodes, std::size_t edges) {
+  if (nodes > capacity_ || edges > capacity_)
+    throw ArenaFull("the arena is full: " + std::to_string(capacity_) +
+                    " nodes are in use; drop the graphs that are no longer needed");
+  const auto steps = [&](std::size_t n) {
+    return std::min(capacity_, (n + kStep - 1) / kStep * kStep);
+  };
+  if (nodes > committed_) {
+    const std::size_t n = steps(nodes);
+    if (!(data_.commit(n) && grad_.commit(n) && operands_.commit(n) && handles_.commit(n) &&
+          op_.commit(n) && flags_.commit(n) && marks_.commit(n)))
+      throw ArenaFull("the system has no memory for more nodes");
+    committed_ = n;
+  }
+  if (edges > edge_limit_) {
+    const std::size_t n = steps(edges);
+    if (!(edge_operands_.commit(n) && edge_partials_.commit(n)))
+      throw ArenaFull("the system has no memory for more operands");
+    edge_limit_ = n;
+  }
+  limit_ = std::min(reclaim_at_, committed_);
+}
+
+NodeId Arena::push_many(double y, const NodeId* operands, const double* partials,
+                        std::size_t count) {
+  const std::size_t first = edge_size_;
+  std::copy_n(operands, count, edge_operands_.data() + first);
+  if (partials != nullptr) std::copy_n(partials, count, edge_partials_.data() + first);
+  edge_size_ += count;
+  flags_[size_] |= HasEdges;
+  return push(partials != nullptr ? Op::FixedPartials : Op::Opaque, y,
+              {static_cast<NodeId>(first), static_cast<NodeId>(count)});
+}
+
+void Arena::set_callback(NodeId node, bool on) {
+  const bool was = flags_[node] & HasCallback;
+  if (on == was) return;
+  flags_[node] ^= HasCallback;
+  on ? ++callback_count_ : --callback_count_;
+}
+
+void Arena::trim() {
+  std::size_t top = size_, edge_top = edge_size_;
+  while (top > 0) {
+    while (top >= 8 && zero_word(flags_.data() + top - 8)) top -= 8;
+    if (top == 0 || (flags_[top - 1] & HasHandle)) break;
+    --top;
+    if (flags_[top] & HasEdges) {
+      edge_top = operands_[top].a;
+      flags_[top] = 0;
+    }
+  }
+  remember_touched();
+  edge_size_ = edge_top;
+  // Whoever these nodes used may have lost its last user; if every node left has a handle,
+  // nothing has.
+  deaths_ = handle_count_ == top ? 0 : deaths_ + 1;
+  shrink_to(top);
+}
+
+void Arena::remember_touched() {
+  touched_ = std::max(touched_, size_);
+  edge_touched_ = std::max(edge_touched_, edge_size_);
+}
+
+void Arena::mark_living() {
+  std::uint8_t* marks = marks_.data();
+  for (std::size_t i = size_; i-- > 0;) {
+    if (flags_[i] & HasHandle) marks[i] = 1;
+    if (marks[i]) for_each_operand(static_cast<NodeId>(i), true, [&](NodeId o) { marks[o] = 1; });
+  }
+}
+
+void Arena::compact_if_worth() {
+  mark_living();
+  std::size_t living = 0;
+  for (std::size_t i = 0; i < size_; ++i) living += marks_[i];
+  std::memset(marks_.data(), 0, size_);
+  deaths_ = 0;
+  if (2 * living <= size_) compact();
+}
+
+std::size_t Arena::compact() {
+  // One ascending pass moves and patches: an operand's new place is known before its user moves.
+  const std::size_t before = size_;
+  const auto forward = std::make_unique_for_overwrite<NodeId[]>(before);
+  mark_living();
+  remember_touched();
+  std::size_t to = 0, edge_to = 0;
+  first_power_ = kNoNode;
+  for (std::size_t from = 0; from < before; ++from) {
+    if (!marks_[from]) continue;
+    marks_[from] = 0;
+    forward[from] = static_cast<NodeId>(to);
+    Operand2 o = operands_[from];
+    switch (op_info(op_[from]).operands) {
+    case Operands::None:
+      break;
+    case Operands::Many:
+      for (std::size_t k = 0; k < o.b; ++k) {
+        edge_operands_[edge_to + k] = forward[edge_operands_[o.a + k]];
+        edge_partials_[edge_to + k] = edge_partials_[o.a + k];
+      }
+      o.a = static_cast<NodeId>(edge_to);
+      edge_to += o.b;
+      break;
+    case Operands::Unary:
+      o.a = forward[o.a];
+      break;
+    case Operands::Binary:
+    case Operands::Parametric:
+      o = {forward[o.a], forward[o.b]};
+    }
+    data_[to] = data_[from];
+    if (from < grad_end_) grad_[to] = grad_[from];
+    operands_[to] = o;
+    op_[to] = op_[from];
+    if (op_[to] == Op::Pow && to < first_power_) first_power_ = to;
+    flags_[to] = flags_[from];
+    if (flags_[from] & HasHandle) {
+      handles_[to] = handles_[from];
+      handles_[to]->node = static_cast<NodeId>(to);
+    }
+    ++to;
+  }
+  std::memset(flags_.data() + to, 0, before - to);
+  edge_size_ = edge_to;
+  deaths_ = 0;
+  ++compactions_;
+  shrink_to(to);
+  return before - to;
+}
+
+void Arena::shrink_to(std::size_t size) {
+  size_ = size;
+  if (size <= first_power_) first_power_ = kNoNode;
+  const std::size_t keep = size + kKeep;
+  const bool release = touched_ > keep + kKeep;
+  if (grad_end_ > size) {
+    const std::size_t end = release ? std::min(grad_end_, keep) : grad_end_;
+    std::memset(grad_.data() + size, 0, (end - size) * sizeof(double));
+    grad_end_ = size;
+  }
+  if (release) {
+    data_.release(keep), grad_.release(keep), operands_.release(keep), handles_.release(keep);
+    op_.release(keep), flags_.release(keep), marks_.release(keep);
+    touched_ = keep;
+  }
+  if (edge_touched_ > edge_size_ + 2 * kKeep) {
+    edge_operands_.release(edge_size_ + kKeep), edge_partials_.release(edge_size_ + kKeep);
+    edge_touched_ = edge_size_ + kKeep;
+  }
+  set_limit();
+}
+
+} // namespace arenagrad::core

@@ -1,0 +1,226 @@
+// The arena: every node of every graph, in order of creation.
+//
+// Invariants
+//  1. An operand's index is smaller than its user's: creation order is a topological order.
+//  2. A node lives while a handle reaches it. trim() drops all above the highest handle; compact()
+//     slides the living down, keeping their order, and patches operands and handles.
+//  3. A node has at most one handle, found through handle_of().
+//  4. Growing never moves a node: the arrays live in reserved address space.
+//  5. Above size() gradients and marks are zero and flags are clear, so recording need not write them.
+//
+// Not thread-safe: the caller holds one lock (in Python the GIL) around every call.
+// Cost: recording is a handful of stores; 35 bytes a node.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "errors.h"
+#include "op_rules.h"
+#include "reserve.h"
+
+namespace arenagrad::core {
+
+// Binary operations use both; Parametric ones keep their Literal in b; Opaque and FixedPartials
+// keep the offset of their first edge in a and the number of edges in b.
+struct Operand2 {
+  NodeId a, b;
+};
+
+// The part of a Python object (or of a C++ holder) that the arena knows: where its node is.
+struct Handle {
+  enum : std::uint32_t {
+    Used = 1,    // some node has had it as an operand
+    Pinned = 2,  // the arena's side holds a reference to it because it carries state
+    Doomed = 4,  // found unreachable: must not be pinned again
+    Stateful = 8 // carries attributes or a callback
+  };
+  NodeId node = kNoNode;
+  std::uint32_t bits = 0;
+};
+
+class Arena {
+public:
+  enum Flag : std::uint8_t { HasHandle = 1, HasEdges = 2, HasCallback = 4 };
+
+  static constexpr std::size_t kBytesPerNode = sizeof(double) * 2 + sizeof(Operand2) +
+                                               sizeof(Handle*) + 3 * sizeof(std::uint8_t);
+
+  // Reserves address space for as many nodes as NodeId counts, or as many as the system grants.
+  Arena();
+
+  // --- recording -----------------------------------------------------------------------------
+
+  // Makes room for `nodes` more nodes and `edges` more edges, so that the next calls of the
+  // functions below cannot fail. May compact: read operand indices after it, not before.
+  // Throws ArenaFull, with everything as it was.
+  void reserve(std::size_t nodes, std::size_t edges = 0) {
+    if (size_ + nodes > limit_ || edge_size_ + edges > edge_limit_) [[unlikely]]
+      make_room(nodes, edges);
+  }
+
+  NodeId push_leaf(double value, Op op = Op::Leaf) { return push(op, value, {kNoNode, kNoNode}); }
+
+  // A node of a table operation whose primal is already computed and checked.
+  NodeId push(Op op, double y, Operand2 operands) {
+    const std::size_t i = size_++;
+    if (op == Op::Pow && i < first_power_) first_power_ = i;
+    data_[i] = y;
+    operands_[i] = operands;
+    op_[i] = op;
+    return static_cast<NodeId>(i);
+  }
+
+  // A node with `count` operands; `partials` may be null, the node is then Opaque.
+  NodeId push_many(double y, const NodeId* operands, const double* partials, std::size_t count);
+
+  // Computes and records one table operation; throws its DomainError and so on before recording.
+  NodeId record(Op op, NodeId a, NodeId b) {
+    const double x = data_[a], z = b == kNoNode ? 0.0 : data_[b], y = evaluate(op, x, z);
+    check_primal(op, x, z, y, a);
+    return push(op, y, {a, b});
+  }
+
+  // --- handles -------------------------------------------------------------------------------
+
+  void attach(Handle& handle, NodeId node) {
+    handle.node = node;
+    handles_[node] = &handle;
+    flags_[node] |= HasHandle;
+    ++handle_count_;
+  }
+
+  // The handle died. If it was the highest, everything above the next one is dropped, and the
+  // answer is true.
+  bool detach(Handle& handle) {
+    const std::size_t node = handle.node;
+    flags_[node] &= HasEdges;
+    --handle_count_;
+    if (node + 1 == size_) {
+      trim();
+      return true;
+    }
+    if (!(handle.bits & Handle::Used)) ++deaths_;
+    return false;
+  }
+
+  Handle* handle_of(NodeId node) const {
+    return flags_[node] & HasHandle ? handles_[node] : nullptr;
+  }
+  void set_callback(NodeId node, bool on);
+
+  // --- reclaiming ----------------------------------------------------------------------------
+
+  // Drops every node above the highest handle. Cost: a byte read a node, and page release.
+  void trim();
+
+  // Drops every node that no handle reaches, keeping the order of the rest. Returns how many.
+  // Requires that no sweep is under way. Cost: a few ns a node.
+  std::size_t compact();
+
+  // Called when the arena has doubled since the last look and something may have died; the edge
+  // to Python replaces it with one that first breaks reference cycles. Default: compact_if_worth.
+  using Reclaim = void (*)(Arena&);
+  void set_reclaim(Reclaim reclaim) { reclaim_ = reclaim; }
+  // Compacts if at least half of the nodes are dead.
+  void compact_if_worth();
+
+  // --- reading -------------------------------------------------------------------------------
+
+  std::size_t size() const { return size_; }
+  std::size_t edge_size() const { return edge_size_; }
+  std::size_t capacity() const { return capacity_; }
+  std::size_t handle_count() const { return handle_count_; }
+  // Memory behind the nodes: those in use and those kept for reuse.
+  std::size_t resident_bytes() const {
+    return (size_ > touched_ ? size_ : touched_) * kBytesPerNode;
+  }
+  std::size_t compactions() const { return compactions_; }
+  std::size_t callback_count() const { return callback_count_; }
+  // Whether a node whose rule can fail exists: a sweep then checks before it changes anything.
+  bool has_powers() const { return first_power_ < size_; }
+  bool sweeping() const { return sweeping_ != 0; }
+
+  double& data(NodeId i) { return data_[i]; }
+  double gradient(NodeId i) const { return grad_[i]; }
+  // Writable adjoints of [0, end): remembers that they may no longer be zero.
+  double* gradients(std::size_t end) {
+    if (end > grad_end_) grad_end_ = end;
+    return grad_.data();
+  }
+  Op op(NodeId i) const { return op_[i]; }
+  Operand2 operands(NodeId i) const { return operands_[i]; }
+  std::uint8_t flags(NodeId i) const { return flags_[i]; }
+  std::uint8_t* marks() { return marks_.data(); }
+  const NodeId* edge_operands(std::size_t offset) const { return edge_operands_.data() + offset; }
+  const double* edge_partials(std::size_t offset) const { return edge_partials_.data() + offset; }
+
+  const double* data_array() const { return data_.data(); }
+  const Operand2* operand_array() const { return operands_.data(); }
+  const Op* op_array() const { return op_.data(); }
+
+  // Calls visit(operand) for each operand; a Parametric operation's Literal only if `hidden`.
+  template <class Visit> void for_each_operand(NodeId i, bool hidden, Visit&& visit) const {
+    const Operand2 o = operands_[i];
+    switch (op_info(op_[i]).operands) {
+    case Operands::None:
+      return;
+    case Operands::Many:
+      for (std::size_t k = 0; k < o.b; ++k) visit(edge_operands_[o.a + k]);
+      return;
+    case Operands::Unary:
+      return visit(o.a);
+    case Operands::Parametric:
+      visit(o.a);
+      if (hidden) visit(o.b);
+      return;
+    case Operands::Binary:
+      visit(o.a);
+      visit(o.b);
+    }
+  }
+
+  // While one of these exists nothing is compacted, so indices stay what they are.
+  class Frozen {
+  public:
+    explicit Frozen(Arena& arena) : arena_(arena) { ++arena_.sweeping_; }
+    ~Frozen() { --arena_.sweeping_; }
+    Frozen(const Frozen&) = delete;
+    Frozen& operator=(const Frozen&) = delete;
+
+  private:
+    Arena& arena_;
+  };
+
+private:
+  bool try_reserve(std::size_t capacity);
+  void make_room(std::size_t nodes, std::size_t edges);
+  void commit(std::size_t nodes, std::size_t edges);
+  void mark_living();
+  void remember_touched();
+  void shrink_to(std::size_t size);
+  void set_limit();
+
+  ReservedArray<double> data_, grad_;
+  ReservedArray<Operand2> operands_;
+  ReservedArray<Handle*> handles_;
+  ReservedArray<Op> op_;
+  ReservedArray<std::uint8_t> flags_, marks_;
+  ReservedArray<NodeId> edge_operands_;
+  ReservedArray<double> edge_partials_;
+
+  std::size_t size_ = 0, limit_ = 0;           // limit_: where make_room is asked next
+  std::size_t edge_size_ = 0, edge_limit_ = 0; // edge_limit_: edges committed
+  std::size_t committed_ = 0, capacity_ = 0;
+  std::size_t reclaim_at_ = 0; // size at which reclaiming is considered next
+  std::size_t grad_end_ = 0;   // gradients at and above are zero
+  std::size_t touched_ = 0;    // nodes at and above have no memory behind them
+  std::size_t edge_touched_ = 0;
+  std::size_t handle_count_ = 0, callback_count_ = 0, compactions_ = 0;
+  std::size_t deaths_ = 0; // nodes that may have become garbage since the last look
+  int sweeping_ = 0;
+  std::size_t first_power_ = kNoNode;
+  Reclaim reclaim_ = [](Arena& arena) { arena.compact_if_worth(); };
+};
+
+} // namespace arenagrad::core

@@ -1,0 +1,35 @@
+// Named helpers for formulas too long for a row of ops.def, and the errors of the mathematics.
+#pragma once
+
+#include <cmath>
+
+#include "errors.h"
+#include "op.h"
+
+namespace arenagrad::core {
+
+// d(a**b)/da for a constant b, in the order of operations micrograd uses.
+inline double power_slope(double a, double b) { return b * std::pow(a, b - 1.0); }
+
+// Throws as Python's float `**` does where it has no real result; `node` is the one to blame.
+inline void check_power(double a, double b, NodeId node) {
+  if (a == 0.0 && b < 0.0) throw DivisionByZero("0.0 cannot be raised to a negative power", node);
+  if (!std::isfinite(a) || !std::isfinite(b)) return;
+  if (a < 0.0 && b != std::floor(b))
+    throw DomainError("a negative number cannot be raised to a fractional power: "
+                      "the result is complex, and a Value is real",
+                      node);
+  if (std::isinf(std::pow(a, b))) throw RangeError("the result of ** is too large", node);
+}
+
+// Throws for a primal that Python's `math` would refuse: nan or a pole from finite operands is a
+// DomainError, an overflow a RangeError. Requires y = evaluate(op, a, b).
+inline void check_primal(Op op, double a, double b, double y, NodeId node) {
+  if (op_info(op).may_fail == MayFail::Never || std::isfinite(y)) return;
+  if (op == Op::Pow) return check_power(a, b, node);
+  if (std::isnan(a) || (std::isinf(a) && !std::isnan(y))) return;
+  if (std::isinf(y) && y > 0.0) throw RangeError("math range error", node);
+  throw DomainError("math domain error", node);
+}
+
+} // namespace arenagrad::core

@@ -1,0 +1,41 @@
+// The formulas of ops.def as two functions, their only expansion. Pure and thread-safe; with `op` a
+// compile-time constant both fold to the bare formula.
+#pragma once
+
+#include <cmath>
+
+#include "op.h"
+#include "op_math.h"
+
+namespace arenagrad::core {
+
+struct Partials {
+  double a, b;
+};
+
+// The primal y of a table operation. Never throws: see check_primal for the errors.
+inline double evaluate(Op op, [[maybe_unused]] double a, [[maybe_unused]] double b) {
+  switch (op) {
+#define ARENAGRAD_OP(Id, name, symbol, operands, primal, da, db, may_fail, low, high)              \
+  case Op::Id:                                                                                     \
+    return primal;
+#include "ops.def"
+  default:
+    return 0.0;
+  }
+}
+
+// dy/da and dy/db of a table operation at (a, b) with y = evaluate(op, a, b).
+inline Partials partials(Op op, [[maybe_unused]] double a, [[maybe_unused]] double b,
+                         [[maybe_unused]] double y) {
+  switch (op) {
+#define ARENAGRAD_OP(Id, name, symbol, operands, primal, da, db, may_fail, low, high)              \
+  case Op::Id:                                                                                     \
+    return {da, db};
+#include "ops.def"
+  default:
+    return {0.0, 0.0};
+  }
+}
+
+} // namespace arenagrad::core

@@ -1,0 +1,55 @@
+// An array that grows without moving: address space is reserved once, pages are committed on
+// demand and given back to the system when they are no longer needed. Fresh pages read as zero.
+// Not thread-safe. Costs: commit and release are system calls, access is a plain pointer.
+#pragma once
+
+#include <cstddef>
+
+namespace arenagrad::core {
+
+// A range of address space. All sizes are in bytes; the last page of a range is rounded up.
+class Reservation {
+public:
+  Reservation() = default;
+  Reservation(const Reservation&) = delete;
+  Reservation& operator=(const Reservation&) = delete;
+  ~Reservation();
+
+  // Claims `bytes` of address space, none of it backed by memory. False if the system refuses.
+  bool reserve(std::size_t bytes);
+  // Makes [0, bytes) readable and writable. False if the system refuses. Requires bytes reserved.
+  bool commit(std::size_t bytes);
+  // Gives the memory behind [from, committed) back; it stays usable and reads as zero.
+  void release(std::size_t from);
+  void unreserve();
+
+  void* base() const { return base_; }
+
+private:
+  void* base_ = nullptr;
+  std::size_t reserved_ = 0;
+  std::size_t committed_ = 0;
+};
+
+template <class T> class ReservedArray {
+public:
+  bool reserve(std::size_t count) {
+    const bool ok = memory_.reserve(count * sizeof(T));
+    items_ = static_cast<T*>(memory_.base());
+    return ok;
+  }
+  bool commit(std::size_t count) { return memory_.commit(count * sizeof(T)); }
+  void release(std::size_t from) { memory_.release(from * sizeof(T)); }
+  void unreserve() { memory_.unreserve(); }
+
+  T& operator[](std::size_t i) { return items_[i]; }
+  const T& operator[](std::size_t i) const { return items_[i]; }
+  T* data() { return items_; }
+  const T* data() const { return items_; }
+
+private:
+  Reservation memory_;
+  T* items_ = nullptr;
+};
+
+} // namespace arenagrad::core
