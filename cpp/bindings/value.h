@@ -25,10 +25,16 @@ struct PyValue {
 };
 static_assert(sizeof(PyObject) > 16 || sizeof(PyValue) <= 32, "a Value is at most 32 bytes");
 
-extern core::Arena* the_arena;     // made with the module, never destroyed
+// Made with the module and never destroyed: Values may outlive every other object.
+union ArenaStorage {
+  ArenaStorage() {}
+  ~ArenaStorage() {}
+  core::Arena arena;
+};
+extern ArenaStorage the_arena;
 extern PyTypeObject* value_type;   // arenagrad.Value
 
-inline core::Arena& arena() { return *the_arena; }
+inline core::Arena& arena() { return the_arena.arena; }
 inline PyValue* as_value(PyObject* object) { return reinterpret_cast<PyValue*>(object); }
 inline PyObject* as_object(PyValue* value) { return reinterpret_cast<PyObject*>(value); }
 inline PyValue* owner(core::Handle* handle) {
@@ -47,9 +53,44 @@ inline core::NodeId use(PyObject* object) {
 
 // --- objects (value_object.cpp) ----------------------------------------------------------------
 
+// Dead objects, linked through `dict`, each still owning its reference to the type. Bounded: a list
+// of five million handles must not stay.
+struct FreeList {
+  static constexpr int kMax = 1 << 12;
+  PyValue* first = nullptr;
+  int count = 0;
+};
+extern FreeList free_list;
+PyValue* allocate_handle();
+
 // A fresh object without a node; attach one at once. Null with MemoryError set.
-PyValue* new_handle();
-void free_handle(PyValue* value);
+inline PyValue* new_handle() {
+  PyValue* value = free_list.first;
+  if (value == nullptr) [[unlikely]]
+    return allocate_handle();
+  free_list.first = reinterpret_cast<PyValue*>(value->dict);
+  --free_list.count;
+#ifdef Py_REF_DEBUG
+  _Py_NewReference(as_object(value));
+#else
+  Py_SET_REFCNT(as_object(value), 1);
+#endif
+  value->link.bits = 0;
+  value->dict = nullptr;
+  return value;
+}
+
+inline void free_handle(PyValue* value) {
+  if (free_list.count < FreeList::kMax) [[likely]] {
+    value->dict = reinterpret_cast<PyObject*>(free_list.first);
+    free_list.first = value;
+    ++free_list.count;
+  } else {
+    PyObject_Free(value);
+    Py_DECREF(value_type);
+  }
+}
+
 // The object of `node`, made if it has none. New reference; throws error_already_set.
 PyObject* object_of(core::NodeId node);
 void value_dealloc(PyObject* self);

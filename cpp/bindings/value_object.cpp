@@ -2,48 +2,19 @@
 #include "value.h"
 
 namespace arenagrad::bindings {
-namespace {
 
-// Dead objects, linked through `dict`, each still owning its reference to the type. Bounded: a list
-// of five million handles must not stay.
-constexpr int kFreeMax = 1 << 12;
-PyValue* free_list = nullptr;
-int free_count = 0;
+FreeList free_list;
 
-} // namespace
-
-PyValue* new_handle() {
-  PyValue* value = free_list;
-  if (value != nullptr) [[likely]] {
-    free_list = reinterpret_cast<PyValue*>(value->dict);
-    --free_count;
-#ifdef Py_REF_DEBUG
-    _Py_NewReference(as_object(value));
-#else
-    Py_SET_REFCNT(as_object(value), 1);
-#endif
-  } else {
-    value = static_cast<PyValue*>(PyObject_Malloc(sizeof(PyValue)));
-    if (value == nullptr) {
-      PyErr_NoMemory();
-      return nullptr;
-    }
-    PyObject_Init(as_object(value), value_type);
+PyValue* allocate_handle() {
+  auto* value = static_cast<PyValue*>(PyObject_Malloc(sizeof(PyValue)));
+  if (value == nullptr) {
+    PyErr_NoMemory();
+    return nullptr;
   }
-  value->link.bits = 0;
+  PyObject_Init(as_object(value), value_type);
+  value->link = {};
   value->dict = nullptr;
   return value;
-}
-
-void free_handle(PyValue* value) {
-  if (free_count < kFreeMax) {
-    value->dict = reinterpret_cast<PyObject*>(free_list);
-    free_list = value;
-    ++free_count;
-  } else {
-    PyObject_Free(value);
-    Py_DECREF(value_type);
-  }
 }
 
 PyObject* object_of(core::NodeId node) {

@@ -7,7 +7,7 @@
 
 namespace arenagrad::bindings {
 
-core::Arena* the_arena = nullptr;
+ArenaStorage the_arena;
 PyTypeObject* value_type = nullptr;
 
 namespace {
@@ -58,9 +58,8 @@ std::array<PyMethodDef, core::kOpCount + 4> make_methods() {
 } // namespace
 
 void bind_value(py::module_& module) {
-  the_arena = new core::Arena;
-  core::Arena::Reclaim reclaim = [](core::Arena&) { collect(false); };
-  the_arena->set_reclaim(reclaim);
+  new (&the_arena.arena) core::Arena;
+  arena().set_reclaim([](core::Arena&) { collect(false); });
 
   static auto methods = make_methods();
   static PyMemberDef members[] = {

@@ -51,10 +51,14 @@ public:
 
   // --- recording -----------------------------------------------------------------------------
 
-  // Makes room for `nodes` more nodes and `edges` more edges, so that the next calls of the
+  // Makes room for `nodes` more nodes (and `edges` more edges), so that the next calls of the
   // functions below cannot fail. May compact: read operand indices after it, not before.
   // Throws ArenaFull, with everything as it was.
-  void reserve(std::size_t nodes, std::size_t edges = 0) {
+  void reserve(std::size_t nodes) {
+    if (size_ + nodes > limit_) [[unlikely]]
+      make_room(nodes, 0);
+  }
+  void reserve(std::size_t nodes, std::size_t edges) {
     if (size_ + nodes > limit_ || edge_size_ + edges > edge_limit_) [[unlikely]]
       make_room(nodes, edges);
   }
@@ -201,13 +205,13 @@ private:
   void shrink_to(std::size_t size);
   void set_limit();
 
-  ReservedArray<double> data_, grad_;
-  ReservedArray<Operand2> operands_;
-  ReservedArray<Handle*> handles_;
-  ReservedArray<Op> op_;
-  ReservedArray<std::uint8_t> flags_, marks_;
-  ReservedArray<NodeId> edge_operands_;
-  ReservedArray<double> edge_partials_;
+  ReservedArray<double> data_{0}, grad_{1};
+  ReservedArray<Operand2> operands_{2};
+  ReservedArray<Handle*> handles_{3};
+  ReservedArray<Op> op_{4};
+  ReservedArray<std::uint8_t> flags_{5}, marks_{6};
+  ReservedArray<NodeId> edge_operands_{7};
+  ReservedArray<double> edge_partials_{8};
 
   std::size_t size_ = 0, limit_ = 0;           // limit_: where make_room is asked next
   std::size_t edge_size_ = 0, edge_limit_ = 0; // edge_limit_: edges committed

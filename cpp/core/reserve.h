@@ -31,15 +31,20 @@ private:
   std::size_t committed_ = 0;
 };
 
+// An array of T in a Reservation. Arrays that are walked side by side must get different `lane`s:
+// with equal low address bits the caches' way predictors take them for one another, which was
+// measured to cost a factor of 5.
 template <class T> class ReservedArray {
 public:
+  explicit ReservedArray(unsigned lane) : skew_(lane * kSkew) {}
+
   bool reserve(std::size_t count) {
-    const bool ok = memory_.reserve(count * sizeof(T));
-    items_ = static_cast<T*>(memory_.base());
+    const bool ok = memory_.reserve(skew_ + count * sizeof(T));
+    items_ = reinterpret_cast<T*>(static_cast<char*>(memory_.base()) + skew_);
     return ok;
   }
-  bool commit(std::size_t count) { return memory_.commit(count * sizeof(T)); }
-  void release(std::size_t from) { memory_.release(from * sizeof(T)); }
+  bool commit(std::size_t count) { return memory_.commit(skew_ + count * sizeof(T)); }
+  void release(std::size_t from) { memory_.release(skew_ + from * sizeof(T)); }
   void unreserve() { memory_.unreserve(); }
 
   T& operator[](std::size_t i) { return items_[i]; }
@@ -48,7 +53,10 @@ public:
   const T* data() const { return items_; }
 
 private:
+  static constexpr std::size_t kSkew = 3 * 4096 + 7 * 64; // pages and lines both differ
+
   Reservation memory_;
+  std::size_t skew_;
   T* items_ = nullptr;
 };
 

@@ -24,33 +24,61 @@ template <class Visit> void descend(std::uint8_t* marks, NodeId root, Visit&& vi
   }
 }
 
-// Adds what `node` owes its operands; calls reached(operand) for each of them.
-template <class Reached>
-inline void propagate(Arena& arena, double* grad, NodeId node, Reached&& reached) {
-  const Op op = arena.op(node);
-  const double g = grad[node];
-  const Operand2 o = arena.operands(node);
-  switch (op_info(op).operands) {
-  case Operands::None:
-    return;
-  case Operands::Unary:
-  case Operands::Parametric: {
-    const double b = op_info(op).operands == Operands::Parametric ? arena.data(o.b) : 0.0;
-    grad[o.a] += partials(op, arena.data(o.a), b, arena.data(node)).a * g;
-    return reached(o.a);
-  }
-  case Operands::Binary: {
-    const Partials d = partials(op, arena.data(o.a), arena.data(o.b), arena.data(node));
-    grad[o.a] += d.a * g;
-    grad[o.b] += d.b * g;
+// The arena's arrays as plain local pointers: the byte stores into the marks may alias the arena's
+// members, so without this each would be loaded anew for every node.
+struct Tape {
+  const double* data;
+  double* grad;
+  const Operand2* operands;
+  const Op* op;
+  const NodeId* edge_operands;
+  const double* edge_partials;
+
+  Tape(Arena& arena, NodeId root)
+      : data(arena.data_array()), grad(arena.gradients(std::size_t{root} + 1)),
+        operands(arena.operand_array()), op(arena.op_array()),
+        edge_operands(arena.edge_operands(0)), edge_partials(arena.edge_partials(0)) {}
+};
+
+// Adds what `node`, of operation `op`, owes its operands; calls reached(operand) for each of them.
+template <Op op, class Reached>
+inline void propagate_as(const Tape& t, NodeId node, Reached&& reached) {
+  constexpr Operands kind = op_info(op).operands;
+  const double g = t.grad[node];
+  const Operand2 o = t.operands[node];
+  if constexpr (kind == Operands::Binary) {
+    const Partials d = partials(op, t.data[o.a], t.data[o.b], t.data[node]);
+    t.grad[o.a] += d.a * g;
+    t.grad[o.b] += d.b * g;
     reached(o.a);
-    return reached(o.b);
+    reached(o.b);
+  } else {
+    const double b = kind == Operands::Parametric ? t.data[o.b] : 0.0;
+    t.grad[o.a] += partials(op, t.data[o.a], b, t.data[node]).a * g;
+    reached(o.a);
   }
-  case Operands::Many:
-    if (op == Op::FixedPartials)
+}
+
+template <class Reached> inline void propagate(const Tape& t, NodeId node, Reached&& reached) {
+  switch (t.op[node]) {
+  case Op::Leaf:
+  case Op::Literal:
+  case Op::LiteralInt:
+    return;
+  case Op::Opaque:
+  case Op::FixedPartials: {
+    const Operand2 o = t.operands[node];
+    const NodeId* operands = t.edge_operands + o.a;
+    if (t.op[node] == Op::FixedPartials)
       for (std::size_t k = 0; k < o.b; ++k)
-        grad[arena.edge_operands(o.a)[k]] += arena.edge_partials(o.a)[k] * g;
-    for (std::size_t k = 0; k < o.b; ++k) reached(arena.edge_operands(o.a)[k]);
+        t.grad[operands[k]] += t.edge_partials[o.a + k] * t.grad[node];
+    for (std::size_t k = 0; k < o.b; ++k) reached(operands[k]);
+    return;
+  }
+#define ARENAGRAD_OP(Id, ...)                                                                      \
+  case Op::Id:                                                                                     \
+    return propagate_as<Op::Id>(t, node, reached);
+#include "ops.def"
   }
 }
 
@@ -78,11 +106,11 @@ std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
 
 void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
   if (arena.callback_count() == 0 && !arena.has_powers()) {
-    double* grad = arena.gradients(std::size_t{root} + 1);
+    const Tape tape(arena, root);
     std::uint8_t* marks = arena.marks();
-    grad[root] = 1.0;
-    return descend(marks, root, [&](NodeId node, std::size_t& lowest) {
-      propagate(arena, grad, node, [&](NodeId operand) {
+    tape.grad[root] = 1.0;
+    return descend(marks, root, [=](NodeId node, std::size_t& lowest) {
+      propagate(tape, node, [&](NodeId operand) {
         marks[operand] = 1;
         lowest = std::min<std::size_t>(lowest, operand);
       });
@@ -99,13 +127,13 @@ void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
     if (arena.flags(node) & Arena::HasCallback)
       callback(*arena.handle_of(node));
     else
-      propagate(arena, arena.gradients(std::size_t{root} + 1), node, [](NodeId) {});
+      propagate(Tape(arena, root), node, [](NodeId) {});
   }
 }
 
 void reverse_step(Arena& arena, NodeId node) {
   check_partials(arena, node);
-  propagate(arena, arena.gradients(std::size_t{node} + 1), node, [](NodeId) {});
+  propagate(Tape(arena, node), node, [](NodeId) {});
 }
 
 } // namespace arenagrad::core
