@@ -56,9 +56,9 @@ inline core::NodeId use(PyObject* object) {
 // Dead objects, linked through `dict`, each still owning its reference to the type. Bounded: a list
 // of five million handles must not stay.
 struct FreeList {
-  static constexpr int kMax = 1 << 12;
+  static constexpr std::size_t kMax = 1 << 12;
   PyValue* first = nullptr;
-  int count = 0;
+  std::size_t allocated = 0; // dead and living; all the living are counted by the arena
 };
 extern FreeList free_list;
 PyValue* allocate_handle();
@@ -69,7 +69,6 @@ inline PyValue* new_handle() {
   if (value == nullptr) [[unlikely]]
     return allocate_handle();
   free_list.first = reinterpret_cast<PyValue*>(value->dict);
-  --free_list.count;
 #ifdef Py_REF_DEBUG
   _Py_NewReference(as_object(value));
 #else
@@ -81,11 +80,11 @@ inline PyValue* new_handle() {
 }
 
 inline void free_handle(PyValue* value) {
-  if (free_list.count < FreeList::kMax) [[likely]] {
+  if (free_list.allocated - arena().handle_count() <= FreeList::kMax) [[likely]] {
     value->dict = reinterpret_cast<PyObject*>(free_list.first);
     free_list.first = value;
-    ++free_list.count;
   } else {
+    --free_list.allocated;
     PyObject_Free(value);
     Py_DECREF(value_type);
   }

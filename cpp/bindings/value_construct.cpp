@@ -131,7 +131,7 @@ PyObject* value_vectorcall(PyObject*, PyObject* const* args, size_t nargsf, PyOb
     if (count == 1 && names == nullptr && read_number(args[0], &leaf) == Number::Yes) {
       arena().reserve(1);
       PyValue* out = new_handle();
-      if (out != nullptr) arena().attach(out->link, arena().push_leaf(leaf));
+      if (out != nullptr) arena().attach_new(out->link, arena().push_leaf(leaf));
       return as_object(out);
     }
     if (PyErr_Occurred()) return nullptr;

@@ -21,7 +21,7 @@ template <class Record> inline PyObject* recorded(std::size_t nodes, Record&& re
   Arena& g = arena();
   try {
     g.reserve(nodes);
-    g.attach(out->link, record(g));
+    g.attach_new(out->link, record(g));
   } catch (...) {
     free_handle(out);
     set_python_error();
@@ -34,9 +34,15 @@ template <Op op> inline NodeId push(Arena& g, NodeId a, NodeId b) {
   return g.push(op, core::evaluate(op, g.data(a), g.data(b)), {a, b});
 }
 
+// With a number as the second operand.
+template <Op op> inline NodeId push_with(Arena& g, NodeId a, double number) {
+  const double y = core::evaluate(op, g.data(a), number);
+  return g.push(op, y, {a, g.push_leaf(number)});
+}
+
 inline NodeId push_negated(Arena& g, PyObject* value) {
   const NodeId a = use(value);
-  return push<Op::Mul>(g, a, g.push_leaf(-1.0));
+  return push_with<Op::Mul>(g, a, -1.0);
 }
 
 // base ** exponent; the check comes first so that a failure records nothing.
@@ -65,19 +71,13 @@ template <class Record> inline PyObject* with_number(PyObject* object, Record&& 
 
 // x op y, where a number on either side becomes the second operand, as micrograd's __radd__ does.
 template <Op op> PyObject* commutative(PyObject* x, PyObject* y) {
-  if (is_value(x)) {
-    if (is_value(y)) {
-      return recorded(1, [&](Arena& g) { return push<op>(g, use(x), use(y)); });
-    }
-  } else {
-    std::swap(x, y);
-  }
-  return with_number(y, [&](double number) {
-    return recorded(2, [&](Arena& g) {
-      const NodeId a = use(x);
-      return push<op>(g, a, g.push_leaf(number));
-    });
-  });
+  const auto with_constant = [&](double number) {
+    return recorded(2, [&](Arena& g) { return push_with<op>(g, use(x), number); });
+  };
+  if (PyFloat_CheckExact(y)) return with_constant(PyFloat_AS_DOUBLE(y));
+  if (!is_value(x)) std::swap(x, y);
+  if (is_value(y)) return recorded(1, [&](Arena& g) { return push<op>(g, use(x), use(y)); });
+  return with_number(y, with_constant);
 }
 
 PyObject* subtract(PyObject* x, PyObject* y) {
@@ -85,7 +85,7 @@ PyObject* subtract(PyObject* x, PyObject* y) {
     return with_number(x, [&](double number) {
       return recorded(4, [&](Arena& g) {
         const NodeId negated = push_negated(g, y);
-        return push<Op::Add>(g, negated, g.push_leaf(number));
+        return push_with<Op::Add>(g, negated, number);
       });
     });
   }
@@ -97,7 +97,7 @@ PyObject* subtract(PyObject* x, PyObject* y) {
   return with_number(y, [&](double number) {
     return recorded(2, [&](Arena& g) {
       const NodeId a = use(x);
-      return push<Op::Add>(g, a, g.push_leaf(-number));
+      return push_with<Op::Add>(g, a, -number);
     });
   });
 }
@@ -107,7 +107,7 @@ PyObject* divide(PyObject* x, PyObject* y) {
     return with_number(x, [&](double number) {
       return recorded(4, [&](Arena& g) {
         const NodeId inverse = push_power(g, y, -1.0, true);
-        return push<Op::Mul>(g, inverse, g.push_leaf(number));
+        return push_with<Op::Mul>(g, inverse, number);
       });
     });
   }
@@ -121,7 +121,7 @@ PyObject* divide(PyObject* x, PyObject* y) {
       const NodeId a = use(x);
       const double inverse = core::evaluate(Op::Pow, number, -1.0);
       core::check_primal(Op::Pow, number, -1.0, inverse, core::kNoNode);
-      return push<Op::Mul>(g, a, g.push_leaf(inverse));
+      return push_with<Op::Mul>(g, a, inverse);
     });
   });
 }

@@ -12,6 +12,7 @@ PyValue* allocate_handle() {
     return nullptr;
   }
   PyObject_Init(as_object(value), value_type);
+  ++free_list.allocated;
   value->link = {};
   value->dict = nullptr;
   return value;

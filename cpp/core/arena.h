@@ -63,7 +63,12 @@ public:
       make_room(nodes, edges);
   }
 
-  NodeId push_leaf(double value, Op op = Op::Leaf) { return push(op, value, {kNoNode, kNoNode}); }
+  NodeId push_leaf(double value, Op op = Op::Leaf) {
+    const std::size_t i = size_++;
+    data_[i] = value;
+    op_[i] = op; // the operands of a leaf are never read
+    return static_cast<NodeId>(i);
+  }
 
   // A node of a table operation whose primal is already computed and checked.
   NodeId push(Op op, double y, Operand2 operands) {
@@ -87,12 +92,9 @@ public:
 
   // --- handles -------------------------------------------------------------------------------
 
-  void attach(Handle& handle, NodeId node) {
-    handle.node = node;
-    handles_[node] = &handle;
-    flags_[node] |= HasHandle;
-    ++handle_count_;
-  }
+  void attach(Handle& handle, NodeId node) { attach(handle, node, flags_[node]); }
+  // The same for a node just pushed by push or push_leaf, whose flags are known to be clear.
+  void attach_new(Handle& handle, NodeId node) { attach(handle, node, 0); }
 
   // The handle died. If it was the highest, everything above the next one is dropped, and the
   // answer is true.
@@ -197,6 +199,12 @@ public:
   };
 
 private:
+  void attach(Handle& handle, NodeId node, std::uint8_t flags) {
+    handle.node = node;
+    handles_[node] = &handle;
+    flags_[node] = flags | HasHandle;
+    ++handle_count_;
+  }
   bool try_reserve(std::size_t capacity);
   void make_room(std::size_t nodes, std::size_t edges);
   void commit(std::size_t nodes, std::size_t edges);
