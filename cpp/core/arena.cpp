@@ -8,7 +8,7 @@
 namespace arenagrad::core {
 namespace {
 
-constexpr std::size_t kStep = std::size_t{1} << 18;        // nodes committed at a time
+constexpr std::size_t kCommitMin = std::size_t{1} << 20;   // nodes committed at a time, at least
 constexpr std::size_t kReclaimFrom = std::size_t{1} << 16; // below this garbage is not worth a look
 constexpr std::size_t kKeep = std::size_t{1} << 17;        // freed nodes kept in memory for reuse
 
@@ -63,8 +63,10 @@ void Arena::commit(std::size_t nodes, std::size_t edges) {
   if (nodes > capacity_ || edges > capacity_)
     throw ArenaFull("the arena is full: " + std::to_string(capacity_) +
                     " nodes are in use; drop the graphs that are no longer needed");
+  // Twice what is asked, so that system calls are few and a whole huge page is always there to be
+  // faulted in; committed memory costs nothing until it is touched.
   const auto steps = [&](std::size_t n) {
-    return std::min(capacity_, (n + kStep - 1) / kStep * kStep);
+    return std::min(capacity_, std::max(kCommitMin, 2 * n));
   };
   if (nodes > committed_) {
     const std::size_t n = steps(nodes);
