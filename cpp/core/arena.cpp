@@ -12,12 +12,6 @@ constexpr std::size_t kCommitMin = std::size_t{1} << 20;   // nodes committed at
 constexpr std::size_t kReclaimFrom = std::size_t{1} << 16; // below this garbage is not worth a look
 constexpr std::size_t kKeep = std::size_t{1} << 17;        // freed nodes kept in memory for reuse
 
-bool zero_word(const std::uint8_t* bytes) {
-  std::uint64_t word;
-  std::memcpy(&word, bytes, sizeof word);
-  return word == 0;
-}
-
 } // namespace
 
 Arena::Arena() {

@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "errors.h"
 #include "op_rules.h"
@@ -26,6 +27,13 @@ namespace arenagrad::core {
 struct Operand2 {
   NodeId a, b;
 };
+
+// Whether eight byte-sized flags or marks are all clear: long runs are skipped this way.
+inline bool zero_word(const std::uint8_t* bytes) {
+  std::uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word == 0;
+}
 
 // The part of a Python object (or of a C++ holder) that the arena knows: where its node is.
 struct Handle {

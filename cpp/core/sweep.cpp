@@ -13,11 +13,8 @@ template <class Visit> void descend(std::uint8_t* marks, NodeId root, Visit&& vi
   std::size_t lowest = root;
   for (std::size_t i = std::size_t{root} + 1; i-- > lowest;) {
     if (!marks[i]) {
-      for (std::uint64_t word; i >= lowest + 8; i -= 8) {
-        std::memcpy(&word, marks + i - 7, sizeof word);
-        if (word != 0) break;
-      }
-      continue;
+      while (i >= lowest + 8 && zero_word(marks + i - 7)) i -= 8;
+      if (!marks[i]) continue;
     }
     marks[i] = 0;
     visit(static_cast<NodeId>(i), lowest);
