@@ -63,11 +63,9 @@ struct FreeList {
 extern FreeList free_list;
 PyValue* allocate_handle();
 
-// A fresh object without a node; attach one at once. Null with MemoryError set.
-inline PyValue* new_handle() {
+// The next object of the free list, which must not be empty.
+inline PyValue* take_handle() {
   PyValue* value = free_list.first;
-  if (value == nullptr) [[unlikely]]
-    return allocate_handle();
   free_list.first = reinterpret_cast<PyValue*>(value->dict);
 #ifdef Py_REF_DEBUG
   _Py_NewReference(as_object(value));
@@ -79,16 +77,21 @@ inline PyValue* new_handle() {
   return value;
 }
 
-inline void free_handle(PyValue* value) {
-  if (free_list.allocated - arena().handle_count() <= FreeList::kMax) [[likely]] {
-    value->dict = reinterpret_cast<PyObject*>(free_list.first);
-    free_list.first = value;
-  } else {
-    --free_list.allocated;
-    PyObject_Free(value);
-    Py_DECREF(value_type);
-  }
+// A fresh object without a node; attach one at once. Null with MemoryError set.
+inline PyValue* new_handle() {
+  return free_list.first != nullptr ? take_handle() : allocate_handle();
 }
+
+inline bool free_list_has_room() {
+  return free_list.allocated - arena().handle_count() <= FreeList::kMax;
+}
+
+inline void put_handle(PyValue* value) {
+  value->dict = reinterpret_cast<PyObject*>(free_list.first);
+  free_list.first = value;
+}
+
+void free_handle(PyValue* value);
 
 // The object of `node`, made if it has none. New reference; throws error_already_set.
 PyObject* object_of(core::NodeId node);

@@ -70,14 +70,30 @@ template <class Record> inline PyObject* with_number(PyObject* object, Record&& 
 }
 
 // x op y, where a number on either side becomes the second operand, as micrograd's __radd__ does.
-template <Op op> PyObject* commutative(PyObject* x, PyObject* y) {
-  const auto with_constant = [&](double number) {
-    return recorded(2, [&](Arena& g) { return push_with<op>(g, use(x), number); });
-  };
-  if (PyFloat_CheckExact(y)) return with_constant(PyFloat_AS_DOUBLE(y));
+template <Op op> [[gnu::noinline]] PyObject* commutative_general(PyObject* x, PyObject* y) {
   if (!is_value(x)) std::swap(x, y);
   if (is_value(y)) return recorded(1, [&](Arena& g) { return push<op>(g, use(x), use(y)); });
-  return with_number(y, with_constant);
+  return with_number(y, [&](double number) {
+    return recorded(2, [&](Arena& g) { return push_with<op>(g, use(x), number); });
+  });
+}
+
+// The usual case first: it can neither fail nor call anything, so it needs no stack frame.
+template <Op op> PyObject* commutative(PyObject* x, PyObject* y) {
+  Arena& g = arena();
+  if (is_exact_value(x) && free_list.first != nullptr && g.has_room(2)) [[likely]] {
+    if (is_exact_value(y)) {
+      PyValue* out = take_handle();
+      g.attach_new(out->link, push<op>(g, use(x), use(y)));
+      return as_object(out);
+    }
+    if (PyFloat_CheckExact(y)) {
+      PyValue* out = take_handle();
+      g.attach_new(out->link, push_with<op>(g, use(x), PyFloat_AS_DOUBLE(y)));
+      return as_object(out);
+    }
+  }
+  return commutative_general<op>(x, y);
 }
 
 PyObject* subtract(PyObject* x, PyObject* y) {

@@ -18,6 +18,13 @@ PyValue* allocate_handle() {
   return value;
 }
 
+void free_handle(PyValue* value) {
+  if (free_list_has_room()) return put_handle(value);
+  --free_list.allocated;
+  PyObject_Free(value);
+  Py_DECREF(value_type);
+}
+
 PyObject* object_of(core::NodeId node) {
   if (core::Handle* handle = arena().handle_of(node))
     return Py_NewRef(as_object(owner(handle)));
@@ -40,14 +47,9 @@ void value_finalize(PyObject* self) {
   if (must_stay(as_value(self))) pin(as_value(self));
 }
 
-void value_dealloc(PyObject* self) {
+// Apart from the fast path, so that the fast path needs no stack frame.
+[[gnu::noinline]] static void dealloc_general(PyObject* self) {
   PyValue* value = as_value(self);
-  if (value->dict == nullptr && is_exact_value(self)) [[likely]] {
-    const bool trimmed = arena().detach(value->link);
-    free_handle(value);
-    if (trimmed) drop_pinned_at_top();
-    return;
-  }
   if (is_exact_value(self) && must_stay(value)) {
     Py_SET_REFCNT(self, 1);
     pin(value);
@@ -68,6 +70,17 @@ void value_dealloc(PyObject* self) {
   }
   Py_XDECREF(dict);
   drop_pinned_at_top();
+}
+
+void value_dealloc(PyObject* self) {
+  PyValue* value = as_value(self);
+  if (value->dict == nullptr && is_exact_value(self) && !arena().is_top(value->link.node) &&
+      free_list_has_room()) [[likely]] {
+    arena().detach_below_top(value->link);
+    put_handle(value);
+  } else {
+    dealloc_general(self);
+  }
 }
 
 } // namespace arenagrad::bindings

@@ -63,11 +63,12 @@ public:
   // functions below cannot fail. May compact: read operand indices after it, not before.
   // Throws ArenaFull, with everything as it was.
   void reserve(std::size_t nodes) {
-    if (size_ + nodes > limit_) [[unlikely]]
+    if (!has_room(nodes)) [[unlikely]]
       make_room(nodes, 0);
   }
+  bool has_room(std::size_t nodes) const { return size_ + nodes <= limit_; }
   void reserve(std::size_t nodes, std::size_t edges) {
-    if (size_ + nodes > limit_ || edge_size_ + edges > edge_limit_) [[unlikely]]
+    if (!has_room(nodes) || edge_size_ + edges > edge_limit_) [[unlikely]]
       make_room(nodes, edges);
   }
 
@@ -104,18 +105,18 @@ public:
   // The same for a node just pushed by push or push_leaf, whose flags are known to be clear.
   void attach_new(Handle& handle, NodeId node) { attach(handle, node, 0); }
 
-  // The handle died. If it was the highest, everything above the next one is dropped, and the
-  // answer is true.
-  bool detach(Handle& handle) {
-    const std::size_t node = handle.node;
-    flags_[node] &= HasEdges;
+  bool is_top(NodeId node) const { return std::size_t{node} + 1 == size_; }
+
+  // The handle died; it was not the highest.
+  void detach_below_top(Handle& handle) {
+    flags_[handle.node] &= HasEdges;
     --handle_count_;
-    if (node + 1 == size_) {
-      trim();
-      return true;
-    }
     if (!(handle.bits & Handle::Used)) ++deaths_;
-    return false;
+  }
+  // The handle died. If it was the highest, everything above the next one is dropped.
+  void detach(Handle& handle) {
+    detach_below_top(handle);
+    if (is_top(handle.node)) trim();
   }
 
   Handle* handle_of(NodeId node) const {
