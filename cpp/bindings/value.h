@@ -53,44 +53,34 @@ inline core::NodeId use(PyObject* object) {
 
 // --- objects (value_object.cpp) ----------------------------------------------------------------
 
-// Dead objects, linked through `dict`, each still owning its reference to the type. Bounded: a list
-// of five million handles must not stay.
+// Dead objects, each still owning its reference to the type. An array and not a linked list: the
+// processor then need not wait for one object to be written before it knows the next. Bounded: a
+// list of five million handles must not stay.
 struct FreeList {
   static constexpr std::size_t kMax = 1 << 12;
-  PyValue* first = nullptr;
-  std::size_t allocated = 0; // dead and living; all the living are counted by the arena
+  std::size_t count = 0;
+  PyValue* values[kMax];
+
+  bool empty() const { return count == 0; }
+  bool full() const { return count == kMax; }
+  void put(PyValue* value) { values[count++] = value; }
+  PyValue* take() {
+    PyValue* value = values[--count];
+#ifdef Py_REF_DEBUG
+    _Py_NewReference(as_object(value));
+#else
+    Py_SET_REFCNT(as_object(value), 1);
+#endif
+    value->link.bits = 0;
+    value->dict = nullptr;
+    return value;
+  }
 };
 extern FreeList free_list;
 PyValue* allocate_handle();
 
-// The next object of the free list, which must not be empty.
-inline PyValue* take_handle() {
-  PyValue* value = free_list.first;
-  free_list.first = reinterpret_cast<PyValue*>(value->dict);
-#ifdef Py_REF_DEBUG
-  _Py_NewReference(as_object(value));
-#else
-  Py_SET_REFCNT(as_object(value), 1);
-#endif
-  value->link.bits = 0;
-  value->dict = nullptr;
-  return value;
-}
-
 // A fresh object without a node; attach one at once. Null with MemoryError set.
-inline PyValue* new_handle() {
-  return free_list.first != nullptr ? take_handle() : allocate_handle();
-}
-
-inline bool free_list_has_room() {
-  return free_list.allocated - arena().handle_count() <= FreeList::kMax;
-}
-
-inline void put_handle(PyValue* value) {
-  value->dict = reinterpret_cast<PyObject*>(free_list.first);
-  free_list.first = value;
-}
-
+inline PyValue* new_handle() { return free_list.empty() ? allocate_handle() : free_list.take(); }
 void free_handle(PyValue* value);
 
 // The object of `node`, made if it has none. New reference; throws error_already_set.

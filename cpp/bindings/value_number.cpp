@@ -81,14 +81,14 @@ template <Op op> [[gnu::noinline]] PyObject* commutative_general(PyObject* x, Py
 // The usual case first: it can neither fail nor call anything, so it needs no stack frame.
 template <Op op> PyObject* commutative(PyObject* x, PyObject* y) {
   Arena& g = arena();
-  if (is_exact_value(x) && free_list.first != nullptr && g.has_room(2)) [[likely]] {
+  if (is_exact_value(x) && !free_list.empty() && g.has_room(2)) [[likely]] {
     if (is_exact_value(y)) {
-      PyValue* out = take_handle();
+      PyValue* out = free_list.take();
       g.attach_new(out->link, push<op>(g, use(x), use(y)));
       return as_object(out);
     }
     if (PyFloat_CheckExact(y)) {
-      PyValue* out = take_handle();
+      PyValue* out = free_list.take();
       g.attach_new(out->link, push_with<op>(g, use(x), PyFloat_AS_DOUBLE(y)));
       return as_object(out);
     }

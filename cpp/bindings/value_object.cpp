@@ -12,15 +12,13 @@ PyValue* allocate_handle() {
     return nullptr;
   }
   PyObject_Init(as_object(value), value_type);
-  ++free_list.allocated;
   value->link = {};
   value->dict = nullptr;
   return value;
 }
 
 void free_handle(PyValue* value) {
-  if (free_list_has_room()) return put_handle(value);
-  --free_list.allocated;
+  if (!free_list.full()) return free_list.put(value);
   PyObject_Free(value);
   Py_DECREF(value_type);
 }
@@ -75,9 +73,9 @@ void value_finalize(PyObject* self) {
 void value_dealloc(PyObject* self) {
   PyValue* value = as_value(self);
   if (value->dict == nullptr && is_exact_value(self) && !arena().is_top(value->link.node) &&
-      free_list_has_room()) [[likely]] {
+      !free_list.full()) [[likely]] {
     arena().detach_below_top(value->link);
-    put_handle(value);
+    free_list.put(value);
   } else {
     dealloc_general(self);
   }
