@@ -56,7 +56,8 @@ py::object layer(const py::list& neurons, const py::iterable& x, const py::type&
   ids.reserve(weight_count); // views point into it
   std::vector<core::NeuronView> views;
   for (const Neuron& part : parts) {
-    views.push_back({ids.data() + ids.size(), part.weights.size(), use(part.bias.ptr()), part.relu});
+    views.push_back(
+        {ids.data() + ids.size(), part.weights.size(), use(part.bias.ptr()), part.relu});
     for (const py::handle weight : part.weights) ids.push_back(use(weight.ptr()));
   }
   py::list outputs(parts.size());

@@ -16,10 +16,10 @@ struct {
 } classes;
 
 PyObject* define(py::module_& module, const char* name, const char* doc, PyObject* builtin) {
-  const py::object bases = builtin == nullptr
-                               ? py::reinterpret_borrow<py::object>(PyExc_Exception)
-                               : py::object(py::make_tuple(py::handle(classes.base),
-                                                           py::handle(builtin)));
+  const py::object bases =
+      builtin == nullptr
+          ? py::reinterpret_borrow<py::object>(PyExc_Exception)
+          : py::object(py::make_tuple(py::handle(classes.base), py::handle(builtin)));
   const std::string qualified = std::string("arenagrad.") + name;
   PyObject* type = PyErr_NewExceptionWithDoc(qualified.c_str(), doc, bases.ptr(), nullptr);
   if (type == nullptr) throw py::error_already_set();
@@ -31,10 +31,9 @@ PyObject* define(py::module_& module, const char* name, const char* doc, PyObjec
 void raise(PyObject* type, const core::Error& error) {
   try {
     const py::object exception = py::handle(type)(error.what());
-    exception.attr("value") =
-        error.node == core::kNoNode || error.node >= arena().size()
-            ? py::object(py::none())
-            : py::reinterpret_steal<py::object>(object_of(error.node));
+    exception.attr("value") = error.node == core::kNoNode || error.node >= arena().size()
+                                  ? py::object(py::none())
+                                  : py::reinterpret_steal<py::object>(object_of(error.node));
     PyErr_SetObject(type, exception.ptr());
   } catch (py::error_already_set& failure) {
     failure.restore();
@@ -70,18 +69,18 @@ void set_python_error() noexcept {
 }
 
 void bind_errors(py::module_& module) {
-  classes.base = define(module, "ArenagradError",
-                        "Base of the errors of arenagrad. `value` is the Value to blame, or None.",
-                        nullptr);
-  classes.full = define(module, "ArenaFullError",
-                        "No index or no memory is left for another node.", PyExc_MemoryError);
-  classes.domain = define(module, "DomainError",
-                          "An operand lies where the operation has no real result.",
-                          PyExc_ValueError);
+  classes.base =
+      define(module, "ArenagradError",
+             "Base of the errors of arenagrad. `value` is the Value to blame, or None.", nullptr);
+  classes.full = define(module, "ArenaFullError", "No index or no memory is left for another node.",
+                        PyExc_MemoryError);
+  classes.domain =
+      define(module, "DomainError", "An operand lies where the operation has no real result.",
+             PyExc_ValueError);
   classes.zero = define(module, "DivisionByZeroError", "Zero was raised to a negative power.",
                         PyExc_ZeroDivisionError);
-  classes.range = define(module, "RangeError", "The result is too large for a float.",
-                         PyExc_OverflowError);
+  classes.range =
+      define(module, "RangeError", "The result is too large for a float.", PyExc_OverflowError);
   py::register_local_exception_translator(translate);
 }
 

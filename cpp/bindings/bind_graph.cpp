@@ -21,10 +21,11 @@ void bind_graph(py::module_& module) {
   module.def("topological_order", topological_order, py::arg("root"),
              "The nodes below root, operands before users, root last: a list of Values.\n\n"
              "Never recurses. Cost: about 10 ns a node.");
-  module.def("collect", [] { return collect(true); },
-             "Drop every unreachable node, cycles through attributes and closures included, and "
-             "return how many nodes went.\n\nHappens by itself in time; call it to measure. Cost: "
-             "a few ns a node.");
+  module.def(
+      "collect", [] { return collect(true); },
+      "Drop every unreachable node, cycles through attributes and closures included, and "
+      "return how many nodes went.\n\nHappens by itself in time; call it to measure. Cost: "
+      "a few ns a node.");
 }
 
 } // namespace arenagrad::bindings

@@ -83,10 +83,11 @@ py::list op_table() {
 } // namespace
 
 void bind_info(py::module_& module) {
-  module.def("arena_info", arena_info,
-             "Figures of the arena: a dict of int. nodes in use (those not yet reclaimed "
-             "included), handles (live Values), edges (operands of user-made nodes), capacity in "
-             "nodes, bytes_per_node, resident_bytes (memory behind the nodes), compactions so far.");
+  module.def(
+      "arena_info", arena_info,
+      "Figures of the arena: a dict of int. nodes in use (those not yet reclaimed "
+      "included), handles (live Values), edges (operands of user-made nodes), capacity in "
+      "nodes, bytes_per_node, resident_bytes (memory behind the nodes), compactions so far.");
   module.def("build_info", build_info, "How this extension was built: a dict of str.");
   module.def("op_codes", op_codes, "The number of each kind of node: a dict of int by id.");
   module.def("op_table", op_table,

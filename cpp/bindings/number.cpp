@@ -6,11 +6,10 @@ namespace {
 
 // Borrowed for the life of the process: (numbers.Real, decimal.Decimal).
 PyObject* real_types() {
-  static PyObject* types =
-      py::make_tuple(py::module_::import("numbers").attr("Real"),
-                     py::module_::import("decimal").attr("Decimal"))
-          .release()
-          .ptr();
+  static PyObject* types = py::make_tuple(py::module_::import("numbers").attr("Real"),
+                                          py::module_::import("decimal").attr("Decimal"))
+                               .release()
+                               .ptr();
   return types;
 }
 

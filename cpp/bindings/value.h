@@ -3,14 +3,14 @@
 // A PyValue is a handle: it says where its node is, and the node lives while handles reach it.
 // Objects come from a free list and carry no GC header. Attributes, an assigned `_backward` and the
 // text of a user's `_op` live in `dict`; such an object, and an instance of a subclass, must be the
-// very same as long as its node, so when its last reference goes while the node may have users it is
-// kept ("pinned"). Reference cycles through attributes and closures are broken by cycles.cpp.
+// very same as long as its node, so when its last reference goes while the node may have users it
+// is kept ("pinned"). Reference cycles through attributes and closures are broken by cycles.cpp.
 // Needs the GIL throughout.
 #pragma once
 
 #include <Python.h>
-#include <structmember.h>
 #include <pybind11/pybind11.h>
+#include <structmember.h>
 
 #include "../core/arena.h"
 
@@ -19,20 +19,19 @@ namespace arenagrad::bindings {
 namespace py = pybind11;
 
 struct PyValue {
-  PyObject_HEAD
-  core::Handle link;
+  PyObject_HEAD core::Handle link;
   PyObject* dict;
 };
 static_assert(sizeof(PyObject) > 16 || sizeof(PyValue) <= 32, "a Value is at most 32 bytes");
 
 // Made with the module and never destroyed: Values may outlive every other object.
 union ArenaStorage {
-  ArenaStorage() {}
+  ArenaStorage() noexcept {}
   ~ArenaStorage() {}
   core::Arena arena;
 };
 extern ArenaStorage the_arena;
-extern PyTypeObject* value_type;   // arenagrad.Value
+extern PyTypeObject* value_type; // arenagrad.Value
 
 inline core::Arena& arena() { return the_arena.arena; }
 inline PyValue* as_value(PyObject* object) { return reinterpret_cast<PyValue*>(object); }

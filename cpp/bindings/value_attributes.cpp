@@ -62,8 +62,7 @@ PyObject* get_op(PyObject* self, void*) {
   const NodeId node = node_of(self);
   const Op op = arena().op(node);
   const char* symbol = core::op_info(op).symbol;
-  if (core::op_info(op).operands != core::Operands::Parametric)
-    return PyUnicode_FromString(symbol);
+  if (core::op_info(op).operands != core::Operands::Parametric) return PyUnicode_FromString(symbol);
   const NodeId literal = arena().operands(node).b;
   const double number = arena().data(literal);
   PyObject* constant = arena().op(literal) == Op::LiteralInt ? PyLong_FromDouble(number)

@@ -13,11 +13,11 @@ using core::Op;
 
 struct Arguments {
   double data = 0.0;
-  py::object operands;             // a list or tuple of Values, or null
-  std::vector<double> partials;    // given if has_partials
+  py::object operands;          // a list or tuple of Values, or null
+  std::vector<double> partials; // given if has_partials
   bool has_partials = false;
-  PyObject* op = nullptr;          // non-empty text, borrowed, or null
-  PyObject* label = nullptr;       // non-empty text, borrowed, or null
+  PyObject* op = nullptr;    // non-empty text, borrowed, or null
+  PyObject* label = nullptr; // non-empty text, borrowed, or null
 
   std::size_t count() const { return operands ? PySequence_Fast_GET_SIZE(operands.ptr()) : 0; }
   bool is_leaf() const { return count() == 0 && op == nullptr; }
@@ -35,8 +35,8 @@ bool non_empty_text(PyObject* object) { return PyUnicode_GET_LENGTH(object) != 0
 
 void read_operands(PyObject* children, Arguments& out) {
   // The sequence is kept, not the indices: making room in the arena may move those.
-  out.operands = py::reinterpret_steal<py::object>(PySequence_Fast(
-      children, "_children must be a tuple, list or set of Value"));
+  out.operands = py::reinterpret_steal<py::object>(
+      PySequence_Fast(children, "_children must be a tuple, list or set of Value"));
   if (!out.operands) throw py::error_already_set();
   PyObject** items = PySequence_Fast_ITEMS(out.operands.ptr());
   for (std::size_t i = 0; i < out.count(); ++i)
@@ -51,8 +51,9 @@ void read_partials(PyObject* given, Arguments& out) {
   if (!items) throw py::error_already_set();
   const Py_ssize_t count = PySequence_Fast_GET_SIZE(items.ptr());
   if (static_cast<std::size_t>(count) != out.count())
-    fail(PyExc_ValueError, "one partial for each operand is wanted: got %zd partials for %zu operands",
-         count, out.count());
+    fail(PyExc_ValueError,
+         "one partial for each operand is wanted: got %zd partials for %zu operands", count,
+         out.count());
   for (Py_ssize_t i = 0; i < count; ++i)
     out.partials.push_back(
         need_number(PySequence_Fast_GET_ITEM(items.ptr(), i), "a partial of Value"));
@@ -65,9 +66,8 @@ Parameter parameter_named(PyObject* name) {
   constexpr struct {
     const char* name;
     Parameter parameter;
-  } kNames[] = {{"data", Data},   {"_children", Children}, {"children", Children},
-                {"_op", Third},   {"op", Third},           {"local_grads", Third},
-                {"label", Label}};
+  } kNames[] = {{"data", Data}, {"_children", Children}, {"children", Children}, {"_op", Third},
+                {"op", Third},  {"local_grads", Third},  {"label", Label}};
   for (const auto& known : kNames)
     if (PyUnicode_CompareWithASCIIString(name, known.name) == 0) return known.parameter;
   fail(PyExc_TypeError, "Value() has no argument '%U'; it takes data, _children, _op and label",

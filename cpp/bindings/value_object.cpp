@@ -24,8 +24,7 @@ void free_handle(PyValue* value) {
 }
 
 PyObject* object_of(core::NodeId node) {
-  if (core::Handle* handle = arena().handle_of(node))
-    return Py_NewRef(as_object(owner(handle)));
+  if (core::Handle* handle = arena().handle_of(node)) return Py_NewRef(as_object(owner(handle)));
   PyValue* value = new_handle();
   if (value == nullptr) throw py::error_already_set();
   value->link.bits = core::Handle::Used;

@@ -6,7 +6,8 @@
 //     slides the living down, keeping their order, and patches operands and handles.
 //  3. A node has at most one handle, found through handle_of().
 //  4. Growing never moves a node: the arrays live in reserved address space.
-//  5. Above size() gradients and marks are zero and flags are clear, so recording need not write them.
+//  5. Above size() gradients and marks are zero and flags are clear, so recording need not write
+//  them.
 //
 // Not thread-safe: the caller holds one lock (in Python the GIL) around every call.
 // Cost: recording is a handful of stores; 35 bytes a node.
@@ -51,8 +52,8 @@ class Arena {
 public:
   enum Flag : std::uint8_t { HasHandle = 1, HasEdges = 2, HasCallback = 4 };
 
-  static constexpr std::size_t kBytesPerNode = sizeof(double) * 2 + sizeof(Operand2) +
-                                               sizeof(Handle*) + 3 * sizeof(std::uint8_t);
+  static constexpr std::size_t kBytesPerNode =
+      sizeof(double) * 2 + sizeof(Operand2) + sizeof(Handle*) + 3 * sizeof(std::uint8_t);
 
   // Reserves address space for as many nodes as NodeId counts, or as many as the system grants.
   Arena();

@@ -14,8 +14,7 @@ TEST_CASE("running out of indices is an error that leaves the graph as it was") 
   CHECK(arena.capacity() == 65535);
   Held x = leaf(arena, 1.0);
   Held y = apply(Op::Add, *x, *x);
-  CHECK_THROWS_AS(
-      for (;;) y = apply(Op::Add, *y, *x), ArenaFull);
+  CHECK_THROWS_AS(for (;;) y = apply(Op::Add, *y, *x), ArenaFull);
   CHECK(arena.size() == 65535);
   reverse_sweep(arena, y->node(), nullptr);
   CHECK(arena.gradient(x->node()) == 65535.0);

@@ -1,0 +1,170 @@
+"""The native module: the arena, its Value, and what they tell about themselves."""
+
+import numbers
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, Never, NoReturn, TypeAlias, TypedDict, type_check_only
+
+import numpy as np
+from typing_extensions import disjoint_base
+
+# What counts as a real number at run time: NumPy's scalars are registered with numbers.Real there,
+# which no type checker sees. SupportsFloat would let a Value pass, by its __getattr__.
+_Real: TypeAlias = float | numbers.Real | Decimal | np.floating[Any] | np.integer[Any]
+
+@disjoint_base
+class Value:
+    """A number that remembers how it was computed.
+
+    Any attribute may be set on a Value and is seen again through `_prev`, so reading and setting
+    unknown names is allowed here, with the type Any.
+    """
+
+    label: str
+    @property
+    def data(self) -> float:
+        """The number this node holds."""
+
+    @data.setter
+    def data(self, number: _Real) -> None: ...
+    @property
+    def grad(self) -> float:
+        """d(root)/d(self), accumulated by backward()."""
+
+    @grad.setter
+    def grad(self, number: _Real) -> None: ...
+    @property
+    def _op(self) -> str:
+        """The text of the operation that made this node; '' for a leaf."""
+
+    @_op.setter
+    def _op(self, text: str) -> None: ...
+    @property
+    def _prev(self) -> set[Value]:
+        """The set of this node's operands: the very objects."""
+
+    @property
+    def _backward(self) -> Callable[[], object]:
+        """A callable doing this node's step of backward(); assign one to replace the rule."""
+
+    @_backward.setter
+    def _backward(self, rule: Callable[[], object]) -> None: ...
+    def __init__(
+        self,
+        data: _Real,
+        _children: Iterable[Value] = (),
+        _op: str | Iterable[_Real] = "",
+        label: str = "",
+    ) -> None:
+        """Make a leaf, or a node with operands of its own.
+
+        A text in third place names the operation: assign `_backward` afterwards. A tuple of numbers
+        there holds the partials d(self)/d(child). Raises TypeError for what is not a real number
+        or not a Value, ValueError if partials and children differ in number.
+        """
+
+    def __add__(self, other: Value | _Real, /) -> Value: ...
+    def __radd__(self, other: Value | _Real, /) -> Value: ...
+    def __sub__(self, other: Value | _Real, /) -> Value: ...
+    def __rsub__(self, other: Value | _Real, /) -> Value: ...
+    def __mul__(self, other: Value | _Real, /) -> Value: ...
+    def __rmul__(self, other: Value | _Real, /) -> Value: ...
+    def __truediv__(self, other: Value | _Real, /) -> Value: ...
+    def __rtruediv__(self, other: Value | _Real, /) -> Value: ...
+    def __pow__(self, other: _Real, mod: None = None, /) -> Value: ...
+    # There, but it refuses every exponent that is a Value.
+    def __rpow__(self, other: Never, mod: None = None, /) -> NoReturn: ...
+    def __neg__(self) -> Value: ...
+    def __pos__(self) -> Value: ...
+    def relu(self) -> Value:
+        """The larger of self and 0; slope 0 at the kink."""
+
+    def exp(self) -> Value:
+        """The exponential of self. Raises RangeError where it is too large for a float."""
+
+    def log(self) -> Value:
+        """The natural logarithm of self. Raises DomainError unless self is positive."""
+
+    def tanh(self) -> Value:
+        """The hyperbolic tangent of self."""
+
+    def backward(self) -> None:
+        """Set self.grad to 1 and add d(self)/d(node) to the grad of every node below.
+
+        Primals are read as they are now; an assigned `_backward` is called at its node's turn.
+        Raises what ** raises where a slope has no real value, before any grad changes. Cost: 2 to
+        4 ns a node.
+        """
+
+    def __getattr__(self, name: str, /) -> Any: ...
+    def __setattr__(self, name: str, value: Any, /) -> None: ...
+    def __delattr__(self, name: str, /) -> None: ...
+    def __reduce_ex__(self, protocol: Any, /) -> NoReturn:
+        """Raise TypeError: a Value can be neither pickled nor copied."""
+
+class ArenagradError(Exception):
+    """Base of the errors of arenagrad. `value` is the Value to blame, or None."""
+
+    value: Value | None
+
+class ArenaFullError(ArenagradError, MemoryError):
+    """No index or no memory is left for another node."""
+
+class DomainError(ArenagradError, ValueError):
+    """An operand lies where the operation has no real result."""
+
+class DivisionByZeroError(ArenagradError, ZeroDivisionError):
+    """Zero was raised to a negative power."""
+
+class RangeError(ArenagradError, OverflowError):
+    """The result is too large for a float."""
+
+@type_check_only
+class _OpRow(TypedDict):
+    id: str
+    name: str
+    symbol: str
+    arity: int
+    low: float
+    high: float
+
+def topological_order(root: Value) -> list[Value]:
+    """The nodes below root, operands before users, root last.
+
+    Never recurses. Cost: about 10 ns a node.
+    """
+
+def collect() -> int:
+    """Drop every unreachable node, cycles included, and return how many nodes went.
+
+    Happens by itself in time; call it to measure. Cost: a few ns a node.
+    """
+
+def arena_info() -> dict[str, int]:
+    """Figures of the arena.
+
+    nodes in use (those not yet reclaimed included), handles (live Values), edges (operands of
+    user-made nodes), capacity in nodes, bytes_per_node, resident_bytes, compactions so far.
+    """
+
+def build_info() -> dict[str, str]:
+    """How this extension was built: version, compiler, flags and the like."""
+
+def op_codes() -> dict[str, int]:
+    """The number of each kind of node, by id."""
+
+def op_table() -> list[_OpRow]:
+    """The rows of the table of operations."""
+
+def graph_views() -> dict[str, memoryview[Any]]:
+    """Read-only views, without a copy, of the arena's arrays data, operand_a, operand_b and op.
+
+    Valid until the next node is made or dropped.
+    """
+
+def layer(neurons: list[Any], x: Iterable[Value | _Real], neuron_type: type) -> list[Value] | None:
+    """The outputs of a layer of micrograd neurons for the inputs x, recorded in one go.
+
+    Returns None if some neuron is not exactly a neuron_type with a list w and a b of Values. Raises
+    TypeError for an element of x that is no real number. Cost: about 5 ns a node.
+    """

@@ -1,0 +1,193 @@
+"""The command line, run as a user runs it: in a process and a folder of its own."""
+
+import os
+import re
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import arenagrad
+
+HIDE = """
+import sys
+
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {hidden!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Hide())
+"""
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Run:
+    """Call `python -m arenagrad` in tmp_path; hide= names packages that seem not installed."""
+
+    def run(*arguments: str, hide: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        if hide:
+            folder = tmp_path / "hidden"
+            folder.mkdir()
+            (folder / "sitecustomize.py").write_text(HIDE.format(hidden=hide), encoding="utf-8")
+            environment["PYTHONPATH"] = str(folder)
+        return subprocess.run(
+            [sys.executable, "-m", "arenagrad", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+def steps_of(output: str) -> list[str]:
+    """The lines that report a training step."""
+    return [line for line in output.splitlines() if line.startswith("step ")]
+
+
+def test_demo_reports_its_steps_and_saves_the_picture_where_it_says(
+    cli: Run, tmp_path: Path
+) -> None:
+    done = cli("demo", "--steps", "2", "--out", "boundary.png")
+    assert done.returncode == 0, done.stderr
+    first, second = steps_of(done.stdout)
+    # Both as published with micrograd's own notebook, which has the same seed.
+    assert first == "step 0 loss 0.8958441028683222, accuracy 50.0%"
+    assert re.fullmatch(r"step 1 loss \d+\.\d+, accuracy \d+\.\d%", second)
+    picture = tmp_path / "boundary.png"
+    assert done.stdout.splitlines()[-1].endswith(f" {picture.resolve()}")
+    head = picture.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    assert min(struct.unpack(">II", head[16:24])) >= 400
+    assert "2/2" in done.stderr, "the progress bar belongs on the error stream"
+
+
+def test_demo_saves_moons_png_in_the_current_folder_by_default(cli: Run, tmp_path: Path) -> None:
+    assert cli("demo", "--steps", "1").returncode == 0
+    assert (tmp_path / "moons.png").is_file()
+
+
+def test_demo_computes_the_same_from_the_same_seed_and_something_else_from_another(
+    cli: Run,
+) -> None:
+    one, again, other = (
+        cli("demo", "--steps", "2", "--seed", seed).stdout for seed in ("7", "7", "8")
+    )
+    assert len(steps_of(one)) == 2
+    assert steps_of(one) == steps_of(again)
+    assert steps_of(one) != steps_of(other)
+
+
+def test_demo_reaches_full_accuracy_with_the_notebooks_settings(cli: Run) -> None:
+    steps = steps_of(cli("demo").stdout)
+    assert len(steps) == 100
+    assert steps[-1].endswith("accuracy 100.0%")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["demo", "--steps", "0"], "--steps: '0' is not a whole number of at least 1"),
+        (["demo", "--steps", "many"], "--steps: 'many' is not a whole number of at least 1"),
+        (["demo", "--seed", "-1"], "--seed: '-1' is not a whole number between 0 and 4294967295"),
+        (["demo", "--seed", "1.5"], "--seed: '1.5' is not a whole number"),
+        (["demo", "--seed", str(2**32)], "is not a whole number between 0 and 4294967295"),
+        (["demo", "--out", "absent/moons.png"], "--out: there is no folder 'absent'"),
+        (["demo", "--out", "."], "--out: '.' is a folder, not a file"),
+        (["demo", "--out", ""], "--out: '' is a folder, not a file"),
+        (["demo", "--step", "3"], "unrecognized arguments: --step 3"),
+        (["bench", "--rounds", "0"], "--rounds: '0' is not a whole number of at least 1"),
+        (["info", "more"], "unrecognized arguments: more"),
+        (["run"], "script.py"),
+        (["fly"], "'fly'"),
+        ([], "run | demo | bench | info"),
+    ],
+)
+def test_bad_arguments_are_explained_before_any_work(
+    cli: Run, tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    done = cli(*arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("package", ["sklearn", "matplotlib", "tqdm"])
+def test_demo_without_an_extra_package_says_how_to_install_it(cli: Run, package: str) -> None:
+    done = cli("demo", "--steps", "1", hide=(package,))
+    assert done.returncode == 1
+    assert f"{package} is not installed" in done.stderr
+    assert 'python -m pip install "arenagrad[demo]"' in done.stderr
+    assert "Traceback" not in done.stderr
+    assert steps_of(done.stdout) == []
+
+
+def test_info_and_run_need_no_package_beyond_the_standard_library(cli: Run, tmp_path: Path) -> None:
+    hide = ("numpy", "sklearn", "matplotlib", "tqdm", "micrograd")
+    assert cli("info", hide=hide).returncode == 0
+
+
+def test_info_prints_versions_build_and_arena(cli: Run) -> None:
+    done = cli("info")
+    assert done.returncode == 0, done.stderr
+    lines = {tuple(line.split(None, 1)) for line in done.stdout.splitlines() if line[:1] == " "}
+    assert ("arenagrad", arenagrad.__version__) in lines
+    assert ("compiler", arenagrad.build_info()["compiler"]) in lines
+    names = {line[0] for line in lines}
+    assert {"Python", "numpy", "platform", "CPU"} <= names
+    assert set(arenagrad.build_info()) <= names
+    assert set(arenagrad.arena_info()) <= names
+
+
+def test_version_is_that_of_the_package(cli: Run) -> None:
+    assert cli("--version").stdout == f"arenagrad {arenagrad.__version__}\n"
+
+
+def test_bench_checks_the_answers_and_prints_times_and_ratios(cli: Run) -> None:
+    done = cli("bench", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^checked: loss 0\.89584410286832\d* in both", done.stdout, re.MULTILINE)
+    assert re.search(r"^  arenagrad +\d+\.\d+ ms$", done.stdout, re.MULTILINE)
+    for collector in ("on (default)", "off"):
+        row = rf"^  micrograd, cyclic gc {re.escape(collector)} +\d+\.\d+ ms +\d+\.\d times ours$"
+        assert re.search(row, done.stdout, re.MULTILINE)
+    assert "CONFIG_ARGS" in done.stdout
+
+
+def test_bench_without_micrograd_times_arenagrad_and_says_how_to_install_it(cli: Run) -> None:
+    done = cli("bench", "--rounds", "1", hide=("micrograd",))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^  arenagrad +\d+\.\d+ ms$", done.stdout, re.MULTILINE)
+    assert "times ours" not in done.stdout
+    assert "python -m pip install micrograd\n" in done.stdout
+
+
+def test_run_passes_everything_after_the_script_on_untouched(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("import sys\nprint(sys.argv[1:])\n", encoding="utf-8")
+    arguments = ["--", "-h", "--replace-class", "A", "--version", "x", "", "--seed=3", "--", "-1"]
+    done = cli("run", "script.py", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{arguments!r}\n"
+
+
+def test_run_puts_arenagrad_in_the_place_of_each_class_named(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "class Value:\n    pass\n\nclass Scalar:\n    pass\n\nclass Other:\n    pass\n\n"
+        "print(Value.__module__, Scalar.__module__, Other.__module__)\n",
+        encoding="utf-8",
+    )
+    done = cli("run", "--replace-class", "Value", "--replace-class=Scalar", "script.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "arenagrad arenagrad __main__\n"

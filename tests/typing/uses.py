@@ -1,0 +1,132 @@
+"""Typed uses of the public interface: `mypy --strict` must accept every line.
+
+An `ignore` marks a line that must be refused: mypy reports an ignore that is not needed.
+"""
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import assert_type
+
+import numpy as np
+
+import arenagrad
+from arenagrad import Value, arena_info, build_info, collect, topological_order
+from arenagrad._core import graph_views, layer, op_codes, op_table
+from arenagrad.engine import Value as EngineValue
+
+
+def numbers_become_values() -> list[Value]:
+    """Every kind of real number makes a leaf."""
+    return [
+        Value(1),
+        Value(2.0),
+        Value(True),
+        Value(Fraction(1, 3)),
+        Value(Decimal("0.5")),
+        Value(np.float32(1.0)),
+        Value(np.float64(1.0)),
+        Value(np.int64(1)),
+        EngineValue(3.0),
+    ]
+
+
+def operators_give_values(a: Value, b: Value) -> None:
+    """Operators mix Values and numbers on either side."""
+    assert_type(a + b, Value)
+    assert_type(a + 1, Value)
+    assert_type(1.0 + a, Value)
+    assert_type(a - b, Value)
+    assert_type(1 - a, Value)
+    assert_type(a * b, Value)
+    assert_type(2 * a, Value)
+    assert_type(a / b, Value)
+    assert_type(1.0 / a, Value)
+    assert_type(a**3, Value)
+    assert_type(a**-0.5, Value)
+    assert_type(-a, Value)
+    assert_type(+a, Value)
+    assert_type(a.relu().exp().log().tanh(), Value)
+    total: Value | int = sum([a, b])
+    assert_type(total * 1.0, Value | float)
+
+
+def wrong_operands_are_refused(a: Value, b: Value) -> None:
+    """What raises at run time is an error to the type checker."""
+    a + None  # type: ignore[operator]
+    a - "2"  # type: ignore[operator]
+    a + 1j  # type: ignore[operator]
+    a**b  # type: ignore[operator]
+    2**a  # type: ignore[operator]
+    print(a < b)  # type: ignore[operator]
+    Value("1")  # type: ignore[arg-type]
+    Value(a)  # type: ignore[arg-type]
+    Value(np.ones(3))  # type: ignore[arg-type]
+    Value()  # type: ignore[call-arg]
+    a.data = "1"  # type: ignore[assignment]
+    a._prev = {b}  # type: ignore[misc]
+
+
+def attributes_have_types(a: Value) -> None:
+    """The attributes of micrograd are typed; any other name may be set and read."""
+    assert_type(a.data, float)
+    assert_type(a.grad, float)
+    assert_type(a._op, str)
+    assert_type(a._prev, set[Value])
+    assert_type(a.label, str)
+    a.data -= 0.1 * a.grad
+    a.data = 3
+    a.grad = np.float32(0.0)
+    a.label = "weight"
+    a.m = 0.0
+    a.m = 0.9 * a.m + 0.1 * a.grad
+    assert_type(a.backward(), None)
+
+
+def nodes_of_ones_own(a: Value, b: Value) -> list[Value]:
+    """Both protocols of the constructor."""
+    out = Value(a.data * b.data, (a, b), "product", label="out")
+
+    def rule() -> None:
+        a.grad += b.data * out.grad
+
+    out._backward = rule
+    out._backward()
+    return [out, Value(2.0, (a, b), (b.data, a.data)), Value(1.0, {a}, _op="same")]
+
+
+class Named(Value):
+    """A subclass with a method and a constructor of its own."""
+
+    def __init__(self, data: float, name: str) -> None:
+        super().__init__(data)
+        self.name = name
+
+    def twice(self) -> Value:
+        """An operator's result is a plain Value."""
+        return self + self
+
+
+def functions_have_types(a: Value) -> None:
+    """The functions beside the class."""
+    assert_type(topological_order(a), list[Value])
+    assert_type(collect(), int)
+    assert_type(arena_info(), dict[str, int])
+    assert_type(build_info(), dict[str, str])
+    assert_type(op_codes(), dict[str, int])
+    assert_type(op_table()[0]["low"], float)
+    assert_type(graph_views()["data"].shape, tuple[int, ...] | None)
+    assert_type(layer([], [1.0, a], object), list[Value] | None)
+    assert_type(arenagrad.__version__, str)
+
+
+def errors_are_the_builtin_ones(a: Value) -> Value | None:
+    """Except clauses for the built-in errors go on working, and the node to blame is known."""
+    try:
+        return a**-1
+    except arenagrad.DivisionByZeroError as error:
+        zero: ZeroDivisionError = error
+        assert zero is not None
+        return error.value
+    except (arenagrad.DomainError, arenagrad.RangeError, arenagrad.ArenaFullError) as other:
+        base: arenagrad.ArenagradError = other
+        return base.value
