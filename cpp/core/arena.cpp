@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <memory>
 
 namespace arenagrad::core {
 namespace {
 
 constexpr std::size_t kCommitMin = std::size_t{1} << 20;   // nodes committed at a time, at least
-constexpr std::size_t kReclaimFrom = std::size_t{1} << 16; // below this garbage is not worth a look
-constexpr std::size_t kKeep = std::size_t{1} << 17;        // freed nodes kept in memory for reuse
+constexpr std::size_t kReclaimFrom = std::size_t{1} << 18; // below this garbage is not worth a look
+constexpr std::size_t kKeep = std::size_t{1} << 18;        // freed nodes kept in memory for reuse
 
 } // namespace
 
@@ -25,11 +24,11 @@ Arena::Arena() {
 
 bool Arena::try_reserve(std::size_t n) {
   if (data_.reserve(n) && grad_.reserve(n) && operands_.reserve(n) && handles_.reserve(n) &&
-      op_.reserve(n) && flags_.reserve(n) && marks_.reserve(n) && edge_operands_.reserve(n) &&
-      edge_partials_.reserve(n))
+      op_.reserve(n) && flags_.reserve(n) && marks_.reserve(n) && forward_.reserve(n) &&
+      edge_operands_.reserve(n) && edge_partials_.reserve(n))
     return true;
   data_.unreserve(), grad_.unreserve(), operands_.unreserve(), handles_.unreserve();
-  op_.unreserve(), flags_.unreserve(), marks_.unreserve();
+  op_.unreserve(), flags_.unreserve(), marks_.unreserve(), forward_.unreserve();
   edge_operands_.unreserve(), edge_partials_.unreserve();
   return false;
 }
@@ -65,7 +64,7 @@ void Arena::commit(std::size_t nodes, std::size_t edges) {
   if (nodes > committed_) {
     const std::size_t n = steps(nodes);
     if (!(data_.commit(n) && grad_.commit(n) && operands_.commit(n) && handles_.commit(n) &&
-          op_.commit(n) && flags_.commit(n) && marks_.commit(n)))
+          op_.commit(n) && flags_.commit(n) && marks_.commit(n) && forward_.commit(n)))
       throw ArenaFull("the system has no memory for more nodes");
     committed_ = n;
   }
@@ -122,31 +121,42 @@ void Arena::remember_touched() {
 
 void Arena::mark_living() {
   std::uint8_t* marks = marks_.data();
+  const std::uint8_t* flags = flags_.data();
   for (std::size_t i = size_; i-- > 0;) {
-    if (flags_[i] & HasHandle) marks[i] = 1;
+    while (i >= 8 && zero_word(marks + i - 7) && zero_word(flags + i - 7)) i -= 8;
+    if (flags[i] & HasHandle) marks[i] = 1;
     if (marks[i]) for_each_operand(static_cast<NodeId>(i), true, [&](NodeId o) { marks[o] = 1; });
   }
 }
 
 void Arena::compact_if_worth() {
+  deaths_ = 0;
   mark_living();
   std::size_t living = 0;
   for (std::size_t i = 0; i < size_; ++i) living += marks_[i];
-  std::memset(marks_.data(), 0, size_);
-  deaths_ = 0;
-  if (2 * living <= size_) compact();
+  if (2 * living <= size_)
+    slide();
+  else
+    std::memset(marks_.data(), 0, size_);
 }
 
 std::size_t Arena::compact() {
+  mark_living();
+  return slide();
+}
+
+std::size_t Arena::slide() {
   // One ascending pass moves and patches: an operand's new place is known before its user moves.
   const std::size_t before = size_;
-  const auto forward = std::make_unique_for_overwrite<NodeId[]>(before);
-  mark_living();
+  const std::uint8_t* marks = marks_.data();
+  NodeId* const forward = forward_.data();
   remember_touched();
   std::size_t to = 0, edge_to = 0;
   first_power_ = kNoNode;
   for (std::size_t from = 0; from < before; ++from) {
-    if (!marks_[from]) continue;
+    while (from + 8 <= before && zero_word(marks + from)) from += 8;
+    if (from == before) break;
+    if (!marks[from]) continue;
     marks_[from] = 0;
     forward[from] = static_cast<NodeId>(to);
     Operand2 o = operands_[from];
@@ -181,6 +191,7 @@ std::size_t Arena::compact() {
     ++to;
   }
   std::memset(flags_.data() + to, 0, before - to);
+  forward_.release(std::min(before, kKeep));
   edge_size_ = edge_to;
   deaths_ = 0;
   ++compactions_;

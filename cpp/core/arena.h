@@ -219,6 +219,7 @@ private:
   void make_room(std::size_t nodes, std::size_t edges);
   void commit(std::size_t nodes, std::size_t edges);
   void mark_living();
+  std::size_t slide();
   void remember_touched();
   void shrink_to(std::size_t size);
   void set_limit();
@@ -228,8 +229,9 @@ private:
   ReservedArray<Handle*> handles_{3};
   ReservedArray<Op> op_{4};
   ReservedArray<std::uint8_t> flags_{5}, marks_{6};
-  ReservedArray<NodeId> edge_operands_{7};
-  ReservedArray<double> edge_partials_{8};
+  ReservedArray<NodeId> forward_{7}; // new places of the living, while compacting only
+  ReservedArray<NodeId> edge_operands_{8};
+  ReservedArray<double> edge_partials_{9};
 
   std::size_t size_ = 0, limit_ = 0;           // limit_: where make_room is asked next
   std::size_t edge_size_ = 0, edge_limit_ = 0; // edge_limit_: edges committed

@@ -4,6 +4,7 @@ Only the command that was asked for is imported, so that each needs no more than
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 
 from arenagrad import __version__
@@ -36,7 +37,7 @@ def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
 def _run(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
     from arenagrad import compat
 
-    compat.run_script(options.script, options.args, options.replace_class)
+    compat.run_script(options.script, options.script_arguments, options.replace_class)
     return 0
 
 
@@ -75,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="run a micrograd script, unchanged, on arenagrad",
-        description="Run a script with arenagrad in the place of micrograd.",
+        usage="python -m arenagrad run [-h] [--replace-class NAME] script.py [argument ...]",
+        description="Run a script with arenagrad in the place of micrograd. What follows the "
+        "script are its own arguments, passed on untouched.",
         allow_abbrev=False,
     )
     run.add_argument(
@@ -86,9 +89,6 @@ def _parser() -> argparse.ArgumentParser:
         help="put arenagrad.Value where the script defines its own class NAME (repeatable)",
     )
     run.add_argument("script", metavar="script.py", help="the script")
-    run.add_argument(
-        "args", nargs=argparse.REMAINDER, help="the script's own arguments, passed on untouched"
-    )
     run.set_defaults(command=_run, parser=run)
 
     demo = commands.add_parser(
@@ -135,13 +135,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _split(arguments: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+    """Our own arguments, and those that belong to the script of `run`.
+
+    argparse's REMAINDER will not do: it swallows a `--` meant for the script.
+    """
+    if not arguments or arguments[0] != "run":
+        return arguments, []
+    script = 1
+    while script < len(arguments) and arguments[script].startswith("-"):
+        if arguments[script] == "-":  # the standard input is the script
+            break
+        script += 2 if arguments[script] == "--replace-class" else 1
+        if arguments[script - 1] == "--":
+            break
+    return arguments[: script + 1], list(arguments[script + 1 :])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     arguments are those after `python -m arenagrad`, by default those of this process. Raises
     SystemExit with code 2 for arguments that make no sense and with code 1 for a missing package.
     """
-    options = _parser().parse_args(arguments)
+    own, script_arguments = _split(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(own)
+    options.script_arguments = script_arguments
     command: Callable[[argparse.Namespace, argparse.ArgumentParser], int] = options.command
     return command(options, options.parser)
 

@@ -34,7 +34,7 @@ def cli(tmp_path: Path) -> Run:
         environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
         if hide:
             folder = tmp_path / "hidden"
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
             (folder / "sitecustomize.py").write_text(HIDE.format(hidden=hide), encoding="utf-8")
             environment["PYTHONPATH"] = str(folder)
         return subprocess.run(
@@ -109,6 +109,8 @@ def test_demo_reaches_full_accuracy_with_the_notebooks_settings(cli: Run) -> Non
         (["bench", "--rounds", "0"], "--rounds: '0' is not a whole number of at least 1"),
         (["info", "more"], "unrecognized arguments: more"),
         (["run"], "script.py"),
+        (["run", "--replace-class", "Value"], "script.py"),
+        (["run", "--replace", "Value", "script.py"], "--replace"),
         (["fly"], "'fly'"),
         ([], "run | demo | bench | info"),
     ],
@@ -134,9 +136,13 @@ def test_demo_without_an_extra_package_says_how_to_install_it(cli: Run, package:
     assert steps_of(done.stdout) == []
 
 
-def test_info_and_run_need_no_package_beyond_the_standard_library(cli: Run, tmp_path: Path) -> None:
+def test_info_and_run_need_no_other_package(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import arenagrad\nprint(arenagrad.Value(2.0) * 3)\n", encoding="utf-8"
+    )
     hide = ("numpy", "sklearn", "matplotlib", "tqdm", "micrograd")
     assert cli("info", hide=hide).returncode == 0
+    assert cli("run", "script.py", hide=hide).stdout == "Value(data=6.0, grad=0.0)\n"
 
 
 def test_info_prints_versions_build_and_arena(cli: Run) -> None:
@@ -175,11 +181,13 @@ def test_bench_without_micrograd_times_arenagrad_and_says_how_to_install_it(cli:
 
 
 def test_run_passes_everything_after_the_script_on_untouched(cli: Run, tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text("import sys\nprint(sys.argv[1:])\n", encoding="utf-8")
+    (tmp_path / "script.py").write_text(
+        "import sys\nclass Unused: pass\nprint(sys.argv[1:])\n", encoding="utf-8"
+    )
     arguments = ["--", "-h", "--replace-class", "A", "--version", "x", "", "--seed=3", "--", "-1"]
-    done = cli("run", "script.py", *arguments)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{arguments!r}\n"
+    for before in ([], ["--"], ["--replace-class", "Unused"]):
+        done = cli("run", *before, "script.py", *arguments)
+        assert done.stdout == f"{arguments!r}\n", done.stderr
 
 
 def test_run_puts_arenagrad_in_the_place_of_each_class_named(cli: Run, tmp_path: Path) -> None:
