@@ -6,6 +6,7 @@
 // alone; an object with no other references is not a root. The nodes that no root reaches lose
 // their state, the closures die, and the rest is ordinary reclaiming.
 #include <algorithm>
+#include <new>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -136,6 +137,8 @@ private:
 void break_cycles() {
   std::vector<PyObject*> doomed; // references that keep the objects until all links are cut
   std::vector<PyObject*> dicts;
+  // All memory is claimed before anything changes.
+  doomed.reserve(states().size()), dicts.reserve(states().size());
   {
     const Ownership ownership;
     const Marking marking(ownership);
@@ -158,10 +161,19 @@ void break_cycles() {
 
 } // namespace
 
+// False without memory: cycles through this object are then not found.
+static bool enlist(PyValue* value) {
+  try {
+    states().insert(value);
+    value->link.bits |= Handle::Stateful;
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
 void remember_state(PyValue* value) {
-  if (value->link.bits & Handle::Stateful) return;
-  value->link.bits |= Handle::Stateful;
-  states().insert(value);
+  if (value->link.bits & Handle::Stateful || !enlist(value)) return;
   if (states().size() > states_limit && !busy && !arena().sweeping()) collect(false);
 }
 
@@ -172,8 +184,8 @@ void forget_state(PyValue* value) {
 
 void pin(PyValue* value) {
   Py_INCREF(as_object(value));
-  value->link.bits |= Handle::Pinned | Handle::Stateful;
-  states().insert(value);
+  value->link.bits |= Handle::Pinned;
+  enlist(value);
 }
 
 std::size_t collect(bool always) {
@@ -181,7 +193,11 @@ std::size_t collect(bool always) {
   const Busy scope;
   Arena& g = arena();
   const std::size_t before = g.size();
-  if (!states().empty()) break_cycles();
+  try {
+    if (!states().empty()) break_cycles();
+  } catch (const std::bad_alloc&) {
+    // Finding cycles takes memory; without it they stay for another time.
+  }
   if (always)
     g.compact();
   else

@@ -19,7 +19,7 @@ Arena::Arena() {
     capacity_ /= 2;
     if (capacity_ < 1024) throw ArenaFull("no address space for the arena");
   }
-  set_limit();
+  look_again_at(0);
 }
 
 bool Arena::try_reserve(std::size_t n) {
@@ -33,15 +33,15 @@ bool Arena::try_reserve(std::size_t n) {
   return false;
 }
 
-void Arena::set_limit() {
-  reclaim_at_ = std::max(kReclaimFrom, 2 * size_);
+void Arena::look_again_at(std::size_t size) {
+  reclaim_at_ = std::max(kReclaimFrom, size);
   limit_ = std::min(reclaim_at_, committed_);
 }
 
 void Arena::make_room(std::size_t nodes, std::size_t edges) {
   if (size_ + nodes > reclaim_at_) {
     if (deaths_ != 0 && sweeping_ == 0) reclaim_(*this);
-    reclaim_at_ = std::max(reclaim_at_, 2 * size_ + nodes);
+    look_again_at(std::max(reclaim_at_, 2 * size_ + nodes));
   }
   const bool full = size_ + nodes > capacity_ || edge_size_ + edges > capacity_;
   if (full && sweeping_ == 0) {
@@ -112,6 +112,8 @@ void Arena::trim() {
   // nothing has.
   deaths_ = handle_count_ == top ? 0 : deaths_ + 1;
   shrink_to(top);
+  // Never later than planned: what is left may be garbage that no one has counted yet.
+  look_again_at(std::min(reclaim_at_, 2 * size_));
 }
 
 void Arena::remember_touched() {
@@ -196,6 +198,7 @@ std::size_t Arena::slide() {
   deaths_ = 0;
   ++compactions_;
   shrink_to(to);
+  look_again_at(2 * size_); // all of it lives
   return before - to;
 }
 
@@ -218,7 +221,6 @@ void Arena::shrink_to(std::size_t size) {
     edge_operands_.release(edge_size_ + kKeep), edge_partials_.release(edge_size_ + kKeep);
     edge_touched_ = edge_size_ + kKeep;
   }
-  set_limit();
 }
 
 } // namespace arenagrad::core

@@ -222,7 +222,7 @@ private:
   std::size_t slide();
   void remember_touched();
   void shrink_to(std::size_t size);
-  void set_limit();
+  void look_again_at(std::size_t size);
 
   ReservedArray<double> data_{0}, grad_{1};
   ReservedArray<Operand2> operands_{2};

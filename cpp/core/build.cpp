@@ -4,12 +4,6 @@
 
 namespace arenagrad::core {
 
-std::size_t dense_size(const std::vector<NeuronView>& neurons, std::size_t inputs) {
-  std::size_t nodes = 0;
-  for (const NeuronView& neuron : neurons) nodes += 3 * std::min(neuron.weight_count, inputs) + 1;
-  return nodes;
-}
-
 std::vector<NodeId> dense(Arena& arena, const std::vector<NeuronView>& neurons,
                           const std::vector<Input>& inputs) {
   std::vector<NodeId> outputs;

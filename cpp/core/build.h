@@ -22,8 +22,11 @@ struct NeuronView {
   bool relu;
 };
 
-// Upper bound of the nodes that `dense` records; reserve them first (compaction moves indices).
-std::size_t dense_size(const std::vector<NeuronView>& neurons, std::size_t inputs);
+// Upper bound of the nodes that `dense` records for so many neurons with so many weights in all;
+// reserve them before reading indices (compaction moves those).
+constexpr std::size_t dense_size(std::size_t neurons, std::size_t weights) {
+  return 3 * weights + neurons;
+}
 
 // Records one output node a neuron, node for node as micrograd's expression would, the shorter of
 // weights and inputs ending the sum. Requires reserved room. Returns the outputs in order; a

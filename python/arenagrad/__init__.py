@@ -1,12 +1,14 @@
 """micrograd's Value on a C++ arena: scalar automatic differentiation, fast.
 
-    from arenagrad import Value
-    a, b = Value(2.0), Value(-3.0)
-    loss = (a * b + b**3).relu()
-    loss.backward()
-    print(a.grad, b.grad)
-"""
+Record with `Value`, differentiate with `backward()`:
 
+>>> from arenagrad import Value
+>>> a, b = Value(2.0), Value(-3.0)
+>>> loss = (a * b + a**3).relu()
+>>> loss.backward()
+>>> a.grad, b.grad
+(9.0, 2.0)
+"""
 
 from arenagrad._core import (
     ArenaFullError,
@@ -20,6 +22,7 @@ from arenagrad._core import (
     collect,
     topological_order,
 )
+from arenagrad.compat import install_as_micrograd
 
 __version__: str = build_info()["version"]
 
@@ -34,5 +37,6 @@ __all__ = [
     "arena_info",
     "build_info",
     "collect",
+    "install_as_micrograd",
     "topological_order",
 ]
