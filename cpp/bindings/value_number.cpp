@@ -96,6 +96,10 @@ template <Op op> PyObject* commutative(PyObject* x, PyObject* y) {
   return commutative_general<op>(x, y);
 }
 
+PyObject* add_number(PyObject* x, double number) {
+  return recorded(2, [&](Arena& g) { return push_with<Op::Add>(g, use(x), number); });
+}
+
 PyObject* subtract(PyObject* x, PyObject* y) {
   if (!is_value(x)) {
     return with_number(x, [&](double number) {
@@ -110,11 +114,12 @@ PyObject* subtract(PyObject* x, PyObject* y) {
       const NodeId a = use(x);
       return push<Op::Add>(g, a, push_negated(g, y));
     });
-  return with_number(y, [&](double number) {
-    return recorded(2, [&](Arena& g) {
-      const NodeId a = use(x);
-      return push_with<Op::Add>(g, a, -number);
-    });
+  if (PyFloat_CheckExact(y)) return add_number(x, -PyFloat_AS_DOUBLE(y));
+  return with_number(y, [&](double) -> PyObject* {
+    // Python negates first, and to some types 0 has no sign.
+    const auto negated = py::reinterpret_steal<py::object>(PyNumber_Negative(y));
+    if (!negated) return nullptr;
+    return with_number(negated.ptr(), [&](double number) { return add_number(x, number); });
   });
 }
 

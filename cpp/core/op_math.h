@@ -13,8 +13,8 @@ inline double power_slope(double a, double b) { return b * std::pow(a, b - 1.0);
 
 // Throws as Python's float `**` does where it has no real result; `node` is the one to blame.
 inline void check_power(double a, double b, NodeId node) {
-  if (a == 0.0 && b < 0.0) throw DivisionByZero("0.0 cannot be raised to a negative power", node);
   if (!std::isfinite(a) || !std::isfinite(b)) return;
+  if (a == 0.0 && b < 0.0) throw DivisionByZero("0.0 cannot be raised to a negative power", node);
   if (a < 0.0 && b != std::floor(b))
     throw DomainError("a negative number cannot be raised to a fractional power: "
                       "the result is complex, and a Value is real",
