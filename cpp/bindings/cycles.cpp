@@ -196,7 +196,7 @@ std::size_t collect(bool always) {
   try {
     if (!states().empty()) break_cycles();
   } catch (const std::bad_alloc&) {
-    // Finding cycles takes memory; without it they stay for another time.
+    always = true; // no memory to find cycles with: at least give back what is dead without them
   }
   if (always)
     g.compact();
