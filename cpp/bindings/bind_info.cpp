@@ -54,7 +54,7 @@ py::dict graph_views() {
   views["data"] = view<double>(g.data_array(), 0);
   views["operand_a"] = view<core::NodeId>(g.operand_array(), 0);
   views["operand_b"] = view<core::NodeId>(g.operand_array(), 1);
-  views["op"] = view<std::uint8_t>(g.op_array(), 0);
+  views["op"] = view<core::Tag>(g.tag_array(), 0);
   return views;
 }
 
@@ -94,7 +94,8 @@ void bind_info(py::module_& module) {
              "The rows of ops.def: a list of dicts with id, name, symbol, arity, low, high.");
   module.def("graph_views", graph_views,
              "Read-only views, without a copy, of the arena's arrays data, operand_a, operand_b "
-             "and op: a dict of memoryviews, valid until the next node is made or dropped.");
+             "and op (in whose high bit stands whether a Value holds the node): a dict of "
+             "memoryviews, valid until the next node is made or dropped.");
 }
 
 } // namespace arenagrad::bindings

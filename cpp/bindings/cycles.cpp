@@ -86,10 +86,11 @@ public:
   explicit Marking(const Ownership& ownership) : ownership_(ownership) {
     Arena& g = arena();
     marked_.resize(g.size());
-    for (std::size_t i = 0; i < g.size(); ++i) {
-      Handle* handle = g.handle_of(static_cast<NodeId>(i));
-      if (handle != nullptr && ownership.is_root(owner(handle))) mark(static_cast<NodeId>(i));
-    }
+    walk_handles(
+        [](Handle& handle, void* marking) {
+          static_cast<Marking*>(marking)->mark_if_root(handle);
+        },
+        this);
     while (!pending_.empty()) {
       const NodeId node = pending_.back();
       pending_.pop_back();
@@ -101,6 +102,10 @@ public:
   bool reached(PyValue* value) const { return marked_[value->link.node]; }
 
 private:
+  void mark_if_root(Handle& handle) {
+    if (ownership_.is_root(owner(&handle))) mark(handle.node);
+  }
+
   void mark(NodeId node) {
     if (marked_[node]) return;
     marked_[node] = true;

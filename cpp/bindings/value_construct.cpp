@@ -131,14 +131,13 @@ PyObject* value_vectorcall(PyObject*, PyObject* const* args, size_t nargsf, PyOb
     if (count == 1 && names == nullptr && read_number(args[0], &leaf) == Number::Yes) {
       arena().reserve(1);
       PyValue* out = new_handle();
-      if (out != nullptr) arena().attach_new(out->link, arena().push_leaf(leaf));
+      arena().attach_new(out->link, arena().push_leaf(leaf, Op::Leaf, core::kHasHandle));
       return as_object(out);
     }
     if (PyErr_Occurred()) return nullptr;
     const Arguments arguments = parse(args, count, names);
     arena().reserve(1, arguments.count());
     PyValue* out = new_handle();
-    if (out == nullptr) return nullptr;
     arena().attach(out->link, push(arguments));
     const auto owned = py::reinterpret_steal<py::object>(as_object(out));
     set_texts(owned.ptr(), arguments);
@@ -154,7 +153,12 @@ PyObject* value_new(PyTypeObject* type, PyObject*, PyObject*) {
   try {
     arena().reserve(1);
     PyObject* self = type == value_type ? as_object(new_handle()) : type->tp_alloc(type, 0);
-    if (self != nullptr) arena().attach(as_value(self)->link, arena().push_leaf(0.0));
+    if (self == nullptr) return nullptr;
+    if (type != value_type) {
+      as_value(self)->link = {};
+      remember_instance(as_value(self));
+    }
+    arena().attach(as_value(self)->link, arena().push_leaf(0.0));
     return self;
   } catch (...) {
     set_python_error();
@@ -184,9 +188,11 @@ int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
         fail(PyExc_RuntimeError,
              "this Value is already an operand: its operands cannot change; make a new Value");
       arena().reserve(1, arguments.count());
+      const std::uint32_t bits = link.bits;
       arena().set_callback(link.node, false);
       arena().detach(link);
       arena().attach(link, push(arguments));
+      link.bits = bits;
     }
     set_texts(self, arguments);
     return 0;

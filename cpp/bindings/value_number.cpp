@@ -16,28 +16,26 @@ using core::Op;
 // A new Value whose node is what `record` returns, with room for `nodes` nodes. `record` reads
 // operand indices only when called, because making room may move them.
 template <class Record> inline PyObject* recorded(std::size_t nodes, Record&& record) {
-  PyValue* out = new_handle();
-  if (out == nullptr) return nullptr;
   Arena& g = arena();
   try {
     g.reserve(nodes);
-    g.attach_new(out->link, record(g));
+    const NodeId node = record(g);
+    PyValue* out = new_handle();
+    g.attach(out->link, node);
+    return as_object(out);
   } catch (...) {
-    free_handle(out);
     set_python_error();
     return nullptr;
   }
-  return as_object(out);
 }
 
-template <Op op> inline NodeId push(Arena& g, NodeId a, NodeId b) {
-  return g.push(op, core::evaluate(op, g.data(a), g.data(b)), {a, b});
+template <Op op> inline NodeId push(Arena& g, NodeId a, NodeId b, core::Tag held = 0) {
+  return g.push(op, core::evaluate(op, g.data(a), g.data(b)), {a, b}, held);
 }
 
 // With a number as the second operand.
-template <Op op> inline NodeId push_with(Arena& g, NodeId a, double number) {
-  const double y = core::evaluate(op, g.data(a), number);
-  return g.push(op, y, {a, g.push_leaf(number)});
+template <Op op> inline NodeId push_with(Arena& g, NodeId a, double number, core::Tag held = 0) {
+  return g.push_with_leaf(op, core::evaluate(op, g.data(a), number), a, number, held);
 }
 
 inline NodeId push_negated(Arena& g, PyObject* value) {
@@ -81,15 +79,16 @@ template <Op op> [[gnu::noinline]] PyObject* commutative_general(PyObject* x, Py
 // The usual case first: it can neither fail nor call anything, so it needs no stack frame.
 template <Op op> PyObject* commutative(PyObject* x, PyObject* y) {
   Arena& g = arena();
-  if (is_exact_value(x) && !free_list.empty() && g.has_room(2)) [[likely]] {
+  if (is_exact_value(x) && !pool.empty() && g.has_room(2)) [[likely]] {
     if (is_exact_value(y)) {
-      PyValue* out = free_list.take();
-      g.attach_new(out->link, push<op>(g, use(x), use(y)));
+      PyValue* out = pool.take();
+      g.attach_new(out->link, push<op>(g, use(x), use(y), core::kHasHandle));
       return as_object(out);
     }
     if (PyFloat_CheckExact(y)) {
-      PyValue* out = free_list.take();
-      g.attach_new(out->link, push_with<op>(g, use(x), PyFloat_AS_DOUBLE(y)));
+      PyValue* out = pool.take();
+      const double number = PyFloat_AS_DOUBLE(y);
+      g.attach_new(out->link, push_with<op>(g, use(x), number, core::kHasHandle));
       return as_object(out);
     }
   }

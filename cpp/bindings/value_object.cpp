@@ -3,32 +3,11 @@
 
 namespace arenagrad::bindings {
 
-FreeList free_list;
-
-PyValue* allocate_handle() {
-  auto* value = static_cast<PyValue*>(PyObject_Malloc(sizeof(PyValue)));
-  if (value == nullptr) {
-    PyErr_NoMemory();
-    return nullptr;
-  }
-  PyObject_Init(as_object(value), value_type);
-  value->link = {};
-  value->dict = nullptr;
-  return value;
-}
-
-void free_handle(PyValue* value) {
-  if (!free_list.full()) return free_list.put(value);
-  PyObject_Free(value);
-  Py_DECREF(value_type);
-}
-
 PyObject* object_of(core::NodeId node) {
   if (core::Handle* handle = arena().handle_of(node)) return Py_NewRef(as_object(owner(handle)));
   PyValue* value = new_handle();
-  if (value == nullptr) throw py::error_already_set();
-  value->link.bits = core::Handle::Used;
   arena().attach(value->link, node);
+  value->link.bits = core::Handle::Used;
   return as_object(value);
 }
 
@@ -60,8 +39,11 @@ void value_finalize(PyObject* self) {
   arena().detach(value->link);
   PyTypeObject* type = Py_TYPE(self);
   if (type == value_type) {
-    free_handle(value);
+    if (pool.full()) pool.spill();
+    pool.put(value);
+    pool.shrink_if_worth();
   } else {
+    forget_instance(value);
     type->tp_free(self);
     Py_DECREF(type);
   }
@@ -72,9 +54,9 @@ void value_finalize(PyObject* self) {
 void value_dealloc(PyObject* self) {
   PyValue* value = as_value(self);
   if (value->dict == nullptr && is_exact_value(self) && !arena().is_top(value->link.node) &&
-      !free_list.full()) [[likely]] {
+      !pool.full()) [[likely]] {
     arena().detach_below_top(value->link);
-    free_list.put(value);
+    pool.put(value);
   } else {
     dealloc_general(self);
   }

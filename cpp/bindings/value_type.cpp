@@ -60,6 +60,7 @@ std::array<PyMethodDef, core::kOpCount + 4> make_methods() {
 void bind_value(py::module_& module) {
   new (&the_arena.arena) core::Arena;
   arena().set_reclaim([](core::Arena&) { collect(false); });
+  arena().set_walk(walk_handles);
 
   static auto methods = make_methods();
   static PyMemberDef members[] = {

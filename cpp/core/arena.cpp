@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::size_t kCommitMin = std::size_t{1} << 20;   // nodes committed at a time, at least
 constexpr std::size_t kReclaimFrom = std::size_t{1} << 18; // below this garbage is not worth a look
-constexpr std::size_t kKeep = std::size_t{1} << 18;        // freed nodes kept in memory for reuse
+constexpr std::size_t kKeep = std::size_t{1} << 16;        // freed nodes kept in memory for reuse
+constexpr std::size_t kListMin = 4096;                     // nodes whose handles are listed ahead
 
 } // namespace
 
@@ -23,12 +24,12 @@ Arena::Arena() {
 }
 
 bool Arena::try_reserve(std::size_t n) {
-  if (data_.reserve(n) && grad_.reserve(n) && operands_.reserve(n) && handles_.reserve(n) &&
-      op_.reserve(n) && flags_.reserve(n) && marks_.reserve(n) && forward_.reserve(n) &&
+  if (data_.reserve(n) && grad_.reserve(n) && operands_.reserve(n) && tags_.reserve(n) &&
+      marks_.reserve(n) && callbacks_.reserve(n) && handles_.reserve(n) && forward_.reserve(n) &&
       edge_operands_.reserve(n) && edge_partials_.reserve(n))
     return true;
-  data_.unreserve(), grad_.unreserve(), operands_.unreserve(), handles_.unreserve();
-  op_.unreserve(), flags_.unreserve(), marks_.unreserve(), forward_.unreserve();
+  data_.unreserve(), grad_.unreserve(), operands_.unreserve(), tags_.unreserve();
+  marks_.unreserve(), callbacks_.unreserve(), handles_.unreserve(), forward_.unreserve();
   edge_operands_.unreserve(), edge_partials_.unreserve();
   return false;
 }
@@ -63,8 +64,8 @@ void Arena::commit(std::size_t nodes, std::size_t edges) {
   };
   if (nodes > committed_) {
     const std::size_t n = steps(nodes);
-    if (!(data_.commit(n) && grad_.commit(n) && operands_.commit(n) && handles_.commit(n) &&
-          op_.commit(n) && flags_.commit(n) && marks_.commit(n) && forward_.commit(n)))
+    if (!(data_.commit(n) && grad_.commit(n) && operands_.commit(n) && tags_.commit(n) &&
+          marks_.commit(n) && callbacks_.commit(n) && handles_.commit(n) && forward_.commit(n)))
       throw ArenaFull("the system has no memory for more nodes");
     committed_ = n;
   }
@@ -83,28 +84,35 @@ NodeId Arena::push_many(double y, const NodeId* operands, const double* partials
   std::copy_n(operands, count, edge_operands_.data() + first);
   if (partials != nullptr) std::copy_n(partials, count, edge_partials_.data() + first);
   edge_size_ += count;
-  flags_[size_] |= HasEdges;
   return push(partials != nullptr ? Op::FixedPartials : Op::Opaque, y,
               {static_cast<NodeId>(first), static_cast<NodeId>(count)});
 }
 
 void Arena::set_callback(NodeId node, bool on) {
-  const bool was = flags_[node] & HasCallback;
-  if (on == was) return;
-  flags_[node] ^= HasCallback;
+  if (on == has_callback(node)) return;
+  callbacks_[node] = on;
   on ? ++callback_count_ : --callback_count_;
 }
 
+void Arena::list_handles() {
+  walk_(
+      [](Handle& handle, void* arena) {
+        static_cast<Arena*>(arena)->handles_[handle.node] = &handle;
+      },
+      this);
+  // As many again are listed as they come, so that a walk over all costs each of them little.
+  listed_ = std::min(committed_, size_ + std::max(size_, kListMin));
+}
+
 void Arena::trim() {
+  const Tag* tags = tags_.data();
   std::size_t top = size_, edge_top = edge_size_;
   while (top > 0) {
-    while (top >= 8 && zero_word(flags_.data() + top - 8)) top -= 8;
-    if (top == 0 || (flags_[top - 1] & HasHandle)) break;
+    if (edge_top == 0)
+      while (top >= 8 && all_clear(tags + top - 8, kHasHandle)) top -= 8;
+    if (top == 0 || tags[top - 1] & kHasHandle) break;
     --top;
-    if (flags_[top] & HasEdges) {
-      edge_top = operands_[top].a;
-      flags_[top] = 0;
-    }
+    if (op_info(op_of(tags[top])).operands == Operands::Many) edge_top = operands_[top].a;
   }
   remember_touched();
   edge_size_ = edge_top;
@@ -123,10 +131,10 @@ void Arena::remember_touched() {
 
 void Arena::mark_living() {
   std::uint8_t* marks = marks_.data();
-  const std::uint8_t* flags = flags_.data();
+  const Tag* tags = tags_.data();
   for (std::size_t i = size_; i-- > 0;) {
-    while (i >= 8 && zero_word(marks + i - 7) && zero_word(flags + i - 7)) i -= 8;
-    if (flags[i] & HasHandle) marks[i] = 1;
+    while (i >= 8 && all_clear(marks + i - 7) && all_clear(tags + i - 7, kHasHandle)) i -= 8;
+    if (tags[i] & kHasHandle) marks[i] = 1;
     if (marks[i]) for_each_operand(static_cast<NodeId>(i), true, [&](NodeId o) { marks[o] = 1; });
   }
 }
@@ -156,13 +164,13 @@ std::size_t Arena::slide() {
   std::size_t to = 0, edge_to = 0;
   first_power_ = kNoNode;
   for (std::size_t from = 0; from < before; ++from) {
-    while (from + 8 <= before && zero_word(marks + from)) from += 8;
+    while (from + 8 <= before && all_clear(marks + from)) from += 8;
     if (from == before) break;
     if (!marks[from]) continue;
     marks_[from] = 0;
     forward[from] = static_cast<NodeId>(to);
     Operand2 o = operands_[from];
-    switch (op_info(op_[from]).operands) {
+    switch (op_info(op(from)).operands) {
     case Operands::None:
       break;
     case Operands::Many:
@@ -183,16 +191,18 @@ std::size_t Arena::slide() {
     data_[to] = data_[from];
     if (from < grad_end_) grad_[to] = grad_[from];
     operands_[to] = o;
-    op_[to] = op_[from];
-    if (op_[to] == Op::Pow && to < first_power_) first_power_ = to;
-    flags_[to] = flags_[from];
-    if (flags_[from] & HasHandle) {
-      handles_[to] = handles_[from];
-      handles_[to]->node = static_cast<NodeId>(to);
-    }
+    tags_[to] = tags_[from];
+    if (op(to) == Op::Pow && to < first_power_) first_power_ = to;
+    if (has_callback(from) && to != from) callbacks_[from] = 0, callbacks_[to] = 1;
     ++to;
   }
-  std::memset(flags_.data() + to, 0, before - to);
+  walk_(
+      [](Handle& handle, void* context) {
+        Arena& arena = *static_cast<Arena*>(context);
+        handle.node = arena.forward_[handle.node];
+        if (handle.node < arena.listed_) arena.handles_[handle.node] = &handle;
+      },
+      this);
   forward_.release(std::min(before, kKeep));
   edge_size_ = edge_to;
   deaths_ = 0;
@@ -213,8 +223,9 @@ void Arena::shrink_to(std::size_t size) {
     grad_end_ = size;
   }
   if (release) {
-    data_.release(keep), grad_.release(keep), operands_.release(keep), handles_.release(keep);
-    op_.release(keep), flags_.release(keep), marks_.release(keep);
+    data_.release(keep), grad_.release(keep), operands_.release(keep), tags_.release(keep);
+    marks_.release(keep), callbacks_.release(keep), handles_.release(keep);
+    listed_ = std::min(listed_, keep);
     touched_ = keep;
   }
   if (edge_touched_ > edge_size_ + 2 * kKeep) {

@@ -4,13 +4,12 @@
 //  1. An operand's index is smaller than its user's: creation order is a topological order.
 //  2. A node lives while a handle reaches it. trim() drops all above the highest handle; compact()
 //     slides the living down, keeping their order, and patches operands and handles.
-//  3. A node has at most one handle, found through handle_of().
+//  3. A node has at most one handle; its tag says whether it has one, handle_of() finds it.
 //  4. Growing never moves a node: the arrays live in reserved address space.
-//  5. Above size() gradients and marks are zero and flags are clear, so recording need not write
-//  them.
+//  5. Above size() gradients, marks and callback bytes are zero, so recording need not write them.
 //
 // Not thread-safe: the caller holds one lock (in Python the GIL) around every call.
-// Cost: recording is a handful of stores; 35 bytes a node.
+// Cost: recording is a handful of stores; 17 bytes a node, 26 once swept, 35 if handles are listed.
 #pragma once
 
 #include <cstddef>
@@ -29,11 +28,18 @@ struct Operand2 {
   NodeId a, b;
 };
 
-// Whether eight byte-sized flags or marks are all clear: long runs are skipped this way.
-inline bool zero_word(const std::uint8_t* bytes) {
+// A node's operation, and in the high bit whether it has a handle.
+using Tag = std::uint8_t;
+inline constexpr Tag kHasHandle = 0x80;
+static_assert(kOpCount <= kHasHandle);
+constexpr Tag tag_of(Op op) { return static_cast<Tag>(op); }
+constexpr Op op_of(Tag tag) { return static_cast<Op>(tag & (kHasHandle - 1)); }
+
+// Whether none of eight bytes has a bit of `mask`: long runs are skipped this way.
+inline bool all_clear(const std::uint8_t* bytes, std::uint8_t mask = 0xff) {
   std::uint64_t word;
   std::memcpy(&word, bytes, sizeof word);
-  return word == 0;
+  return (word & (mask * std::uint64_t{0x0101010101010101})) == 0;
 }
 
 // The part of a Python object (or of a C++ holder) that the arena knows: where its node is.
@@ -44,14 +50,15 @@ struct Handle {
     Doomed = 4,  // found unreachable: must not be pinned again
     Stateful = 8 // carries attributes or a callback
   };
+  bool attached() const { return node != kNoNode; }
+
   NodeId node = kNoNode;
   std::uint32_t bits = 0;
 };
 
 class Arena {
 public:
-  enum Flag : std::uint8_t { HasHandle = 1, HasEdges = 2, HasCallback = 4 };
-
+  // If every array is in use; see the head for what usual graphs touch.
   static constexpr std::size_t kBytesPerNode =
       sizeof(double) * 2 + sizeof(Operand2) + sizeof(Handle*) + 3 * sizeof(std::uint8_t);
 
@@ -73,21 +80,43 @@ public:
       make_room(nodes, edges);
   }
 
-  NodeId push_leaf(double value, Op op = Op::Leaf) {
+  // In all of these `held` is kHasHandle if the caller attaches a fresh handle at once, by
+  // attach_new. Stores into tags may alias anything, so the arrays are read before the first store.
+  NodeId push_leaf(double value, Op op = Op::Leaf, Tag held = 0) {
+    double* data = data_.data();
+    Tag* tags = tags_.data();
     const std::size_t i = size_++;
-    data_[i] = value;
-    op_[i] = op; // the operands of a leaf are never read
+    data[i] = value; // the operands of a leaf are never read
+    tags[i] = tag_of(op) | held;
     return static_cast<NodeId>(i);
   }
 
   // A node of a table operation whose primal is already computed and checked.
-  NodeId push(Op op, double y, Operand2 operands) {
+  NodeId push(Op op, double y, Operand2 operands, Tag held = 0) {
+    double* data = data_.data();
+    Operand2* all = operands_.data();
+    Tag* tags = tags_.data();
     const std::size_t i = size_++;
     if (op == Op::Pow && i < first_power_) first_power_ = i;
-    data_[i] = y;
-    operands_[i] = operands;
-    op_[i] = op;
+    data[i] = y;
+    all[i] = operands;
+    tags[i] = tag_of(op) | held;
     return static_cast<NodeId>(i);
+  }
+
+  // A leaf and, right above it, a node with it as the second operand.
+  NodeId push_with_leaf(Op op, double y, NodeId a, double value, Tag held = 0) {
+    double* data = data_.data();
+    Operand2* all = operands_.data();
+    Tag* tags = tags_.data();
+    const std::size_t i = size_;
+    size_ = i + 2;
+    data[i] = value;
+    data[i + 1] = y;
+    all[i + 1] = {a, static_cast<NodeId>(i)};
+    tags[i] = tag_of(Op::Leaf);
+    tags[i + 1] = tag_of(op) | held;
+    return static_cast<NodeId>(i + 1);
   }
 
   // A node with `count` operands; `partials` may be null, the node is then Opaque.
@@ -102,28 +131,52 @@ public:
 
   // --- handles -------------------------------------------------------------------------------
 
-  void attach(Handle& handle, NodeId node) { attach(handle, node, flags_[node]); }
-  // The same for a node just pushed by push or push_leaf, whose flags are known to be clear.
-  void attach_new(Handle& handle, NodeId node) { attach(handle, node, 0); }
+  // Ties a handle to a node that has none, its bits cleared.
+  void attach(Handle& handle, NodeId node) {
+    tags_[node] |= kHasHandle;
+    attach_new(handle, node);
+  }
+  // The same for a node pushed with kHasHandle.
+  void attach_new(Handle& handle, NodeId node) {
+    handle = {node, 0};
+    ++handle_count_;
+    if (node < listed_) [[unlikely]]
+      handles_[node] = &handle;
+  }
 
   bool is_top(NodeId node) const { return std::size_t{node} + 1 == size_; }
 
   // The handle died; it was not the highest.
   void detach_below_top(Handle& handle) {
-    flags_[handle.node] &= HasEdges;
+    tags_[handle.node] &= Tag{0x7f};
+    handle.node = kNoNode;
     --handle_count_;
     if (!(handle.bits & Handle::Used)) ++deaths_;
   }
   // The handle died. If it was the highest, everything above the next one is dropped.
   void detach(Handle& handle) {
+    const bool top = is_top(handle.node);
     detach_below_top(handle);
-    if (is_top(handle.node)) trim();
+    if (top) trim();
   }
 
-  Handle* handle_of(NodeId node) const {
-    return flags_[node] & HasHandle ? handles_[node] : nullptr;
+  bool has_handle(NodeId node) const { return tags_[node] & kHasHandle; }
+  // Null if the node has none. Cost: the first call looks at every handle; later ones are cheap.
+  Handle* handle_of(NodeId node) {
+    if (!has_handle(node)) return nullptr;
+    if (node >= listed_) [[unlikely]]
+      list_handles();
+    return handles_[node];
   }
+
+  // Who owns the handles knows where they all are: `walk(visit, context)` calls visit(handle,
+  // context) for each attached handle. Needed by handle_of and compact.
+  using Visit = void (*)(Handle&, void*);
+  using Walk = void (*)(Visit, void*);
+  void set_walk(Walk walk) { walk_ = walk; }
+
   void set_callback(NodeId node, bool on);
+  bool has_callback(NodeId node) const { return callback_count_ != 0 && callbacks_[node]; }
 
   // --- reclaiming ----------------------------------------------------------------------------
 
@@ -153,8 +206,8 @@ public:
   }
   std::size_t compactions() const { return compactions_; }
   std::size_t callback_count() const { return callback_count_; }
-  // Whether a node whose rule can fail exists: a sweep then checks before it changes anything.
-  bool has_powers() const { return first_power_ < size_; }
+  // No node below is a Pow, the operation whose rule can fail.
+  std::size_t first_power() const { return first_power_; }
   bool sweeping() const { return sweeping_ != 0; }
 
   double& data(NodeId i) { return data_[i]; }
@@ -164,21 +217,20 @@ public:
     if (end > grad_end_) grad_end_ = end;
     return grad_.data();
   }
-  Op op(NodeId i) const { return op_[i]; }
+  Op op(NodeId i) const { return op_of(tags_[i]); }
   Operand2 operands(NodeId i) const { return operands_[i]; }
-  std::uint8_t flags(NodeId i) const { return flags_[i]; }
   std::uint8_t* marks() { return marks_.data(); }
   const NodeId* edge_operands(std::size_t offset) const { return edge_operands_.data() + offset; }
   const double* edge_partials(std::size_t offset) const { return edge_partials_.data() + offset; }
 
   const double* data_array() const { return data_.data(); }
   const Operand2* operand_array() const { return operands_.data(); }
-  const Op* op_array() const { return op_.data(); }
+  const Tag* tag_array() const { return tags_.data(); }
 
   // Calls visit(operand) for each operand; a Parametric operation's Literal only if `hidden`.
   template <class Visit> void for_each_operand(NodeId i, bool hidden, Visit&& visit) const {
     const Operand2 o = operands_[i];
-    switch (op_info(op_[i]).operands) {
+    switch (op_info(op(i)).operands) {
     case Operands::None:
       return;
     case Operands::Many:
@@ -209,16 +261,11 @@ public:
   };
 
 private:
-  void attach(Handle& handle, NodeId node, std::uint8_t flags) {
-    handle.node = node;
-    handles_[node] = &handle;
-    flags_[node] = flags | HasHandle;
-    ++handle_count_;
-  }
   bool try_reserve(std::size_t capacity);
   void make_room(std::size_t nodes, std::size_t edges);
   void commit(std::size_t nodes, std::size_t edges);
   void mark_living();
+  void list_handles();
   std::size_t slide();
   void remember_touched();
   void shrink_to(std::size_t size);
@@ -226,10 +273,11 @@ private:
 
   ReservedArray<double> data_{0}, grad_{1};
   ReservedArray<Operand2> operands_{2};
-  ReservedArray<Handle*> handles_{3};
-  ReservedArray<Op> op_{4};
-  ReservedArray<std::uint8_t> flags_{5}, marks_{6};
-  ReservedArray<NodeId> forward_{7}; // new places of the living, while compacting only
+  ReservedArray<Tag> tags_{3};
+  ReservedArray<std::uint8_t> marks_{4};
+  ReservedArray<std::uint8_t> callbacks_{5}; // 1 where the user has replaced the rule
+  ReservedArray<Handle*> handles_{6};        // of nodes below listed_ that have one
+  ReservedArray<NodeId> forward_{7};         // new places of the living, while compacting only
   ReservedArray<NodeId> edge_operands_{8};
   ReservedArray<double> edge_partials_{9};
 
@@ -241,10 +289,12 @@ private:
   std::size_t touched_ = 0;    // nodes at and above have no memory behind them
   std::size_t edge_touched_ = 0;
   std::size_t handle_count_ = 0, callback_count_ = 0, compactions_ = 0;
+  std::size_t listed_ = 0; // a handle attached below goes into handles_ at once
   std::size_t deaths_ = 0; // nodes that may have become garbage since the last look
   int sweeping_ = 0;
   std::size_t first_power_ = kNoNode;
   Reclaim reclaim_ = [](Arena& arena) { arena.compact_if_worth(); };
+  Walk walk_ = [](Visit, void*) {};
 };
 
 } // namespace arenagrad::core

@@ -1,15 +1,21 @@
 // Named helpers for formulas too long for a row of ops.def, and the errors of the mathematics.
 #pragma once
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
+#include <cstdlib>
 
 #include "errors.h"
 #include "op.h"
 
 namespace arenagrad::core {
 
-// d(a**b)/da for a constant b, in the order of operations micrograd uses.
-inline double power_slope(double a, double b) { return b * std::pow(a, b - 1.0); }
+// d(a**b)/da for a constant b, in the order of operations micrograd uses. A square's is spared the
+// call, which would return a itself.
+inline double power_slope(double a, double b) {
+  return b * (b == 2.0 ? a : std::pow(a, b - 1.0));
+}
 
 // Throws as Python's float `**` does where it has no real result; `node` is the one to blame.
 inline void check_power(double a, double b, NodeId node) {
@@ -20,6 +26,14 @@ inline void check_power(double a, double b, NodeId node) {
                       "the result is complex, and a Value is real",
                       node);
   if (std::isinf(std::pow(a, b))) throw RangeError("the result of ** is too large", node);
+}
+
+// Whether check_power(a, b) might throw; a quick test that errs on the side of caution.
+inline bool power_may_fail(double a, double b) {
+  const auto exponent = static_cast<int>(std::bit_cast<std::uint64_t>(a) >> 52 & 0x7ff) - 1023;
+  if (exponent == -1023) return a != 0.0 || b < 0.0; // zero or subnormal
+  if (a < 0.0 && b != std::floor(b)) return true;
+  return !(std::fabs(b) * (std::abs(exponent) + 1) < 1000.0); // |log2(a**b)| is below this
 }
 
 // Throws for a primal that Python's `math` would refuse: nan or a pole from finite operands is a

@@ -13,7 +13,7 @@ template <class Visit> void descend(std::uint8_t* marks, NodeId root, Visit&& vi
   std::size_t lowest = root;
   for (std::size_t i = std::size_t{root} + 1; i-- > lowest;) {
     if (!marks[i]) {
-      while (i >= lowest + 8 && zero_word(marks + i - 7)) i -= 8;
+      while (i >= lowest + 8 && all_clear(marks + i - 7)) i -= 8;
       if (!marks[i]) continue;
     }
     marks[i] = 0;
@@ -27,13 +27,13 @@ struct Tape {
   const double* data;
   double* grad;
   const Operand2* operands;
-  const Op* op;
+  const Tag* tags;
   const NodeId* edge_operands;
   const double* edge_partials;
 
   Tape(Arena& arena, NodeId root)
       : data(arena.data_array()), grad(arena.gradients(std::size_t{root} + 1)),
-        operands(arena.operand_array()), op(arena.op_array()),
+        operands(arena.operand_array()), tags(arena.tag_array()),
         edge_operands(arena.edge_operands(0)), edge_partials(arena.edge_partials(0)) {}
 };
 
@@ -57,7 +57,8 @@ inline void propagate_as(const Tape& t, NodeId node, Reached&& reached) {
 }
 
 template <class Reached> inline void propagate(const Tape& t, NodeId node, Reached&& reached) {
-  switch (t.op[node]) {
+  const Op op = op_of(t.tags[node]);
+  switch (op) {
   case Op::Leaf:
   case Op::Literal:
   case Op::LiteralInt:
@@ -66,7 +67,7 @@ template <class Reached> inline void propagate(const Tape& t, NodeId node, Reach
   case Op::FixedPartials: {
     const Operand2 o = t.operands[node];
     const NodeId* operands = t.edge_operands + o.a;
-    if (t.op[node] == Op::FixedPartials)
+    if (op == Op::FixedPartials)
       for (std::size_t k = 0; k < o.b; ++k)
         t.grad[operands[k]] += t.edge_partials[o.a + k] * t.grad[node];
     for (std::size_t k = 0; k < o.b; ++k) reached(operands[k]);
@@ -86,6 +87,18 @@ void check_partials(Arena& arena, NodeId node) {
   check_power(arena.data(o.a), arena.data(o.b) - 1.0, o.a);
 }
 
+// Whether check_partials might throw for some node up to `root`: one look at each tag, far cheaper
+// than listing what is reachable.
+bool partials_may_fail(Arena& arena, NodeId root) {
+  const Tag* tags = arena.tag_array();
+  for (std::size_t i = arena.first_power(); i <= root; ++i) {
+    if (op_of(tags[i]) != Op::Pow) continue;
+    const Operand2 o = arena.operands(static_cast<NodeId>(i));
+    if (power_may_fail(arena.data(o.a), arena.data(o.b) - 1.0)) return true;
+  }
+  return false;
+}
+
 } // namespace
 
 std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
@@ -102,7 +115,7 @@ std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
 }
 
 void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
-  if (arena.callback_count() == 0 && !arena.has_powers()) {
+  if (arena.callback_count() == 0 && !partials_may_fail(arena, root)) {
     const Tape tape(arena, root);
     std::uint8_t* marks = arena.marks();
     tape.grad[root] = 1.0;
@@ -117,11 +130,11 @@ void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
   // sweep: both want the order in a list.
   const std::vector<NodeId> nodes = reachable(arena, root);
   for (const NodeId node : nodes)
-    if (!(arena.flags(node) & Arena::HasCallback)) check_partials(arena, node);
+    if (!arena.has_callback(node)) check_partials(arena, node);
   const Arena::Frozen frozen(arena);
   arena.gradients(std::size_t{root} + 1)[root] = 1.0;
   for (const NodeId node : nodes) {
-    if (arena.flags(node) & Arena::HasCallback)
+    if (arena.has_callback(node))
       callback(*arena.handle_of(node));
     else
       propagate(Tape(arena, root), node, [](NodeId) {});

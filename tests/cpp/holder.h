@@ -2,14 +2,22 @@
 #pragma once
 
 #include <memory>
+#include <unordered_set>
 
 #include "core/arena.h"
 
 struct Holder {
   Holder(arenagrad::core::Arena& arena, arenagrad::core::NodeId node) : arena(arena) {
     arena.attach(handle, node);
+    all().insert(this);
+    arena.set_walk([](arenagrad::core::Arena::Visit visit, void* context) {
+      for (Holder* holder : all()) visit(holder->handle, context);
+    });
   }
-  ~Holder() { arena.detach(handle); }
+  ~Holder() {
+    all().erase(this);
+    arena.detach(handle);
+  }
   Holder(const Holder&) = delete;
   Holder& operator=(const Holder&) = delete;
 
@@ -17,6 +25,12 @@ struct Holder {
   arenagrad::core::NodeId use() {
     handle.bits |= arenagrad::core::Handle::Used;
     return handle.node;
+  }
+
+  // Of the one arena that a test has.
+  static std::unordered_set<Holder*>& all() {
+    static std::unordered_set<Holder*> holders;
+    return holders;
   }
 
   arenagrad::core::Arena& arena;

@@ -1,0 +1,314 @@
+"""The rules of the house, checked on the files: layers, sizes, names, documentation.
+
+They need the source tree and no compiler; only what a name of the package means is asked of the
+installed package. Only files that could be tracked are read: caches and builds beside are not.
+"""
+
+import ast
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import arenagrad
+import arenagrad.nn
+from arenagrad import _core, compat
+
+ROOT = Path(__file__).resolve().parents[2]
+LONGEST = 400
+# Where nothing was written by hand, or nothing is ours.
+IGNORED = [
+    *("build*", "dist", "wheelhouse", "__pycache__", "*.egg-info", "*_cache", ".hypothesis"),
+    *(".git", ".venv", "venv", "*.pyc", "*.so", "*.orig", "*.rej"),
+]
+TOP = {
+    *("pyproject.toml", "CMakeLists.txt", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *("LICENSE", "cpp", "python", "tests", "benchmarks"),
+}
+EXPLAINED_BY = [
+    "cpp/core/ops.def",
+    "cpp/core/op_rules.h",
+    "cpp/core/arena.h",
+    "cpp/core/sweep.cpp",
+    "cpp/README.md",
+]
+
+
+def is_ignored(path: Path) -> bool:
+    parts = path.relative_to(ROOT).parts
+    return any(fnmatch(part, pattern) for part in parts for pattern in IGNORED)
+
+
+def files(*folders: str, suffixes: tuple[str, ...] = ()) -> list[Path]:
+    """Every file of ours below these folders of the root, sorted; only these suffixes, if any."""
+    found = [
+        path
+        for folder in folders
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.is_file() and not is_ignored(path)
+    ]
+    assert found, f"nothing in {folders}: is this the source tree?"
+    return [path for path in found if not suffixes or path.suffix in suffixes]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+CPP = (".h", ".cpp", ".def")
+WRITTEN = (*CPP, ".py", ".pyi", ".md", ".txt", ".toml", ".yml", "")
+EVERYTHING = files(".", suffixes=WRITTEN)
+PACKAGE = files("python", suffixes=(".py",))
+every_file = pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
+
+
+def includes(path: Path) -> list[str]:
+    return re.findall(r'^\s*#\s*include\s+([<"][^>"]+[>"])', path.read_text(), re.MULTILINE)
+
+
+def without_comments(path: Path) -> str:
+    """C++ text without comments and string literals."""
+    text = re.sub(r'"(\\.|[^"\\\n])*"', '""', path.read_text())
+    return re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
+
+
+# Layers
+
+
+@pytest.mark.parametrize("path", files("cpp/core", suffixes=CPP), ids=name_of)
+def test_the_core_includes_its_own_headers_and_the_standard_library_only(path: Path) -> None:
+    system = {"<sys/mman.h>", "<unistd.h>"} if path.name == "reserve.cpp" else set()
+    for included in includes(path):
+        if included.startswith('"'):
+            assert (ROOT / "cpp/core" / included.strip('"')).is_file(), included
+            assert "/" not in included
+        elif included not in system:
+            assert re.fullmatch(r"<[a-z_]+>", included), f"{included} is no standard header"
+    assert not re.search(r"\bPy[A-Z_]\w*|\bpybind11\b|\bpy::", without_comments(path))
+
+
+@pytest.mark.parametrize("path", files("cpp/bindings", suffixes=CPP), ids=name_of)
+def test_the_bindings_do_no_arithmetic_on_numbers(path: Path) -> None:
+    text = without_comments(path)
+    functions = "exp|exp2|expm1|log|log2|log10|log1p|pow|sqrt|cbrt|hypot|fma|a?sinh?|a?cosh?|a?tanh?"
+    found = re.findall(rf"\b(?:std::|::)?(?:{functions})\s*\(", text)
+    assert not found, f"formulas belong in ops.def: {found}"
+    # A primal or an adjoint may be copied and compared, but not combined with anything.
+    reading = r"(?:data|gradient)\([^()]*(?:\([^()]*\))?[^()]*\)"
+    assert not re.search(rf"{reading}\s*[-+*/][^>]|[-+*/]\s*(?:\w+\.)*{reading}", text)
+
+
+def test_formulas_of_operations_stand_in_the_table_and_its_helpers_only() -> None:
+    users = {
+        path.name
+        for path in files("cpp", suffixes=CPP)
+        if re.search(r"std::(exp|log|pow|tanh)\(", without_comments(path))
+    }
+    assert users == {"ops.def", "op_math.h"}
+
+
+def test_the_bindings_reach_into_the_core_and_the_core_never_back() -> None:
+    reached = [i for path in files("cpp/bindings", suffixes=CPP) for i in includes(path)]
+    inside = {i for i in reached if i.startswith('"')}
+    assert {i for i in inside if "/" in i} <= {
+        f'"../core/{path.name}"' for path in files("cpp/core", suffixes=CPP)
+    }
+    assert not any("bindings" in i for path in files("cpp/core", suffixes=CPP) for i in includes(path))
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+MAY_IMPORT = {
+    "__init__.py": {"arenagrad"},
+    "engine.py": {"arenagrad"},
+    "nn.py": {"arenagrad", "random", "collections", "typing"},
+}
+NUMERICS = {"math", "cmath", "numpy", "statistics", "decimal", "fractions", "scipy", "torch"}
+# The demo draws moons and the benchmark averages times: neither is part of the engine.
+MAY_CALCULATE = {"bench.py", "demo.py", "moons.py"}
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=name_of)
+def test_the_python_files_do_no_numerics(path: Path) -> None:
+    roots = {name.split(".")[0] for name in imported(path)}
+    if path.name in MAY_IMPORT:
+        assert roots <= MAY_IMPORT[path.name]
+    if path.name not in MAY_CALCULATE:
+        assert not roots & NUMERICS
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=name_of)
+def test_the_package_imports_neither_tests_nor_benchmarks_nor_micrograd(path: Path) -> None:
+    roots = {name.split(".")[0] for name in imported(path)}
+    assert not roots & {"tests", "benchmarks", "micrograd", "pytest", "hypothesis", "mpmath"}
+
+
+def test_importing_the_package_imports_no_numpy() -> None:
+    needed = {name.split(".")[0] for path in PACKAGE if path.name in MAY_IMPORT for name in imported(path)}
+    assert "numpy" not in needed
+
+
+# Sizes and texts
+
+
+@every_file
+def test_no_file_is_longer_than_four_hundred_lines(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+def test_the_five_files_that_explain_the_engine_are_short() -> None:
+    lengths = {name: len((ROOT / name).read_text().splitlines()) for name in EXPLAINED_BY}
+    assert sum(lengths.values()) <= 540, lengths
+
+
+@every_file
+def test_texts_name_no_machine_and_leave_nothing_to_do(path: Path) -> None:
+    text = path.read_text()
+    marks = "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"))
+    assert not re.search(rf"\b({marks})\b", text)
+    homes = "|".join(("/ho" + "me/", "/Us" + "ers/", "/ro" + "ot/", "/wo" + "rk/", "C:" + r"\\\\"))
+    assert not re.search(rf"(?<![\w.$}}]){homes}", text)
+    assert "\t" not in text or path.suffix == ".txt"
+    assert text == "" or text.endswith("\n")
+    assert not re.search(r"[ \t]+$", text, re.MULTILINE)
+
+
+def looks_like_code(comment: str) -> bool:
+    return bool(
+        re.search(r"[;{]\s*$|^\s*#\s*(include|define|if|endif)\b", comment)
+        or re.match(r"\s*(return|import|from \w+ import|def|class|assert|for .* in .*:)\s*\b.*[:)=]$", comment)
+    )
+
+
+@every_file
+def test_no_code_is_commented_out(path: Path) -> None:
+    sign = {".py": "#", ".pyi": "#", ".h": "//", ".cpp": "//", ".def": "//"}.get(path.suffix)
+    if sign is None:
+        return
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if line.strip().startswith(sign) and not line.strip().startswith("#!"):
+            comment = line.strip()[len(sign) :]
+            assert not looks_like_code(comment), f"line {number}: {line}"
+
+
+def test_each_operation_is_one_line_of_the_table() -> None:
+    text = (ROOT / "cpp/core/ops.def").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("ARENAGRAD_OP")]
+    whole = r'ARENAGRAD_OP\((\w+),\s*(\w+),\s*"([^"]+)",\s*(Unary|Binary|Parametric),.*\)(\s*//.*)?'
+    matches = [re.fullmatch(whole, row) for row in rows]
+    assert all(matches), rows
+    assert [m.groups()[:3] for m in matches if m] == [
+        (row["id"], row["name"], row["symbol"]) for row in _core.op_table()
+    ]
+
+
+def test_nothing_else_lies_at_the_top() -> None:
+    present = {path.name for path in ROOT.iterdir() if not is_ignored(path)}
+    assert TOP <= present
+    assert not {name for name in present - TOP if not name.startswith(".")}
+
+
+# The public interface
+
+
+def public(module: Any) -> dict[str, Any]:
+    names = getattr(module, "__all__", None)
+    if names is None:
+        names = [
+            name
+            for name, thing in vars(module).items()
+            if not name.startswith("_") and getattr(thing, "__module__", None) == module.__name__
+        ]
+    return {name: getattr(module, name) for name in names}
+
+
+@pytest.mark.parametrize("module", [arenagrad, arenagrad.nn, compat, arenagrad.engine, _core])
+def test_everything_public_is_documented(module: Any) -> None:
+    assert inspect.getdoc(module)
+    for name, thing in public(module).items():
+        if not callable(thing):
+            continue
+        assert inspect.getdoc(thing), f"{module.__name__}.{name} has no docstring"
+        members = vars(thing) if inspect.isclass(thing) else {}
+        for member, value in members.items():
+            if not member.startswith("_") and callable(value):
+                assert inspect.getdoc(value), f"{name}.{member} has no docstring"
+
+
+@pytest.mark.parametrize("path", [*PACKAGE, *files("tests/python", suffixes=(".py",))], ids=name_of)
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def test_the_list_of_public_names_is_sorted_and_complete() -> None:
+    names = arenagrad.__all__
+    assert names == sorted(names)
+    assert len(set(names)) == len(names)
+    source = ast.parse((ROOT / "python/arenagrad/__init__.py").read_text())
+    bound = {
+        alias.asname or alias.name
+        for node in source.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert set(names) == bound | {"__version__"}
+
+
+def names_in_stub() -> dict[str, ast.AST]:
+    tree = ast.parse((ROOT / "python/arenagrad/_core.pyi").read_text())
+    return {
+        node.name: node
+        for node in tree.body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
+    }
+
+
+def test_the_stub_names_exactly_what_the_native_module_has() -> None:
+    assert set(names_in_stub()) == {name for name in vars(_core) if not name.startswith("_")}
+
+
+def test_the_stub_declares_every_method_and_property_of_value() -> None:
+    stub = names_in_stub()["Value"]
+    assert isinstance(stub, ast.ClassDef)
+    declared = {
+        node.name if isinstance(node, ast.FunctionDef) else node.target.id
+        for node in stub.body
+        if isinstance(node, ast.FunctionDef)
+        or (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name))
+    }
+    present = {name for name in vars(arenagrad.Value) if not name.startswith("__")}
+    assert present <= declared, present - declared
+
+
+def test_public_names_come_from_where_users_know_them() -> None:
+    for name in ("engine", "nn", "compat"):
+        assert importlib.import_module(f"arenagrad.{name}").__name__ in sys.modules
+    assert arenagrad.engine.Value is arenagrad.Value
+    assert arenagrad.Value.__module__ == "arenagrad"
+    for name in arenagrad.__all__:
+        thing = getattr(arenagrad, name)
+        if inspect.isclass(thing):
+            assert thing.__module__ == "arenagrad", f"{name} shows where it was built"
+
+
+# The tests themselves
+
+
+def test_functions(path: Path) -> list[str]:
+    return [
+        node.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test")
+    ]
