@@ -11,9 +11,10 @@ PyObject* object_of(core::NodeId node) {
   return as_object(value);
 }
 
-// Whether this object must outlive its last reference (value.h).
+// Whether this object must outlive its last reference (value.h). What is on top has no users.
 static bool must_stay(PyValue* value) {
   return (value->dict != nullptr || !is_exact_value(as_object(value))) &&
+         !arena().is_top(value->link.node) &&
          (value->link.bits & (core::Handle::Used | core::Handle::Pinned | core::Handle::Doomed)) ==
              core::Handle::Used;
 }

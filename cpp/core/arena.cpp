@@ -189,7 +189,7 @@ std::size_t Arena::slide() {
       o = {forward[o.a], forward[o.b]};
     }
     data_[to] = data_[from];
-    if (from < grad_end_) grad_[to] = grad_[from];
+    if (to < grad_end_) grad_[to] = grad_[from];
     operands_[to] = o;
     tags_[to] = tags_[from];
     if (op(to) == Op::Pow && to < first_power_) first_power_ = to;

@@ -106,6 +106,16 @@ TEST_CASE("a fresh node starts with a zero adjoint, whatever lived at its index 
   CHECK(arena.gradient(y->node()) == 0.0);
 }
 
+TEST_CASE("a node that slides onto a swept one's place keeps its own adjoint") {
+  Arena arena;
+  Held x = leaf(arena, 2.0), swept = apply(Op::Mul, *x, *x), y = apply(Op::Add, *x, *x);
+  reverse_sweep(arena, swept->node(), nullptr);
+  swept.reset();
+  arena.compact();
+  CHECK(arena.gradient(x->node()) == 4.0);
+  CHECK(arena.gradient(y->node()) == 0.0);
+}
+
 TEST_CASE("a layer is micrograd's expression node for node") {
   Arena arena;
   Held w0 = leaf(arena, 2.0), w1 = leaf(arena, -3.0), b = leaf(arena, 0.5), x = leaf(arena, 4.0);

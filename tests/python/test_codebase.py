@@ -9,7 +9,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 400
 # Where nothing was written by hand, or nothing is ours.
 IGNORED = [
-    *("build*", "dist", "wheelhouse", "__pycache__", "*.egg-info", "*_cache", ".hypothesis"),
+    *("build", "build-*", "dist", "wheelhouse", "__pycache__", "*.egg-info", "*_cache", ".hypothesis"),
     *(".git", ".venv", "venv", "*.pyc", "*.so", "*.orig", "*.rej"),
 ]
 TOP = {
@@ -96,11 +96,13 @@ def test_the_core_includes_its_own_headers_and_the_standard_library_only(path: P
 @pytest.mark.parametrize("path", files("cpp/bindings", suffixes=CPP), ids=name_of)
 def test_the_bindings_do_no_arithmetic_on_numbers(path: Path) -> None:
     text = without_comments(path)
-    functions = "exp|exp2|expm1|log|log2|log10|log1p|pow|sqrt|cbrt|hypot|fma|a?sinh?|a?cosh?|a?tanh?"
+    functions = (
+        "exp|exp2|expm1|log|log2|log10|log1p|pow|sqrt|cbrt|hypot|fma|a?sinh?|a?cosh?|a?tanh?"
+    )
     found = re.findall(rf"\b(?:std::|::)?(?:{functions})\s*\(", text)
     assert not found, f"formulas belong in ops.def: {found}"
     # A primal or an adjoint may be copied and compared, but not combined with anything.
-    reading = r"(?:data|gradient)\([^()]*(?:\([^()]*\))?[^()]*\)"
+    reading = r"(?:arena\(\)|\bg)\.(?:data|gradient)\([^()]*(?:\([^()]*\))?[^()]*\)"
     assert not re.search(rf"{reading}\s*[-+*/][^>]|[-+*/]\s*(?:\w+\.)*{reading}", text)
 
 
@@ -119,7 +121,9 @@ def test_the_bindings_reach_into_the_core_and_the_core_never_back() -> None:
     assert {i for i in inside if "/" in i} <= {
         f'"../core/{path.name}"' for path in files("cpp/core", suffixes=CPP)
     }
-    assert not any("bindings" in i for path in files("cpp/core", suffixes=CPP) for i in includes(path))
+    assert not any(
+        "bindings" in i for path in files("cpp/core", suffixes=CPP) for i in includes(path)
+    )
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -155,11 +159,6 @@ def test_the_package_imports_neither_tests_nor_benchmarks_nor_micrograd(path: Pa
     assert not roots & {"tests", "benchmarks", "micrograd", "pytest", "hypothesis", "mpmath"}
 
 
-def test_importing_the_package_imports_no_numpy() -> None:
-    needed = {name.split(".")[0] for path in PACKAGE if path.name in MAY_IMPORT for name in imported(path)}
-    assert "numpy" not in needed
-
-
 # Sizes and texts
 
 
@@ -178,8 +177,8 @@ def test_texts_name_no_machine_and_leave_nothing_to_do(path: Path) -> None:
     text = path.read_text()
     marks = "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"))
     assert not re.search(rf"\b({marks})\b", text)
-    homes = "|".join(("/ho" + "me/", "/Us" + "ers/", "/ro" + "ot/", "/wo" + "rk/", "C:" + r"\\\\"))
-    assert not re.search(rf"(?<![\w.$}}]){homes}", text)
+    homes = "|".join(("/ho" + "me", "/Us" + "ers", "/ro" + "ot"))
+    assert not re.search(rf"(?<![\w.$}}])({homes})/\w", text)
     assert "\t" not in text or path.suffix == ".txt"
     assert text == "" or text.endswith("\n")
     assert not re.search(r"[ \t]+$", text, re.MULTILINE)
@@ -188,7 +187,10 @@ def test_texts_name_no_machine_and_leave_nothing_to_do(path: Path) -> None:
 def looks_like_code(comment: str) -> bool:
     return bool(
         re.search(r"[;{]\s*$|^\s*#\s*(include|define|if|endif)\b", comment)
-        or re.match(r"\s*(return|import|from \w+ import|def|class|assert|for .* in .*:)\s*\b.*[:)=]$", comment)
+        or re.match(
+            r"\s*(return|import|from \w+ import|def|class|assert|for .* in .*:)\s*\b.*[:)=]$",
+            comment,
+        )
     )
 
 
@@ -216,7 +218,7 @@ def test_each_operation_is_one_line_of_the_table() -> None:
 
 def test_nothing_else_lies_at_the_top() -> None:
     present = {path.name for path in ROOT.iterdir() if not is_ignored(path)}
-    assert TOP <= present
+    assert present >= TOP
     assert not {name for name in present - TOP if not name.startswith(".")}
 
 
@@ -306,9 +308,44 @@ def test_public_names_come_from_where_users_know_them() -> None:
 # The tests themselves
 
 
-def test_functions(path: Path) -> list[str]:
-    return [
+TESTS = [path for path in files("tests/python", suffixes=(".py",)) if path.name[:5] == "test_"]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_the_name_of_every_test_is_a_sentence(path: Path) -> None:
+    names = [
         node.name
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test")
     ]
+    assert names
+    assert len(set(names)) == len(names), "a later test hides an earlier one of the same name"
+    for name in names:
+        words = name.split("_")
+        assert len(words) >= 4, f"{name} says too little"
+        assert all(words), f"{name} is not words with one underscore between them"
+
+
+@pytest.mark.parametrize("path", files("tests/cpp", suffixes=(".cpp",)), ids=name_of)
+def test_the_name_of_every_native_test_is_a_sentence(path: Path) -> None:
+    names = re.findall(r'TEST_CASE\("([^"]*)"', path.read_text())
+    assert names or "TEST_CASE" not in path.read_text()
+    for name in names:
+        assert len(name.split()) >= 4, f"{name} says too little"
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_a_test_left_out_gives_its_reason(path: Path) -> None:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    left_out = {"skip", "skipif", "xfail"}
+    marks = [n for n in nodes if isinstance(n, ast.Attribute) and n.attr in left_out]
+    calls = [n for n in nodes if isinstance(n, ast.Call) and n.func in marks]
+    assert len(calls) == len(marks), "a mark without arguments gives no reason"
+    for call in calls:
+        assert call.args or "reason" in {k.arg for k in call.keywords}, f"line {call.lineno}"
+
+
+def test_the_guide_to_the_tests_mentions_every_file_of_them() -> None:
+    guide = (ROOT / "tests/README.md").read_text()
+    for path in files("tests/python", suffixes=(".py",)):
+        assert f"`{path.name}`" in guide, f"{path.name} is not in tests/README.md"
