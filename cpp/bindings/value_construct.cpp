@@ -117,6 +117,16 @@ NodeId push(const Arguments& arguments) {
                            operands.size());
 }
 
+// A Value made anew keeps its attributes, but not what it computed before.
+void forget_rule(PyObject* self) {
+  arena().set_callback(node_of(self), false);
+  PyObject* dict = as_value(self)->dict;
+  for (const char* name : {"_backward", "_op"})
+    if (dict != nullptr && PyDict_GetItemString(dict, name) != nullptr &&
+        PyDict_DelItemString(dict, name) != 0)
+      throw py::error_already_set();
+}
+
 void set_texts(PyObject* self, const Arguments& arguments) {
   if (arguments.op != nullptr) set_state(self, "_op", arguments.op);
   if (arguments.label != nullptr) set_state(self, "label", arguments.label);
@@ -180,16 +190,20 @@ int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     const py::tuple keywords(names);
     const Arguments arguments = parse(all.data(), count, keywords.ptr());
     core::Handle& link = as_value(self)->link;
-    const bool fresh = arena().op(link.node) == Op::Leaf;
-    if (arguments.is_leaf() && fresh) {
+    for (std::size_t i = 0; i < arguments.count(); ++i)
+      if (PySequence_Fast_GET_ITEM(arguments.operands.ptr(), i) == self)
+        fail(PyExc_RuntimeError, "a Value cannot be its own operand");
+    const bool leaf = arguments.is_leaf() && arena().op(link.node) == Op::Leaf;
+    if (!leaf && link.bits & core::Handle::Used)
+      fail(PyExc_RuntimeError,
+           "this Value is already an operand: its operands cannot change; make a new Value");
+    if (!leaf) arena().reserve(1, arguments.count());
+    forget_rule(self);
+    if (leaf) {
       arena().data(link.node) = arguments.data;
+      arena().gradients(std::size_t{link.node} + 1)[link.node] = 0.0;
     } else {
-      if (link.bits & core::Handle::Used)
-        fail(PyExc_RuntimeError,
-             "this Value is already an operand: its operands cannot change; make a new Value");
-      arena().reserve(1, arguments.count());
       const std::uint32_t bits = link.bits;
-      arena().set_callback(link.node, false);
       arena().detach(link);
       arena().attach(link, push(arguments));
       link.bits = bits;

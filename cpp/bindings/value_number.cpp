@@ -43,13 +43,12 @@ inline NodeId push_negated(Arena& g, PyObject* value) {
   return push_with<Op::Mul>(g, a, -1.0);
 }
 
-// base ** exponent; the check comes first so that a failure records nothing.
+// base ** exponent; the check comes first so that a failure records and marks nothing.
 inline NodeId push_power(Arena& g, PyObject* base, double exponent, bool integer) {
-  const NodeId a = use(base);
-  const double x = g.data(a), y = core::evaluate(Op::Pow, x, exponent);
-  core::check_primal(Op::Pow, x, exponent, y, a);
+  const double x = g.data(node_of(base)), y = core::evaluate(Op::Pow, x, exponent);
+  core::check_primal(Op::Pow, x, exponent, y, node_of(base));
   const NodeId b = g.push_leaf(exponent, integer ? Op::LiteralInt : Op::Literal);
-  return g.push(Op::Pow, y, {a, b});
+  return g.push(Op::Pow, y, {use(base), b});
 }
 
 // Runs `record(number)` if `object` is a number; else NotImplemented, so that Python asks the other
@@ -133,15 +132,14 @@ PyObject* divide(PyObject* x, PyObject* y) {
   }
   if (is_value(y))
     return recorded(3, [&](Arena& g) {
-      const NodeId a = use(x);
-      return push<Op::Mul>(g, a, push_power(g, y, -1.0, true));
+      const NodeId inverse = push_power(g, y, -1.0, true);
+      return push<Op::Mul>(g, use(x), inverse);
     });
   return with_number(y, [&](double number) {
     return recorded(2, [&](Arena& g) {
-      const NodeId a = use(x);
       const double inverse = core::evaluate(Op::Pow, number, -1.0);
       core::check_primal(Op::Pow, number, -1.0, inverse, core::kNoNode);
-      return push_with<Op::Mul>(g, a, inverse);
+      return push_with<Op::Mul>(g, use(x), inverse);
     });
   });
 }
@@ -183,7 +181,11 @@ PyObject* positive(PyObject* x) { return Py_NewRef(x); }
 } // namespace
 
 PyObject* value_unary(Op op, PyObject* self) {
-  return recorded(1, [&](Arena& g) { return g.record(op, use(self), core::kNoNode); });
+  return recorded(1, [&](Arena& g) {
+    const NodeId node = g.record(op, node_of(self), core::kNoNode);
+    use(self);
+    return node;
+  });
 }
 
 PyType_Slot value_number_slots[] = {

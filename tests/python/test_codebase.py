@@ -24,7 +24,16 @@ ROOT = Path(__file__).resolve().parents[2]
 LONGEST = 400
 # Where nothing was written by hand, or nothing is ours.
 IGNORED = [
-    *("build", "build-*", "dist", "wheelhouse", "__pycache__", "*.egg-info", "*_cache", ".hypothesis"),
+    *(
+        "build",
+        "build-*",
+        "dist",
+        "wheelhouse",
+        "__pycache__",
+        "*.egg-info",
+        "*_cache",
+        ".hypothesis",
+    ),
     *(".git", ".venv", "venv", "*.pyc", "*.so", "*.orig", "*.rej"),
 ]
 TOP = {
@@ -184,25 +193,24 @@ def test_texts_name_no_machine_and_leave_nothing_to_do(path: Path) -> None:
     assert not re.search(r"[ \t]+$", text, re.MULTILINE)
 
 
-def looks_like_code(comment: str) -> bool:
-    return bool(
-        re.search(r"[;{]\s*$|^\s*#\s*(include|define|if|endif)\b", comment)
-        or re.match(
-            r"\s*(return|import|from \w+ import|def|class|assert|for .* in .*:)\s*\b.*[:)=]$",
-            comment,
-        )
-    )
+PYTHON_STATEMENT = re.compile(
+    r"(def|class|for|if|while|with)\b.*[:)]:$|import \w+$|from [\w.]+ import .*"
+    r"|[\w.]+(\(.*\)| [-+*/]?= \S+)$"
+)
+CPP_STATEMENT = re.compile(
+    r"(\w[\w:<>*&]*\s+)?[\w.:>\[\]-]+\s*(\(|[-+*/]?=).*[;{]$|#\s*(include|define|if|endif)\b"
+)
 
 
 @every_file
 def test_no_code_is_commented_out(path: Path) -> None:
-    sign = {".py": "#", ".pyi": "#", ".h": "//", ".cpp": "//", ".def": "//"}.get(path.suffix)
-    if sign is None:
-        return
+    kinds = dict.fromkeys(CPP, ("//", CPP_STATEMENT))
+    kinds |= dict.fromkeys((".py", ".pyi"), ("#", PYTHON_STATEMENT))
+    sign, statement = kinds.get(path.suffix, ("nothing is a comment here", CPP_STATEMENT))
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        if line.strip().startswith(sign) and not line.strip().startswith("#!"):
-            comment = line.strip()[len(sign) :]
-            assert not looks_like_code(comment), f"line {number}: {line}"
+        if line.strip().startswith(sign):
+            comment = line.strip().removeprefix(sign).strip()
+            assert not statement.match(comment), f"line {number}: {line}"
 
 
 def test_each_operation_is_one_line_of_the_table() -> None:

@@ -5,9 +5,6 @@ its own: a native frame a node would end that process, and with it only one test
 """
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +14,7 @@ import pytest
 
 import arenagrad
 from arenagrad import Value, topological_order
+from scripts import run_python
 
 STACK = 256 * 1024
 DEEP, DEEPEST, WIDE = 300_000, 5_000_000, 1_000_000
@@ -36,19 +34,16 @@ def small_stack(action: Callable[[], Any]) -> Any:
     return results[0]
 
 
-def in_own_process(action: Callable[[], Any]) -> Any:
+def in_own_process(folder: Path, action: Callable[[], Any]) -> Any:
     """The same, in a process whose death is an ordinary failure."""
     here = Path(__file__)
-    call = f"own.small_stack(own.{action.__name__})"
-    done = subprocess.run(
-        [sys.executable, "-c", f"import json, {here.stem} as own; print(json.dumps({call}))"],
-        cwd=here.parent,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    script = f"""
+        import json, sys
+        sys.path.insert(0, {str(here.parent)!r})
+        import {here.stem} as own
+        print(json.dumps(own.small_stack(own.{action.__name__})))
+    """
+    done = run_python(folder, "script.py", script=script)
     assert done.returncode == 0, f"ended with {done.returncode}: {done.stderr[-2000:]}"
     return json.loads(done.stdout)
 
@@ -64,8 +59,8 @@ def deepest_chain() -> list[Any]:
     return [*built, nodes()]
 
 
-def test_a_chain_of_five_million_nodes_is_built_swept_and_freed() -> None:
-    data, start, one, root, count, left = in_own_process(deepest_chain)
+def test_a_chain_of_five_million_nodes_is_built_swept_and_freed(tmp_path: Path) -> None:
+    data, start, one, root, count, left = in_own_process(tmp_path, deepest_chain)
     assert data == DEEPEST + 2.0
     assert [start, one, root] == [1.0, DEEPEST, 1.0], "each sum adds 1 to the shared leaf's grad"
     assert count == DEEPEST + 2
@@ -91,8 +86,8 @@ def deepest_chain_listed() -> dict[str, Any]:
     return {**seen, "left": nodes()}
 
 
-def test_five_million_nodes_are_listed_in_order() -> None:
-    assert in_own_process(deepest_chain_listed) == {
+def test_five_million_nodes_are_listed_in_order(tmp_path: Path) -> None:
+    assert in_own_process(tmp_path, deepest_chain_listed) == {
         "length": DEEPEST + 1,
         "ends": True,
         "leaves": True,
@@ -169,9 +164,10 @@ def of_three_operands() -> list[Any]:
     "chain", [with_attributes, with_closures, of_a_subclass, of_three_operands]
 )
 def test_a_deep_chain_of_nodes_with_more_than_numbers_is_swept_and_dropped(
+    tmp_path: Path,
     chain: Callable[[], list[Any]],
 ) -> None:
-    grad, data, count, left = in_own_process(chain)
+    grad, data, count, left = in_own_process(tmp_path, chain)
     assert (grad, data) == (1.0, 1.5)
     assert count > DEEP
     assert left == 0
@@ -232,9 +228,10 @@ def linked_ring() -> list[int]:
     ],
 )
 def test_a_long_list_linked_through_attributes_is_dropped_without_recursion(
+    tmp_path: Path,
     build: Callable[[], list[int]],
 ) -> None:
-    assert in_own_process(build) == [DEEP + 1, 0]
+    assert in_own_process(tmp_path, build) == [DEEP + 1, 0]
 
 
 def one_node_with_a_million_operands() -> list[Any]:
@@ -250,9 +247,9 @@ def one_node_with_a_million_operands() -> list[Any]:
     return [exact, listed, same, edges, arenagrad.arena_info()["edges"], nodes()]
 
 
-def test_one_node_may_have_a_million_operands() -> None:
+def test_one_node_may_have_a_million_operands(tmp_path: Path) -> None:
     exact, listed, same, edges, edges_left, nodes_left = in_own_process(
-        one_node_with_a_million_operands
+        tmp_path, one_node_with_a_million_operands
     )
     assert exact
     assert listed
@@ -270,9 +267,9 @@ def sum_of_a_million_leaves() -> list[Any]:
     return [*grads, count, nodes()]
 
 
-def test_the_sum_of_a_million_leaves_has_a_gradient_of_one_each() -> None:
+def test_the_sum_of_a_million_leaves_has_a_gradient_of_one_each(tmp_path: Path) -> None:
     # A leaf for the 0 that sum() starts with, and an addition for each of the million.
-    assert in_own_process(sum_of_a_million_leaves) == [1.0, 2 * WIDE + 1, WIDE]
+    assert in_own_process(tmp_path, sum_of_a_million_leaves) == [1.0, 2 * WIDE + 1, WIDE]
 
 
 def operand_used_a_million_times() -> list[Any]:
@@ -285,5 +282,5 @@ def operand_used_a_million_times() -> list[Any]:
     return [x.grad, y.grad, sorted(node.data for node in many._prev)]
 
 
-def test_an_operand_may_be_used_two_million_times() -> None:
-    assert in_own_process(operand_used_a_million_times) == [2.0 * WIDE, 1.0, [3.0]]
+def test_an_operand_may_be_used_two_million_times(tmp_path: Path) -> None:
+    assert in_own_process(tmp_path, operand_used_a_million_times) == [2.0 * WIDE, 1.0, [3.0]]

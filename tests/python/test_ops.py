@@ -316,23 +316,26 @@ def test_each_function_of_one_operand_is_a_method_of_value(row: dict[str, Any]) 
     assert row["name"] in vars(Value)
     x = Value(1.0)
     method = getattr(x, row["name"])
-    assert method.__self__ is x
-    assert method.__name__ == row["name"]
-    assert method.__doc__
+    assert (method.__self__, method.__name__) == (x, row["name"])
     assert method().data == oracle_of(row).python(1.0)
     with pytest.raises(TypeError):
         method(2.0)
 
 
+def test_a_quotient_is_a_product_with_the_power_minus_one_to_the_last_bit() -> None:
+    draw = random.Random(3).uniform
+    for b in (draw(-4.0, 4.0) for _ in range(30_000)):  # 1 / b differs for one in 1,300 of them
+        assert (2.5 / Value(b)).data == (Value(2.5) / Value(b)).data == (Value(2.5) / b).data
+        assert (2.5 / Value(b)).data == 2.5 * b**-1
+
+
 @method_rows
 def test_numpy_finds_the_method_by_its_ufunc_name(row: dict[str, Any]) -> None:
-    if not isinstance(getattr(np, row["name"], None), np.ufunc):
-        assert row["name"] == "relu", "NumPy has a function for every other row"
-        return
-    values = np.array([Value(0.5), Value(1.5)], dtype=object)
-    results = getattr(np, row["name"])(values)
+    if row["name"] == "relu":
+        return  # the one that NumPy does not have
+    results = getattr(np, row["name"])(np.array([Value(0.5), Value(1.5)], dtype=object))
     assert [type(y) for y in results] == [Value, Value]
-    assert [y.data for y in results] == [oracle_of(row).python(x.data) for x in values]
+    assert [y.data for y in results] == [oracle_of(row).python(a) for a in (0.5, 1.5)]
 
 
 @every_row
@@ -371,9 +374,7 @@ def test_an_operand_outside_the_domain_is_named_and_leaves_the_graph_alone(
     with pytest.raises(expected) as caught:
         apply(row, [x], *constant)
     assert type(caught.value) is KINDS[expected]
-    assert isinstance(caught.value, arenagrad.ArenagradError)
     assert caught.value.value is x
-    assert str(caught.value)
     assert arenagrad.arena_info() == before
     assert (x.data, x.grad, x._op) == (a, 0.25, "*")
     assert sorted(operand.data for operand in x._prev) == [1.0, 3.0]
@@ -395,5 +396,6 @@ def test_codes_number_the_rows_in_the_order_of_the_table() -> None:
 def test_a_node_is_stored_under_the_code_of_its_row(row: dict[str, Any]) -> None:
     y, _ = evaluate(row, (0.5, 2)[: 2 if row["name"] == "power" else row["arity"]])
     views = _core.graph_views()
-    assert views["op"][-1] == _core.op_codes()[row["id"]], "the newest node is the last"
-    assert views["data"][-1] == y.data
+    assert views["data"][-1] == y.data, "the newest node is the last"
+    # The high bit says that a Value holds it.
+    assert views["op"][-1] == _core.op_codes()[row["id"]] + 0x80
