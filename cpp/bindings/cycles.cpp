@@ -26,6 +26,8 @@ std::unordered_set<PyValue*>& states() {
 }
 
 constexpr std::size_t kStatesMin = 4096;
+constexpr int kPasses = 4; // of a collection, at most: the next one goes on
+bool pinned = false;       // something has been pinned since this was last cleared
 std::size_t states_limit = kStatesMin; // look for cycles when there are more states than this
 bool busy = false;                     // collecting or releasing: do not start again from within
 
@@ -87,9 +89,7 @@ public:
     Arena& g = arena();
     marked_.resize(g.size());
     walk_handles(
-        [](Handle& handle, void* marking) {
-          static_cast<Marking*>(marking)->mark_if_root(handle);
-        },
+        [](Handle& handle, void* marking) { static_cast<Marking*>(marking)->mark_if_root(handle); },
         this);
     while (!pending_.empty()) {
       const NodeId node = pending_.back();
@@ -156,9 +156,9 @@ void break_cycles() {
     dicts.push_back(value->dict);
     value->dict = nullptr;
     arena().set_callback(value->link.node, false);
-    const bool pinned = value->link.bits & Handle::Pinned;
+    const bool was_pinned = value->link.bits & Handle::Pinned;
     forget_state(value);
-    if (pinned) Py_DECREF(object);
+    if (was_pinned) Py_DECREF(object);
   }
   for (PyObject* dict : dicts) Py_XDECREF(dict);
   for (PyObject* object : doomed) Py_DECREF(object);
@@ -190,6 +190,7 @@ void forget_state(PyValue* value) {
 void pin(PyValue* value) {
   Py_INCREF(as_object(value));
   value->link.bits |= Handle::Pinned;
+  pinned = true;
   enlist(value);
 }
 
@@ -199,7 +200,12 @@ std::size_t collect(bool always) {
   Arena& g = arena();
   const std::size_t before = g.size();
   try {
-    if (!states().empty()) break_cycles();
+    // What a dying closure alone held may have been pinned for its node: then there is more to find.
+    for (int pass = 0; pass < kPasses && !states().empty(); ++pass) {
+      pinned = false;
+      break_cycles();
+      if (!pinned) break;
+    }
   } catch (const std::bad_alloc&) {
     always = true; // no memory to find cycles with: at least give back what is dead without them
   }

@@ -1,11 +1,11 @@
 // The Python object of a node. Everything in bindings/ that touches a `Value` goes through here.
 //
 // A PyValue is a handle: it says where its node is, and the node lives while handles reach it.
-// Objects come from a pool of their own and carry no GC header. Attributes, an assigned `_backward` and the
-// text of a user's `_op` live in `dict`; such an object, and an instance of a subclass, must be the
-// very same as long as its node, so when its last reference goes while the node may have users it
-// is kept ("pinned"). Reference cycles through attributes and closures are broken by cycles.cpp.
-// Needs the GIL throughout.
+// Objects come from a pool of their own and carry no GC header. Attributes, an assigned `_backward`
+// and the text of a user's `_op` live in `dict`; such an object, and an instance of a subclass,
+// must be the very same as long as its node, so when its last reference goes while the node may
+// have users it is kept ("pinned"). Reference cycles through attributes and closures are broken by
+// cycles.cpp. Needs the GIL throughout.
 #pragma once
 
 #include <Python.h>
@@ -102,7 +102,8 @@ private:
 };
 extern ValuePool pool;
 
-// A fresh object without a node; attach one at once, which also clears its bits. Throws std::bad_alloc.
+// A fresh object without a node; attach one at once, which also clears its bits. Throws
+// std::bad_alloc.
 inline PyValue* new_handle() {
   if (pool.empty()) [[unlikely]]
     pool.grow();
@@ -115,6 +116,8 @@ void walk_handles(core::Arena::Visit visit, void* context);
 
 // The object of `node`, made if it has none. New reference; throws error_already_set.
 PyObject* object_of(core::NodeId node);
+// Gives back the memory of an object that has no node.
+void free_object(PyValue* value);
 void value_dealloc(PyObject* self);
 void value_finalize(PyObject* self);
 

@@ -161,12 +161,15 @@ PyObject* value_vectorcall(PyObject*, PyObject* const* args, size_t nargsf, PyOb
 // For subclasses: a leaf of 0.0 that __init__ then fills, so that no half-made Value exists.
 PyObject* value_new(PyTypeObject* type, PyObject*, PyObject*) {
   try {
-    arena().reserve(1);
     PyObject* self = type == value_type ? as_object(new_handle()) : type->tp_alloc(type, 0);
     if (self == nullptr) return nullptr;
-    if (type != value_type) {
-      as_value(self)->link = {};
-      remember_instance(as_value(self));
+    as_value(self)->link = {};
+    if (type != value_type) remember_instance(as_value(self));
+    try {
+      arena().reserve(1); // after the allocation, which may run destructors that use the room up
+    } catch (...) {
+      free_object(as_value(self));
+      throw;
     }
     arena().attach(as_value(self)->link, arena().push_leaf(0.0));
     return self;

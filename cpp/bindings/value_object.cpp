@@ -11,6 +11,19 @@ PyObject* object_of(core::NodeId node) {
   return as_object(value);
 }
 
+void free_object(PyValue* value) {
+  PyTypeObject* type = Py_TYPE(as_object(value));
+  if (type == value_type) {
+    if (pool.full()) pool.spill();
+    pool.put(value);
+    pool.shrink_if_worth();
+  } else {
+    forget_instance(value);
+    type->tp_free(value);
+    Py_DECREF(type);
+  }
+}
+
 // Whether this object must outlive its last reference (value.h). What is on top has no users.
 static bool must_stay(PyValue* value) {
   return (value->dict != nullptr || !is_exact_value(as_object(value))) &&
@@ -38,16 +51,7 @@ void value_finalize(PyObject* self) {
   forget_state(value);
   arena().set_callback(value->link.node, false);
   arena().detach(value->link);
-  PyTypeObject* type = Py_TYPE(self);
-  if (type == value_type) {
-    if (pool.full()) pool.spill();
-    pool.put(value);
-    pool.shrink_if_worth();
-  } else {
-    forget_instance(value);
-    type->tp_free(self);
-    Py_DECREF(type);
-  }
+  free_object(value);
   Py_XDECREF(dict);
   drop_pinned_at_top();
 }

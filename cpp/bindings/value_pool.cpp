@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kBlock = 8192; // objects in a block: 256 KiB, mapped and unmapped as a whole
 constexpr std::size_t kBatch = 64;   // objects made at a time, so that a small program stays small
-constexpr std::size_t kKeep = 8;     // blocks that are never given back
+constexpr std::size_t kKeep = 4;     // blocks that are never given back
 
 std::unordered_set<PyValue*>& instances() {
   static auto* set = new std::unordered_set<PyValue*>;
@@ -84,9 +84,10 @@ void ValuePool::shrink_if_worth() {
   if (live >= shrink_below_ && blocks_->size() <= 2 * blocks_left_) return;
 
   const auto attached = [](const PyValue& value) { return value.link.attached(); };
-  const auto in_use = std::stable_partition(
-      blocks_->begin(), blocks_->end(),
-      [&](const auto& block) { return std::any_of(block->begin(), block->end(), attached); });
+  const auto in_use =
+      std::stable_partition(blocks_->begin(), blocks_->end(), [&](const auto& block) {
+        return std::any_of(block->begin(), block->end(), attached);
+      });
   const auto used = static_cast<std::size_t>(in_use - blocks_->begin());
   std::size_t unmade = 0;
   while (blocks_->size() > std::max(used, kKeep)) {

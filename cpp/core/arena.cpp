@@ -9,8 +9,12 @@ namespace {
 
 constexpr std::size_t kCommitMin = std::size_t{1} << 20;   // nodes committed at a time, at least
 constexpr std::size_t kReclaimFrom = std::size_t{1} << 18; // below this garbage is not worth a look
-constexpr std::size_t kKeep = std::size_t{1} << 16;        // freed nodes kept in memory for reuse
-constexpr std::size_t kListMin = 4096;                     // nodes whose handles are listed ahead
+// Freed nodes up to kLeave keep their memory, so that a loop of middling graphs does not ask for it
+// again and again; when there are more, all but kKeep give it back.
+constexpr std::size_t kKeep = std::size_t{1} << 16;
+// Nodes that get their memory ahead of time, in one system call and not in one fault a page.
+constexpr std::size_t kTouchMin = std::size_t{1} << 12, kTouchMax = std::size_t{1} << 18;
+constexpr std::size_t kListMin = 4096; // nodes whose handles are listed ahead
 
 } // namespace
 
@@ -36,7 +40,7 @@ bool Arena::try_reserve(std::size_t n) {
 
 void Arena::look_again_at(std::size_t size) {
   reclaim_at_ = std::max(kReclaimFrom, size);
-  limit_ = std::min(reclaim_at_, committed_);
+  limit_ = std::min(reclaim_at_, touched_);
 }
 
 void Arena::make_room(std::size_t nodes, std::size_t edges) {
@@ -51,6 +55,8 @@ void Arena::make_room(std::size_t nodes, std::size_t edges) {
     compact();
   }
   commit(size_ + nodes, edge_size_ + edges);
+  touch(size_ + nodes);
+  limit_ = std::min(reclaim_at_, touched_);
 }
 
 void Arena::commit(std::size_t nodes, std::size_t edges) {
@@ -75,7 +81,16 @@ void Arena::commit(std::size_t nodes, std::size_t edges) {
       throw ArenaFull("the system has no memory for more operands");
     edge_limit_ = n;
   }
-  limit_ = std::min(reclaim_at_, committed_);
+}
+
+void Arena::touch(std::size_t nodes) {
+  if (nodes <= touched_) return;
+  const std::size_t ahead = std::clamp(nodes / 4, kTouchMin, kTouchMax);
+  nodes = std::min(committed_, nodes + ahead);
+  data_.populate(touched_, nodes), operands_.populate(touched_, nodes);
+  tags_.populate(touched_, nodes);
+  touched_ = nodes;
+  leave_ = kLeave;
 }
 
 NodeId Arena::push_many(double y, const NodeId* operands, const double* partials,
@@ -95,11 +110,9 @@ void Arena::set_callback(NodeId node, bool on) {
 }
 
 void Arena::list_handles() {
-  walk_(
-      [](Handle& handle, void* arena) {
-        static_cast<Arena*>(arena)->handles_[handle.node] = &handle;
-      },
-      this);
+  walk_([](Handle& handle,
+           void* arena) { static_cast<Arena*>(arena)->handles_[handle.node] = &handle; },
+        this);
   // As many again are listed as they come, so that a walk over all costs each of them little.
   listed_ = std::min(committed_, size_ + std::max(size_, kListMin));
 }
@@ -114,7 +127,7 @@ void Arena::trim() {
     --top;
     if (op_info(op_of(tags[top])).operands == Operands::Many) edge_top = operands_[top].a;
   }
-  remember_touched();
+  edge_touched_ = std::max(edge_touched_, edge_size_);
   edge_size_ = edge_top;
   // Whoever these nodes used may have lost its last user; if every node left has a handle,
   // nothing has.
@@ -122,11 +135,6 @@ void Arena::trim() {
   shrink_to(top);
   // Never later than planned: what is left may be garbage that no one has counted yet.
   look_again_at(std::min(reclaim_at_, 2 * size_));
-}
-
-void Arena::remember_touched() {
-  touched_ = std::max(touched_, size_);
-  edge_touched_ = std::max(edge_touched_, edge_size_);
 }
 
 void Arena::mark_living() {
@@ -160,7 +168,7 @@ std::size_t Arena::slide() {
   const std::size_t before = size_;
   const std::uint8_t* marks = marks_.data();
   NodeId* const forward = forward_.data();
-  remember_touched();
+  edge_touched_ = std::max(edge_touched_, edge_size_);
   std::size_t to = 0, edge_to = 0;
   first_power_ = kNoNode;
   for (std::size_t from = 0; from < before; ++from) {
@@ -216,7 +224,7 @@ void Arena::shrink_to(std::size_t size) {
   size_ = size;
   if (size <= first_power_) first_power_ = kNoNode;
   const std::size_t keep = size + kKeep;
-  const bool release = touched_ > keep + kKeep;
+  const bool release = touched_ > size + leave_;
   if (grad_end_ > size) {
     const std::size_t end = release ? std::min(grad_end_, keep) : grad_end_;
     std::memset(grad_.data() + size, 0, (end - size) * sizeof(double));
@@ -227,8 +235,9 @@ void Arena::shrink_to(std::size_t size) {
     marks_.release(keep), callbacks_.release(keep), handles_.release(keep);
     listed_ = std::min(listed_, keep);
     touched_ = keep;
+    leave_ = 2 * kKeep; // the rest of a large graph may go bit by bit
   }
-  if (edge_touched_ > edge_size_ + 2 * kKeep) {
+  if (edge_touched_ > edge_size_ + kLeave) {
     edge_operands_.release(edge_size_ + kKeep), edge_partials_.release(edge_size_ + kKeep);
     edge_touched_ = edge_size_ + kKeep;
   }

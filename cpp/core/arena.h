@@ -8,13 +8,11 @@
 //  4. Growing never moves a node: the arrays live in reserved address space.
 //  5. Above size() gradients, marks and callback bytes are zero, so recording need not write them.
 //
-// Not thread-safe: the caller holds one lock (in Python the GIL) around every call.
-// Cost: recording is a handful of stores; 17 bytes a node, 26 once swept, 35 if handles are listed.
+// Not thread-safe: the caller holds one lock (in Python the GIL) around every call. Cost: recording
+// is a handful of stores; 17 bytes a node, 26 once swept, 35 once handles are listed.
 #pragma once
-
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "errors.h"
 #include "op_rules.h"
@@ -35,13 +33,6 @@ static_assert(kOpCount <= kHasHandle);
 constexpr Tag tag_of(Op op) { return static_cast<Tag>(op); }
 constexpr Op op_of(Tag tag) { return static_cast<Op>(tag & (kHasHandle - 1)); }
 
-// Whether none of eight bytes has a bit of `mask`: long runs are skipped this way.
-inline bool all_clear(const std::uint8_t* bytes, std::uint8_t mask = 0xff) {
-  std::uint64_t word;
-  std::memcpy(&word, bytes, sizeof word);
-  return (word & (mask * std::uint64_t{0x0101010101010101})) == 0;
-}
-
 // The part of a Python object (or of a C++ holder) that the arena knows: where its node is.
 struct Handle {
   enum : std::uint32_t {
@@ -58,7 +49,7 @@ struct Handle {
 
 class Arena {
 public:
-  // If every array is in use; see the head for what usual graphs touch.
+  // If every array is in use.
   static constexpr std::size_t kBytesPerNode =
       sizeof(double) * 2 + sizeof(Operand2) + sizeof(Handle*) + 3 * sizeof(std::uint8_t);
 
@@ -67,9 +58,8 @@ public:
 
   // --- recording -----------------------------------------------------------------------------
 
-  // Makes room for `nodes` more nodes (and `edges` more edges), so that the next calls of the
-  // functions below cannot fail. May compact: read operand indices after it, not before.
-  // Throws ArenaFull, with everything as it was.
+  // Makes room for `nodes` more nodes (and `edges` more edges): what follows cannot fail then. May
+  // compact: read operand indices after it. Throws ArenaFull, with everything as it was.
   void reserve(std::size_t nodes) {
     if (!has_room(nodes)) [[unlikely]]
       make_room(nodes, 0);
@@ -81,41 +71,34 @@ public:
   }
 
   // In all of these `held` is kHasHandle if the caller attaches a fresh handle at once, by
-  // attach_new. Stores into tags may alias anything, so the arrays are read before the first store.
+  // attach_new. Tags come last: a store of bytes may alias anything, so all is read anew after it.
   NodeId push_leaf(double value, Op op = Op::Leaf, Tag held = 0) {
-    double* data = data_.data();
-    Tag* tags = tags_.data();
     const std::size_t i = size_++;
-    data[i] = value; // the operands of a leaf are never read
-    tags[i] = tag_of(op) | held;
+    data_[i] = value; // the operands of a leaf are never read
+    tags_[i] = tag_of(op) | held;
     return static_cast<NodeId>(i);
   }
 
   // A node of a table operation whose primal is already computed and checked.
   NodeId push(Op op, double y, Operand2 operands, Tag held = 0) {
-    double* data = data_.data();
-    Operand2* all = operands_.data();
-    Tag* tags = tags_.data();
     const std::size_t i = size_++;
     if (op == Op::Pow && i < first_power_) first_power_ = i;
-    data[i] = y;
-    all[i] = operands;
-    tags[i] = tag_of(op) | held;
+    data_[i] = y;
+    operands_[i] = operands;
+    tags_[i] = tag_of(op) | held;
     return static_cast<NodeId>(i);
   }
 
   // A leaf and, right above it, a node with it as the second operand.
   NodeId push_with_leaf(Op op, double y, NodeId a, double value, Tag held = 0) {
-    double* data = data_.data();
-    Operand2* all = operands_.data();
-    Tag* tags = tags_.data();
     const std::size_t i = size_;
+    Tag* tags = &tags_[i];
     size_ = i + 2;
-    data[i] = value;
-    data[i + 1] = y;
-    all[i + 1] = {a, static_cast<NodeId>(i)};
-    tags[i] = tag_of(Op::Leaf);
-    tags[i + 1] = tag_of(op) | held;
+    data_[i] = value;
+    data_[i + 1] = y;
+    operands_[i + 1] = {a, static_cast<NodeId>(i)};
+    tags[0] = tag_of(Op::Leaf);
+    tags[1] = tag_of(op) | held;
     return static_cast<NodeId>(i + 1);
   }
 
@@ -169,8 +152,7 @@ public:
     return handles_[node];
   }
 
-  // Who owns the handles knows where they all are: `walk(visit, context)` calls visit(handle,
-  // context) for each attached handle. Needed by handle_of and compact.
+  // The owner of the handles: walk(visit, context) calls visit(handle, context) for each attached.
   using Visit = void (*)(Handle&, void*);
   using Walk = void (*)(Visit, void*);
   void set_walk(Walk walk) { walk_ = walk; }
@@ -187,8 +169,8 @@ public:
   // Requires that no sweep is under way. Cost: a few ns a node.
   std::size_t compact();
 
-  // Called when the arena has doubled since the last look and something may have died; the edge
-  // to Python replaces it with one that first breaks reference cycles. Default: compact_if_worth.
+  // Called when the arena has doubled since the last look and something may have died. Python's
+  // edge has one that first breaks reference cycles; the default is compact_if_worth.
   using Reclaim = void (*)(Arena&);
   void set_reclaim(Reclaim reclaim) { reclaim_ = reclaim; }
   // Compacts if at least half of the nodes are dead.
@@ -200,16 +182,13 @@ public:
   std::size_t edge_size() const { return edge_size_; }
   std::size_t capacity() const { return capacity_; }
   std::size_t handle_count() const { return handle_count_; }
-  // Memory behind the nodes: those in use and those kept for reuse.
-  std::size_t resident_bytes() const {
-    return (size_ > touched_ ? size_ : touched_) * kBytesPerNode;
-  }
+  // At most so much memory is behind the nodes, those in use and those kept for reuse.
+  std::size_t resident_bytes() const { return touched_ * kBytesPerNode; }
   std::size_t compactions() const { return compactions_; }
   std::size_t callback_count() const { return callback_count_; }
   // No node below is a Pow, the operation whose rule can fail.
   std::size_t first_power() const { return first_power_; }
   bool sweeping() const { return sweeping_ != 0; }
-
   double& data(NodeId i) { return data_[i]; }
   double gradient(NodeId i) const { return grad_[i]; }
   // Writable adjoints of [0, end): remembers that they may no longer be zero.
@@ -222,7 +201,6 @@ public:
   std::uint8_t* marks() { return marks_.data(); }
   const NodeId* edge_operands(std::size_t offset) const { return edge_operands_.data() + offset; }
   const double* edge_partials(std::size_t offset) const { return edge_partials_.data() + offset; }
-
   const double* data_array() const { return data_.data(); }
   const Operand2* operand_array() const { return operands_.data(); }
   const Tag* tag_array() const { return tags_.data(); }
@@ -230,21 +208,12 @@ public:
   // Calls visit(operand) for each operand; a Parametric operation's Literal only if `hidden`.
   template <class Visit> void for_each_operand(NodeId i, bool hidden, Visit&& visit) const {
     const Operand2 o = operands_[i];
-    switch (op_info(op(i)).operands) {
-    case Operands::None:
-      return;
-    case Operands::Many:
+    const Operands kind = op_info(op(i)).operands;
+    if (kind == Operands::Many) {
       for (std::size_t k = 0; k < o.b; ++k) visit(edge_operands_[o.a + k]);
-      return;
-    case Operands::Unary:
-      return visit(o.a);
-    case Operands::Parametric:
+    } else if (kind != Operands::None) {
       visit(o.a);
-      if (hidden) visit(o.b);
-      return;
-    case Operands::Binary:
-      visit(o.a);
-      visit(o.b);
+      if (kind == Operands::Binary || (kind == Operands::Parametric && hidden)) visit(o.b);
     }
   }
 
@@ -261,13 +230,14 @@ public:
   };
 
 private:
+  static constexpr std::size_t kLeave = std::size_t{3} << 17;
   bool try_reserve(std::size_t capacity);
   void make_room(std::size_t nodes, std::size_t edges);
   void commit(std::size_t nodes, std::size_t edges);
   void mark_living();
   void list_handles();
   std::size_t slide();
-  void remember_touched();
+  void touch(std::size_t nodes);
   void shrink_to(std::size_t size);
   void look_again_at(std::size_t size);
 
@@ -284,10 +254,10 @@ private:
   std::size_t size_ = 0, limit_ = 0;           // limit_: where make_room is asked next
   std::size_t edge_size_ = 0, edge_limit_ = 0; // edge_limit_: edges committed
   std::size_t committed_ = 0, capacity_ = 0;
-  std::size_t reclaim_at_ = 0; // size at which reclaiming is considered next
-  std::size_t grad_end_ = 0;   // gradients at and above are zero
-  std::size_t touched_ = 0;    // nodes at and above have no memory behind them
-  std::size_t edge_touched_ = 0;
+  std::size_t reclaim_at_ = 0;                    // size at which reclaiming is considered next
+  std::size_t grad_end_ = 0;                      // gradients at and above are zero
+  std::size_t touched_ = 0;                       // nodes at and above have no memory behind them
+  std::size_t edge_touched_ = 0, leave_ = kLeave; // leave_: freed nodes that keep their memory
   std::size_t handle_count_ = 0, callback_count_ = 0, compactions_ = 0;
   std::size_t listed_ = 0; // a handle attached below goes into handles_ at once
   std::size_t deaths_ = 0; // nodes that may have become garbage since the last look

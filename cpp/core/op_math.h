@@ -13,9 +13,7 @@ namespace arenagrad::core {
 
 // d(a**b)/da for a constant b, in the order of operations micrograd uses. A square's is spared the
 // call, which would return a itself.
-inline double power_slope(double a, double b) {
-  return b * (b == 2.0 ? a : std::pow(a, b - 1.0));
-}
+inline double power_slope(double a, double b) { return b * (b == 2.0 ? a : std::pow(a, b - 1.0)); }
 
 // Throws as Python's float `**` does where it has no real result; `node` is the one to blame.
 inline void check_power(double a, double b, NodeId node) {

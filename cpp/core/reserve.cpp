@@ -48,6 +48,14 @@ bool Reservation::commit(std::size_t bytes) {
   return true;
 }
 
+void Reservation::populate([[maybe_unused]] std::size_t from, [[maybe_unused]] std::size_t to) {
+#ifdef MADV_POPULATE_WRITE
+  from = round_up(from), to = std::min(round_up(to), committed_);
+  // Refused by kernels before 5.14: the pages then come one by one, as they are touched.
+  if (from < to) madvise(static_cast<char*>(base_) + from, to - from, MADV_POPULATE_WRITE);
+#endif
+}
+
 void Reservation::release(std::size_t from) {
   if (from >= committed_) return;
   const std::size_t page = std::min(round_up(from), committed_);

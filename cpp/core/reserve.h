@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 namespace arenagrad::core {
 
@@ -19,6 +21,9 @@ public:
   bool reserve(std::size_t bytes);
   // Makes [0, bytes) readable and writable. False if the system refuses. Requires bytes reserved.
   bool commit(std::size_t bytes);
+  // Puts memory behind [from, to) at once, where the system can: cheaper by far than a fault for
+  // each page. Requires it committed.
+  void populate(std::size_t from, std::size_t to);
   // Gives the memory behind [from, committed) back; it stays usable and reads as zero.
   void release(std::size_t from);
   void unreserve();
@@ -44,6 +49,9 @@ public:
     return ok;
   }
   bool commit(std::size_t count) { return memory_.commit(skew_ + count * sizeof(T)); }
+  void populate(std::size_t from, std::size_t to) {
+    memory_.populate(skew_ + from * sizeof(T), skew_ + to * sizeof(T));
+  }
   void release(std::size_t from) { memory_.release(skew_ + from * sizeof(T)); }
   void unreserve() { memory_.unreserve(); }
 
@@ -59,5 +67,12 @@ private:
   std::size_t skew_;
   T* items_ = nullptr;
 };
+
+// Whether none of eight bytes has a bit of `mask`: long runs are skipped this way.
+inline bool all_clear(const std::uint8_t* bytes, std::uint8_t mask = 0xff) {
+  std::uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return (word & (mask * std::uint64_t{0x0101010101010101})) == 0;
+}
 
 } // namespace arenagrad::core

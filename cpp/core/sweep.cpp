@@ -6,18 +6,21 @@
 namespace arenagrad::core {
 namespace {
 
-// Calls visit(node) for each marked node from `root` down, clearing its mark. visit marks the
-// operands and returns the lowest index it marked (or `lowest`), where the scan may end.
+// Calls visit(node, reached) for each node from `root` down that was passed to reached before.
 template <class Visit> void descend(std::uint8_t* marks, NodeId root, Visit&& visit) {
-  marks[root] = 1;
   std::size_t lowest = root;
+  const auto reached = [&](NodeId operand) {
+    marks[operand] = 1;
+    lowest = std::min<std::size_t>(lowest, operand);
+  };
+  reached(root);
   for (std::size_t i = std::size_t{root} + 1; i-- > lowest;) {
     if (!marks[i]) {
       while (i >= lowest + 8 && all_clear(marks + i - 7)) i -= 8;
       if (!marks[i]) continue;
     }
     marks[i] = 0;
-    visit(static_cast<NodeId>(i), lowest);
+    visit(static_cast<NodeId>(i), reached);
   }
 }
 
@@ -103,13 +106,9 @@ bool partials_may_fail(Arena& arena, NodeId root) {
 
 std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
   std::vector<NodeId> nodes;
-  std::uint8_t* marks = arena.marks();
-  descend(marks, root, [&](NodeId node, std::size_t& lowest) {
+  descend(arena.marks(), root, [&](NodeId node, const auto& reached) {
     nodes.push_back(node);
-    arena.for_each_operand(node, hidden, [&](NodeId operand) {
-      marks[operand] = 1;
-      lowest = std::min<std::size_t>(lowest, operand);
-    });
+    arena.for_each_operand(node, hidden, reached);
   });
   return nodes;
 }
@@ -117,14 +116,9 @@ std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
 void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
   if (arena.callback_count() == 0 && !partials_may_fail(arena, root)) {
     const Tape tape(arena, root);
-    std::uint8_t* marks = arena.marks();
     tape.grad[root] = 1.0;
-    return descend(marks, root, [=](NodeId node, std::size_t& lowest) {
-      propagate(tape, node, [&](NodeId operand) {
-        marks[operand] = 1;
-        lowest = std::min<std::size_t>(lowest, operand);
-      });
-    });
+    return descend(arena.marks(), root,
+                   [=](NodeId node, const auto& reached) { propagate(tape, node, reached); });
   }
   // Rules that can fail are checked before the first adjoint changes, and a callback may itself
   // sweep: both want the order in a list.

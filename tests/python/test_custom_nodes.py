@@ -234,14 +234,16 @@ def test_an_assigned_rule_is_given_back_and_deleting_it_restores_the_native_one(
     assert a.grad == 6.0, "the native step, assigned, is called like any other"
 
 
-def test_any_callable_will_do_and_its_result_is_ignored() -> None:
+def test_any_callable_will_do_also_one_among_all_attributes_assigned_at_once() -> None:
     root = Value(1.0) * 2.0
-    root._backward = [1].copy
-    root.backward()
-    vars(root)["kept"] = True
-    root.__dict__ = {"_backward": lambda: root.__setattr__("grad", 7.0)}
+    root.__dict__ = {"_backward": lambda: setattr(root, "grad", 7.0)}
     root.backward()
     assert root.grad == 7.0
+    root.__dict__ = {}
+    root.backward()
+    assert root.grad == 1.0
+    root._backward = [1].copy  # its result is ignored
+    root.backward()
 
 
 # Rules that do more than they should
