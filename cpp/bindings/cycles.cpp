@@ -26,8 +26,8 @@ std::unordered_set<PyValue*>& states() {
 }
 
 constexpr std::size_t kStatesMin = 4096;
-constexpr int kPasses = 4; // of a collection, at most: the next one goes on
-bool pinned = false;       // something has been pinned since this was last cleared
+constexpr int kPasses = 4;             // of a collection, at most: the next one goes on
+bool pinned = false;                   // something has been pinned since this was last cleared
 std::size_t states_limit = kStatesMin; // look for cycles when there are more states than this
 bool busy = false;                     // collecting or releasing: do not start again from within
 
@@ -200,7 +200,8 @@ std::size_t collect(bool always) {
   Arena& g = arena();
   const std::size_t before = g.size();
   try {
-    // What a dying closure alone held may have been pinned for its node: then there is more to find.
+    // What a dying closure alone held may have been pinned for its node: then there is more to
+    // find.
     for (int pass = 0; pass < kPasses && !states().empty(); ++pass) {
       pinned = false;
       break_cycles();
