@@ -7,10 +7,9 @@
 // their state, the closures die, and the rest is ordinary reclaiming.
 #include <algorithm>
 #include <new>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
+#include "object_table.h"
 #include "value.h"
 
 namespace arenagrad::bindings {
@@ -20,15 +19,12 @@ using core::Arena;
 using core::Handle;
 using core::NodeId;
 
-std::unordered_set<PyValue*>& states() {
-  static auto* set = new std::unordered_set<PyValue*>;
-  return *set;
-}
-
 constexpr std::size_t kStatesMin = 4096;
-constexpr int kPasses = 4;             // of a collection, at most: the next one goes on
-bool pinned = false;                   // something has been pinned since this was last cleared
+constexpr int kPasses = 4; // of a collection, at most: the next one goes on
+
+std::size_t state_count = 0, pinned_count = 0;
 std::size_t states_limit = kStatesMin; // look for cycles when there are more states than this
+bool pinned = false;                   // something has been pinned since this was last cleared
 bool busy = false;                     // collecting or releasing: do not start again from within
 
 class Busy {
@@ -37,60 +33,75 @@ public:
   ~Busy() { busy = false; }
 };
 
+// Calls use(value) for each object with state.
+template <class Use> void each_state(Use&& use) {
+  walk_handles(
+      [](Handle& handle, void* context) {
+        if (handle.bits & Handle::Stateful) (*static_cast<Use*>(context))(owner(&handle));
+      },
+      &use);
+}
+
+void traverse(PyObject* object, visitproc visit, void* argument) {
+  if (traverseproc children = Py_TYPE(object)->tp_traverse) children(object, visit, argument);
+}
+
 // The objects that states own: reached from a dict only through objects all of whose references
 // come from there.
 class Ownership {
 public:
-  Ownership() {
-    for (PyValue* state : states())
+  Ownership() : known_(8 * state_count) {
+    each_state([this](PyValue* state) {
       if (state->dict != nullptr) refer(state->dict);
+    });
     while (!pending_.empty()) {
       PyObject* object = pending_.back();
       pending_.pop_back();
-      owned_.insert(object);
-      traverse(object, [](PyObject* target, void* self) {
-        static_cast<Ownership*>(self)->refer(target);
-        return 0;
-      });
+      traverse(
+          object,
+          [](PyObject* target, void* self) {
+            static_cast<Ownership*>(self)->refer(target);
+            return 0;
+          },
+          this);
     }
   }
 
-  bool owns(PyObject* object) const { return owned_.count(object) != 0; }
-
-  bool is_root(PyValue* value) const {
+  bool is_root(PyValue* value) {
     Py_ssize_t inside = value->link.bits & Handle::Pinned ? 1 : 0;
-    const auto found = references_.find(as_object(value));
-    if (found != references_.end()) inside += found->second;
+    if (const KnownObject* found = known_.find(as_object(value))) inside += found->references;
     return Py_REFCNT(as_object(value)) > inside;
   }
 
-  static void traverse(PyObject* object, visitproc visit, void* argument) {
-    if (traverseproc children = Py_TYPE(object)->tp_traverse) children(object, visit, argument);
+  // Whether states own `object` and this is the first time it is asked.
+  bool owns_unvisited(PyObject* object) {
+    KnownObject* found = known_.find(object);
+    if (found == nullptr || !found->owned || found->visited) return false;
+    return found->visited = true;
   }
 
 private:
-  void traverse(PyObject* object, visitproc visit) { traverse(object, visit, this); }
-
   void refer(PyObject* target) {
     const bool value = is_value(target);
     if (!value && !PyObject_IS_GC(target)) return;
-    if (++references_[target] == Py_REFCNT(target) && !value) pending_.push_back(target);
+    KnownObject& entry = known_[target];
+    if (++entry.references != Py_REFCNT(target) || value) return;
+    entry.owned = true;
+    pending_.push_back(target);
   }
 
-  std::unordered_map<PyObject*, Py_ssize_t> references_;
-  std::unordered_set<PyObject*> owned_;
+  ObjectTable known_;
   std::vector<PyObject*> pending_;
 };
 
 // Marks what the roots reach, through operands and through the states of what is reached.
 class Marking {
 public:
-  explicit Marking(const Ownership& ownership) : ownership_(ownership) {
-    Arena& g = arena();
-    marked_.resize(g.size());
+  explicit Marking(Ownership& ownership) : ownership_(ownership), marked_(arena().size()) {
     walk_handles(
         [](Handle& handle, void* marking) { static_cast<Marking*>(marking)->mark_if_root(handle); },
         this);
+    Arena& g = arena();
     while (!pending_.empty()) {
       const NodeId node = pending_.back();
       pending_.pop_back();
@@ -113,29 +124,29 @@ private:
   }
 
   void mark_owned(PyObject* object) {
-    std::vector<PyObject*> objects{object};
-    while (!objects.empty()) {
-      object = objects.back();
-      objects.pop_back();
-      if (object == nullptr) continue;
+    if (object == nullptr) return;
+    objects_.push_back(object);
+    while (!objects_.empty()) {
+      object = objects_.back();
+      objects_.pop_back();
       if (is_value(object)) {
         mark(node_of(object));
-      } else if (ownership_.owns(object) && visited_.insert(object).second) {
-        Ownership::traverse(
+      } else if (ownership_.owns_unvisited(object)) {
+        traverse(
             object,
-            [](PyObject* target, void* list) {
-              static_cast<std::vector<PyObject*>*>(list)->push_back(target);
+            [](PyObject* target, void* self) {
+              static_cast<Marking*>(self)->objects_.push_back(target);
               return 0;
             },
-            &objects);
+            this);
       }
     }
   }
 
-  const Ownership& ownership_;
+  Ownership& ownership_;
   std::vector<bool> marked_;
   std::vector<NodeId> pending_;
-  std::unordered_set<PyObject*> visited_;
+  std::vector<PyObject*> objects_;
 };
 
 // Takes the state from every node that nothing outside reaches.
@@ -143,12 +154,13 @@ void break_cycles() {
   std::vector<PyObject*> doomed; // references that keep the objects until all links are cut
   std::vector<PyObject*> dicts;
   // All memory is claimed before anything changes.
-  doomed.reserve(states().size()), dicts.reserve(states().size());
+  doomed.reserve(state_count), dicts.reserve(state_count);
   {
-    const Ownership ownership;
+    Ownership ownership;
     const Marking marking(ownership);
-    for (PyValue* value : states())
+    each_state([&](PyValue* value) {
       if (!marking.reached(value)) doomed.push_back(Py_NewRef(as_object(value)));
+    });
   }
   for (PyObject* object : doomed) {
     PyValue* value = as_value(object);
@@ -166,32 +178,24 @@ void break_cycles() {
 
 } // namespace
 
-// False without memory: cycles through this object are then not found.
-static bool enlist(PyValue* value) {
-  try {
-    states().insert(value);
-    value->link.bits |= Handle::Stateful;
-    return true;
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-}
-
 void remember_state(PyValue* value) {
-  if (value->link.bits & Handle::Stateful || !enlist(value)) return;
-  if (states().size() > states_limit && !busy && !arena().sweeping()) collect(false);
+  if (value->link.bits & Handle::Stateful) return;
+  value->link.bits |= Handle::Stateful;
+  if (++state_count > states_limit && !busy && !arena().sweeping()) collect(false);
 }
 
 void forget_state(PyValue* value) {
-  if (value->link.bits & Handle::Stateful) states().erase(value);
+  if (value->link.bits & Handle::Stateful) --state_count;
+  if (value->link.bits & Handle::Pinned) --pinned_count;
   value->link.bits &= ~static_cast<std::uint32_t>(Handle::Pinned | Handle::Stateful);
 }
 
 void pin(PyValue* value) {
   Py_INCREF(as_object(value));
-  value->link.bits |= Handle::Pinned;
+  if (!(value->link.bits & Handle::Stateful)) ++state_count;
+  ++pinned_count;
+  value->link.bits |= Handle::Pinned | Handle::Stateful;
   pinned = true;
-  enlist(value);
 }
 
 std::size_t collect(bool always) {
@@ -202,7 +206,7 @@ std::size_t collect(bool always) {
   try {
     // What a dying closure alone held may have been pinned for its node: then there is more to
     // find.
-    for (int pass = 0; pass < kPasses && !states().empty(); ++pass) {
+    for (int pass = 0; pass < kPasses && state_count != 0; ++pass) {
       pinned = false;
       break_cycles();
       if (!pinned) break;
@@ -214,19 +218,18 @@ std::size_t collect(bool always) {
     g.compact();
   else
     g.compact_if_worth();
-  states_limit = std::max(kStatesMin, 2 * states().size());
+  // A look goes over all handles, so it waits until it has found work in proportion.
+  states_limit = std::max({kStatesMin, 2 * state_count, g.handle_count() / 8});
   return before - std::min(before, g.size());
 }
 
 void drop_pinned_at_top() {
   Arena& g = arena();
-  if (busy || g.size() == 0 || g.sweeping()) return;
-  Handle* top = g.handle_of(static_cast<NodeId>(g.size() - 1));
-  if (top == nullptr || !(top->bits & Handle::Pinned)) [[likely]]
+  if (pinned_count == 0 || busy || g.size() == 0 || g.sweeping()) [[likely]]
     return;
   const Busy scope;
   while (g.size() != 0) {
-    top = g.handle_of(static_cast<NodeId>(g.size() - 1));
+    Handle* top = g.handle_of(static_cast<NodeId>(g.size() - 1));
     if (top == nullptr || !(top->bits & Handle::Pinned)) return;
     PyValue* value = owner(top);
     if (Py_REFCNT(as_object(value)) != 1) return;
