@@ -1,4 +1,7 @@
 // Birth and death of Value objects.
+#include <new>
+#include <vector>
+
 #include "value.h"
 
 namespace arenagrad::bindings {
@@ -37,6 +40,29 @@ void value_finalize(PyObject* self) {
   if (must_stay(as_value(self))) pin(as_value(self));
 }
 
+// Drops the attributes of a dead object. They may hold the last reference to the next object of a
+// long list, so what dies meanwhile waits for its turn here and not on the stack.
+static void drop_state(PyObject* dict) {
+  static std::vector<PyObject*>* waiting = new std::vector<PyObject*>;
+  static bool dropping = false;
+  if (dict == nullptr) return;
+  if (dropping) {
+    try {
+      return waiting->push_back(dict);
+    } catch (const std::bad_alloc&) {
+      return Py_DECREF(dict); // the stack is all there is
+    }
+  }
+  dropping = true;
+  Py_DECREF(dict);
+  while (!waiting->empty()) {
+    dict = waiting->back();
+    waiting->pop_back();
+    Py_DECREF(dict);
+  }
+  dropping = false;
+}
+
 // Apart from the fast path, so that the fast path needs no stack frame.
 [[gnu::noinline]] static void dealloc_general(PyObject* self) {
   PyValue* value = as_value(self);
@@ -52,7 +78,7 @@ void value_finalize(PyObject* self) {
   arena().set_callback(value->link.node, false);
   arena().detach(value->link);
   free_object(value);
-  Py_XDECREF(dict);
+  drop_state(dict);
   drop_pinned_at_top();
 }
 
