@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, module) {
   bind_errors(module);
   bind_value(module);
   bind_graph(module);
+  bind_ops(module);
   bind_build(module);
   bind_info(module);
 }

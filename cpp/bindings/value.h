@@ -170,6 +170,7 @@ void bind_errors(py::module_& module);
 
 void bind_value(py::module_& module); // value_type.cpp
 void bind_graph(py::module_& module);
+void bind_ops(py::module_& module);
 void bind_build(py::module_& module);
 void bind_info(py::module_& module);
 

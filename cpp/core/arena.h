@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "errors.h"
+#include "op_errors.h"
 #include "op_rules.h"
 #include "reserve.h"
 

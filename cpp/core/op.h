@@ -19,7 +19,7 @@ enum class Op : std::uint8_t {
 
 enum class Operands : std::uint8_t { None, Many, Unary, Binary, Parametric };
 
-enum class MayFail : std::uint8_t { Never, MathError };
+enum class MayFail : std::uint8_t { Never, Range, Pole, Zero, Power };
 
 struct OpInfo {
   const char* id;

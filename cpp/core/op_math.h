@@ -1,47 +1,84 @@
-// Named helpers for formulas too long for a row of ops.def, and the errors of the mathematics.
+// Named helpers for formulas too long for a row of ops.def. Pure; safe from any thread.
 #pragma once
 
-#include <bit>
 #include <cmath>
-#include <cstdint>
-#include <cstdlib>
-
-#include "errors.h"
-#include "op.h"
 
 namespace arenagrad::core {
+
+inline constexpr double kLn2 = 0.69314718055994530942;
+inline constexpr double kLn10 = 2.30258509299404568402;
+inline constexpr double kRootHalf = 0.70710678118654752440;
+inline constexpr double kRootHalfRest =
+    -4.8336466567264567e-17; // what kRootHalf lacks of sqrt(1/2)
+inline constexpr double kTwoOverRootPi = 1.12837916709551257390;
+inline constexpr double kOneOverRootTwoPi = 0.39894228040143267794;
+inline constexpr double kPi = 3.14159265358979323846;
 
 // d(a**b)/da for a constant b, in the order of operations micrograd uses. A square's is spared the
 // call, which would return a itself.
 inline double power_slope(double a, double b) { return b * (b == 2.0 ? a : std::pow(a, b - 1.0)); }
 
-// Throws as Python's float `**` does where it has no real result; `node` is the one to blame.
-inline void check_power(double a, double b, NodeId node) {
-  if (!std::isfinite(a) || !std::isfinite(b)) return;
-  if (a == 0.0 && b < 0.0) throw DivisionByZero("0.0 cannot be raised to a negative power", node);
-  if (a < 0.0 && b != std::floor(b))
-    throw DomainError("a negative number cannot be raised to a fractional power: "
-                      "the result is complex, and a Value is real",
-                      node);
-  if (std::isinf(std::pow(a, b))) throw RangeError("the result of ** is too large", node);
+inline double sign(double a) { return std::isnan(a) ? a : double(a > 0.0) - double(a < 0.0); }
+
+// 1 - tanh(a)**2 for y = tanh(a), which by the square loses all digits as y nears 1.
+inline double tanh_slope(double a, double y) {
+  if (std::fabs(y) <= 0.7) return 1.0 - y * y;
+  const double e = std::exp(-2.0 * std::fabs(a));
+  return 4.0 * e / ((1.0 + e) * (1.0 + e));
 }
 
-// Whether check_power(a, b) might throw; a quick test that errs on the side of caution.
-inline bool power_may_fail(double a, double b) {
-  const auto exponent = static_cast<int>(std::bit_cast<std::uint64_t>(a) >> 52 & 0x7ff) - 1023;
-  if (exponent == -1023) return a != 0.0 || b < 0.0; // zero or subnormal
-  if (a < 0.0 && b != std::floor(b)) return true;
-  return !(std::fabs(b) * (std::abs(exponent) + 1) < 1000.0); // |log2(a**b)| is below this
+// 1 / (1 + exp(-a)) without overflow.
+inline double sigmoid(double a) {
+  const double e = std::exp(-std::fabs(a));
+  return (a < 0.0 ? e : 1.0) / (1.0 + e);
 }
 
-// Throws for a primal that Python's `math` would refuse: nan or a pole from finite operands is a
-// DomainError, an overflow a RangeError. Requires y = evaluate(op, a, b).
-inline void check_primal(Op op, double a, double b, double y, NodeId node) {
-  if (op_info(op).may_fail == MayFail::Never || std::isfinite(y)) return;
-  if (op == Op::Pow) return check_power(a, b, node);
-  if (std::isnan(a) || (std::isinf(a) && !std::isnan(y))) return;
-  if (std::isinf(y) && y > 0.0) throw RangeError("math range error", node);
-  throw DomainError("math domain error", node);
+// log(1 + exp(a)) without overflow.
+inline double softplus(double a) {
+  return a != a ? a : (a > 0.0 ? a : 0.0) + std::log1p(std::exp(-std::fabs(a)));
+}
+
+inline double silu_slope(double a) { return sigmoid(a) * (1.0 + a * sigmoid(-a)); }
+
+// exp(-scale * a * a), minding what a * a is rounded by; scale is a power of two.
+inline double exp_minus_square(double a, double scale = 1.0) {
+  const double square = a * a;
+  if (!(square * scale < 750.0)) return std::exp(-square * scale); // zero, or nan
+  const double rest = std::fma(a, a, -square);
+  const double y = std::exp(-square * scale);
+  return y - y * (rest * scale);
+}
+
+// The standard normal distribution function, minding what a * sqrt(1/2) is rounded by.
+inline double normal_below(double a) {
+  const double u = -a * kRootHalf;
+  const double y = 0.5 * std::erfc(u);
+  if (!(std::fabs(a) < 38.0)) return y;
+  const double rest = std::fma(-a, kRootHalf, -u) - a * kRootHalfRest;
+  return y - 0.5 * kTwoOverRootPi * rest * std::exp(-u * u);
+}
+
+inline double gelu_slope(double a) {
+  if (std::isinf(a)) return a > 0.0 ? 1.0 : 0.0;
+  return normal_below(a) + a * kOneOverRootTwoPi * exp_minus_square(a, 0.5);
+}
+
+// The derivative of lgamma: reflection to the right, recurrence up to 10, then the asymptotic
+// series with Bernoulli numbers (Abramowitz and Stegun 6.3.7, 6.3.5, 6.3.18).
+inline double digamma(double a) {
+  if (a <= 0.0 && a == std::floor(a)) return std::nan("");
+  double y = 0.0;
+  if (a < 0.0) {
+    y = -kPi / std::tan(kPi * (a - std::round(a)));
+    a = 1.0 - a;
+  }
+  for (; a < 10.0; a += 1.0) y -= 1.0 / a;
+  const double t = 1.0 / (a * a);
+  const double series =
+      t * (1.0 / 12 - t * (1.0 / 120 -
+                           t * (1.0 / 252 -
+                                t * (1.0 / 240 - t * (1.0 / 132 - t * (691.0 / 32760 - t / 12))))));
+  return y + (std::log(a) - 0.5 / a - series);
 }
 
 } // namespace arenagrad::core

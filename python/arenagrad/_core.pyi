@@ -3,7 +3,7 @@
 import numbers
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any, Never, NoReturn, TypeAlias, TypedDict, type_check_only
+from typing import Any, Never, NoReturn, Protocol, TypeAlias, TypedDict, overload, type_check_only
 
 import numpy as np
 from typing_extensions import disjoint_base
@@ -82,11 +82,101 @@ class Value:
     def exp(self) -> Value:
         """The exponential of self. Raises RangeError where it is too large for a float."""
 
+    def exp2(self) -> Value:
+        """2 to the power of self. Raises RangeError where it is too large for a float."""
+
+    def expm1(self) -> Value:
+        """exp(self) - 1, exact near 0. Raises RangeError where it is too large for a float."""
+
     def log(self) -> Value:
         """The natural logarithm of self. Raises DomainError unless self is positive."""
 
+    def log2(self) -> Value:
+        """The logarithm to base 2. Raises DomainError unless self is positive."""
+
+    def log10(self) -> Value:
+        """The logarithm to base 10. Raises DomainError unless self is positive."""
+
+    def log1p(self) -> Value:
+        """log(1 + self), exact near 0. Raises DomainError unless self is above -1."""
+
+    def sqrt(self) -> Value:
+        """The square root of self; slope inf at 0. Raises DomainError below 0."""
+
+    def cbrt(self) -> Value:
+        """The real cube root of self; slope inf at 0."""
+
+    def square(self) -> Value:
+        """The square of self, as one node."""
+
+    def reciprocal(self) -> Value:
+        """1 / self, as one node. Raises DivisionByZeroError at 0."""
+
+    def sin(self) -> Value:
+        """The sine of self, in radians. Raises DomainError at infinity."""
+
+    def cos(self) -> Value:
+        """The cosine of self, in radians. Raises DomainError at infinity."""
+
+    def tan(self) -> Value:
+        """The tangent of self, in radians. Raises DomainError at infinity."""
+
+    def arcsin(self) -> Value:
+        """The arc sine of self. Raises DomainError outside [-1, 1]."""
+
+    def arccos(self) -> Value:
+        """The arc cosine of self. Raises DomainError outside [-1, 1]."""
+
+    def arctan(self) -> Value:
+        """The arc tangent of self."""
+
+    def sinh(self) -> Value:
+        """The hyperbolic sine of self. Raises RangeError where it is too large for a float."""
+
+    def cosh(self) -> Value:
+        """The hyperbolic cosine of self. Raises RangeError where it is too large for a float."""
+
     def tanh(self) -> Value:
         """The hyperbolic tangent of self."""
+
+    def arcsinh(self) -> Value:
+        """The inverse hyperbolic sine of self."""
+
+    def arccosh(self) -> Value:
+        """The inverse hyperbolic cosine of self. Raises DomainError below 1."""
+
+    def arctanh(self) -> Value:
+        """The inverse hyperbolic tangent of self. Raises DomainError unless in (-1, 1)."""
+
+    def sigmoid(self) -> Value:
+        """1 / (1 + exp(-self)), without overflow."""
+
+    def softplus(self) -> Value:
+        """log(1 + exp(self)), without overflow."""
+
+    def silu(self) -> Value:
+        """The product of self and sigmoid(self)."""
+
+    def gelu(self) -> Value:
+        """The product of self and the standard normal distribution function of self."""
+
+    def abs(self) -> Value:
+        """The magnitude of self; slope 0 at the kink."""
+
+    def sign(self) -> Value:
+        """-1, 0 or 1; slope 0 everywhere."""
+
+    def floor(self) -> Value:
+        """The largest whole number up to self, as a Value; slope 0 everywhere."""
+
+    def ceil(self) -> Value:
+        """The smallest whole number from self on, as a Value; slope 0 everywhere."""
+
+    def erf(self) -> Value:
+        """The error function of self."""
+
+    def lgamma(self) -> Value:
+        """The logarithm of the magnitude of gamma of self. Raises DomainError at its poles."""
 
     def backward(self) -> None:
         """Set self.grad to 1 and add d(self)/d(node) to the grad of every node below.
@@ -127,6 +217,50 @@ class _OpRow(TypedDict):
     arity: int
     low: float
     high: float
+
+@type_check_only
+class _Function(Protocol):
+    """A Value for a Value, a float for a real number; see the method of the same name."""
+
+    @overload
+    def __call__(self, x: Value, /) -> Value: ...
+    @overload
+    def __call__(self, x: _Real, /) -> float: ...
+
+relu: _Function
+exp: _Function
+exp2: _Function
+expm1: _Function
+log: _Function
+log2: _Function
+log10: _Function
+log1p: _Function
+sqrt: _Function
+cbrt: _Function
+square: _Function
+reciprocal: _Function
+sin: _Function
+cos: _Function
+tan: _Function
+arcsin: _Function
+arccos: _Function
+arctan: _Function
+sinh: _Function
+cosh: _Function
+tanh: _Function
+arcsinh: _Function
+arccosh: _Function
+arctanh: _Function
+sigmoid: _Function
+softplus: _Function
+silu: _Function
+gelu: _Function
+abs: _Function
+sign: _Function
+floor: _Function
+ceil: _Function
+erf: _Function
+lgamma: _Function
 
 def topological_order(root: Value) -> list[Value]:
     """The nodes below root, operands before users, root last.

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <random>
 
-#include "core/op_math.h"
+#include "core/op_errors.h"
 #include "core/op_rules.h"
 
 using namespace arenagrad::core;
@@ -18,7 +18,7 @@ TEST_CASE("the partials of every operation agree with central differences") {
     std::uniform_real_distribution<double> draw(info.low, info.high);
     for (int sample = 0; sample < 200; ++sample) {
       const double a = draw(random), b = draw(random), h = 1e-6;
-      if (std::abs(a) < 1e-3) continue; // kinks lie at zero
+      if (std::abs(a - std::round(a)) < 1e-3) continue; // kinks and jumps lie there
       const Partials d = partials(op, a, b, evaluate(op, a, b));
       const double da = (evaluate(op, a + h, b) - evaluate(op, a - h, b)) / (2 * h);
       CHECK(d.a == doctest::Approx(da).epsilon(1e-5));
