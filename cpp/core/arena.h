@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "errors.h"
+#include "handle.h"
 #include "op_errors.h"
 #include "op_rules.h"
 #include "reserve.h"
@@ -33,20 +33,6 @@ inline constexpr Tag kHasHandle = 0x80;
 static_assert(kOpCount <= kHasHandle);
 constexpr Tag tag_of(Op op) { return static_cast<Tag>(op); }
 constexpr Op op_of(Tag tag) { return static_cast<Op>(tag & (kHasHandle - 1)); }
-
-// The part of a Python object (or of a C++ holder) that the arena knows: where its node is.
-struct Handle {
-  enum : std::uint32_t {
-    Used = 1,    // some node has had it as an operand
-    Pinned = 2,  // the arena's side holds a reference to it because it carries state
-    Doomed = 4,  // found unreachable: must not be pinned again
-    Stateful = 8 // carries attributes or a callback
-  };
-  bool attached() const { return node != kNoNode; }
-
-  NodeId node = kNoNode;
-  std::uint32_t bits = 0;
-};
 
 class Arena {
 public:
