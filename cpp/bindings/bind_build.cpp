@@ -70,6 +70,7 @@ py::object layer(const py::list& neurons, const py::object& x, const py::type& n
   }
 
   arena().reserve(core::dense_size(parts.size(), weight_count));
+  const core::Arena::Frozen frozen(arena()); // no index read below may move
 
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (is_exact_value(item(i))) inputs[i].node = use(item(i));
@@ -88,7 +89,6 @@ py::object layer(const py::list& neurons, const py::object& x, const py::type& n
   }
   py::list outputs(parts.size());
   Py_ssize_t i = 0;
-  const core::Arena::Frozen frozen(arena());
   for (const NodeId node : core::dense(arena(), views, inputs)) {
     PyObject* output = object_of(node);
     // Nothing uses it yet: dropping it unused must count as garbage.

@@ -30,10 +30,12 @@ PyObject* define(py::module_& module, const char* name, const char* doc, PyObjec
 // Raises `type` with the Value to blame, if any, as its attribute `value`.
 void raise(PyObject* type, const core::Error& error) {
   try {
+    // The Value first: making the exception may run a collection, which moves nodes.
+    const py::object value = error.node == core::kNoNode || error.node >= arena().size()
+                                 ? py::object(py::none())
+                                 : py::reinterpret_steal<py::object>(object_of(error.node));
     const py::object exception = py::handle(type)(error.what());
-    exception.attr("value") = error.node == core::kNoNode || error.node >= arena().size()
-                                  ? py::object(py::none())
-                                  : py::reinterpret_steal<py::object>(object_of(error.node));
+    exception.attr("value") = value;
     PyErr_SetObject(type, exception.ptr());
   } catch (py::error_already_set& failure) {
     failure.restore();

@@ -12,9 +12,9 @@ namespace arenagrad::bindings {
 
 struct KnownObject {
   PyObject* object = nullptr;
-  Py_ssize_t references = 0; // that were found from within states
-  bool owned = false;        // all its references come from there
-  bool visited = false;
+  Py_ssize_t references = 0; // that were found from within
+  bool entered = false;      // its own references have been counted too
+  bool marked = false;       // it is reached from outside
 };
 
 class ObjectTable {
@@ -36,6 +36,10 @@ public:
     KnownObject& entry = slot(object);
     return entry.object == nullptr ? nullptr : &entry;
   }
+
+  // All entries, empty ones included.
+  auto begin() { return entries_.begin(); }
+  auto end() { return entries_.end(); }
 
 private:
   KnownObject& slot(PyObject* object) {

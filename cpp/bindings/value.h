@@ -128,8 +128,8 @@ PyObject* value_repr(PyObject* self);
 int value_setattro(PyObject* self, PyObject* name, PyObject* value);
 // self.dict[name] = value, registering the state. Throws error_already_set.
 void set_state(PyObject* self, const char* name, PyObject* value);
-// Calls the `_backward` assigned to this node; what the sweep does at a callback's turn.
-void call_backward(core::Handle& handle);
+// Calls the `_backward` assigned to this node; false if there is none after all.
+bool call_backward(core::Handle& handle);
 
 // --- construction (value_construct.cpp) --------------------------------------------------------
 

@@ -1,5 +1,7 @@
 // What Python reads and writes on a Value: data, grad, _op, _prev, _backward, and any attribute.
 
+#include <vector>
+
 #include "../core/sweep.h"
 #include "value.h"
 
@@ -15,7 +17,7 @@ PyObject* state(PyObject* self, const char* name) {
   return dict == nullptr ? nullptr : PyDict_GetItemString(dict, name);
 }
 
-// Runs a setter body that may throw; deleting (value null) is refused unless the body allows it.
+// Runs a setter body that may throw.
 template <class Body> int guarded(Body&& body) {
   try {
     body();
@@ -86,10 +88,14 @@ int set_op(PyObject* self, PyObject* value, void*) {
 
 PyObject* get_prev(PyObject* self, void*) {
   try {
-    py::set operands;
+    // The objects first: a subclass's __hash__ may run anything, even what moves the nodes.
+    std::vector<py::object> found;
     arena().for_each_operand(node_of(self), false, [&](NodeId operand) {
-      operands.add(py::reinterpret_steal<py::object>(object_of(operand)));
+      found.push_back(py::reinterpret_steal<py::object>(object_of(operand)));
     });
+    py::set operands;
+    for (const py::object& operand : found)
+      if (PySet_Add(operands.ptr(), operand.ptr()) != 0) throw py::error_already_set();
     return operands.release().ptr();
   } catch (...) {
     set_python_error();
@@ -133,15 +139,17 @@ int set_backward(PyObject* self, PyObject* value, void*) {
 
 PyObject* get_dict(PyObject* self, void*) {
   PyObject* dict = PyObject_GenericGetDict(self, nullptr);
-  if (dict != nullptr) remember_state(as_value(self));
+  if (dict == nullptr) return nullptr;
+  arena().set_callback(node_of(self), true); // a rule may come and go through it, unseen
+  remember_state(as_value(self));
   return dict;
 }
 
 int set_dict(PyObject* self, PyObject* value, void*) {
   const int result = PyObject_GenericSetDict(self, value, nullptr);
   if (result == 0) {
+    arena().set_callback(node_of(self), true); // as in get_dict
     remember_state(as_value(self));
-    arena().set_callback(node_of(self), state(self, "_backward") != nullptr);
   }
   return result;
 }
@@ -170,13 +178,14 @@ PyObject* value_repr(PyObject* self) {
   return PyUnicode_FromFormat("Value(data=%R, grad=%R)", data.ptr(), grad.ptr());
 }
 
-void call_backward(core::Handle& handle) {
+bool call_backward(core::Handle& handle) {
   PyObject* self = as_object(owner(&handle));
   const auto keep = py::reinterpret_borrow<py::object>(self);
   PyObject* function = state(self, "_backward");
-  if (function == nullptr) return;
+  if (function == nullptr) return false;
   const auto callable = py::reinterpret_borrow<py::object>(function);
   callable();
+  return true;
 }
 
 PyGetSetDef value_getset[] = {

@@ -13,13 +13,14 @@ using core::Op;
 
 struct Arguments {
   double data = 0.0;
-  py::object operands;          // a list or tuple of Values, or null
+  py::object operands;          // a tuple of Values, or null
   std::vector<double> partials; // given if has_partials
   bool has_partials = false;
   PyObject* op = nullptr;    // non-empty text, borrowed, or null
   PyObject* label = nullptr; // non-empty text, borrowed, or null
 
-  std::size_t count() const { return operands ? PySequence_Fast_GET_SIZE(operands.ptr()) : 0; }
+  std::size_t count() const { return operands ? PyTuple_GET_SIZE(operands.ptr()) : 0; }
+  PyObject* operand(std::size_t i) const { return PyTuple_GET_ITEM(operands.ptr(), i); }
   bool is_leaf() const { return count() == 0 && op == nullptr; }
 };
 
@@ -33,30 +34,35 @@ struct Arguments {
 
 bool non_empty_text(PyObject* object) { return PyUnicode_GET_LENGTH(object) != 0; }
 
+// A tuple and not the caller's list: reading numbers and making room may run code that changes
+// that.
+py::object as_tuple(PyObject* items, const char* wanted) {
+  PyObject* tuple = PySequence_Tuple(items);
+  if (tuple == nullptr && PyErr_ExceptionMatches(PyExc_TypeError) &&
+      Py_TYPE(items)->tp_iter == nullptr)
+    fail(PyExc_TypeError, wanted);
+  if (tuple == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(tuple);
+}
+
 void read_operands(PyObject* children, Arguments& out) {
-  // The sequence is kept, not the indices: making room in the arena may move those.
-  out.operands = py::reinterpret_steal<py::object>(
-      PySequence_Fast(children, "_children must be a tuple, list or set of Value"));
-  if (!out.operands) throw py::error_already_set();
-  PyObject** items = PySequence_Fast_ITEMS(out.operands.ptr());
+  out.operands = as_tuple(children, "_children must be a tuple, list or set of Value");
   for (std::size_t i = 0; i < out.count(); ++i)
-    if (!is_value(items[i]))
+    if (!is_value(out.operand(i)))
       fail(PyExc_TypeError, "_children must be Values, but number %zu is %.100s", i,
-           Py_TYPE(items[i])->tp_name);
+           Py_TYPE(out.operand(i))->tp_name);
 }
 
 void read_partials(PyObject* given, Arguments& out) {
-  const auto items = py::reinterpret_steal<py::object>(PySequence_Fast(
-      given, "the third argument must be the text of the operation or a tuple of partials"));
-  if (!items) throw py::error_already_set();
-  const Py_ssize_t count = PySequence_Fast_GET_SIZE(items.ptr());
+  const py::object items = as_tuple(
+      given, "the third argument must be the text of the operation or a tuple of partials");
+  const Py_ssize_t count = PyTuple_GET_SIZE(items.ptr());
   if (static_cast<std::size_t>(count) != out.count())
     fail(PyExc_ValueError,
          "one partial for each operand is wanted: got %zd partials for %zu operands", count,
          out.count());
   for (Py_ssize_t i = 0; i < count; ++i)
-    out.partials.push_back(
-        need_number(PySequence_Fast_GET_ITEM(items.ptr(), i), "a partial of Value"));
+    out.partials.push_back(need_number(PyTuple_GET_ITEM(items.ptr(), i), "a partial of Value"));
   out.has_partials = true;
 }
 
@@ -92,9 +98,14 @@ Arguments parse(PyObject* const* args, std::size_t count, PyObject* names) {
   out.data = need_number(given[Data], "data");
   if (given[Children] != nullptr) read_operands(given[Children], out);
   if (given[Third] != nullptr) {
-    if (!PyUnicode_Check(given[Third]))
+    if (!PyUnicode_Check(given[Third])) {
+      if (given[Children] != nullptr && PyAnySet_Check(given[Children]) &&
+          PySet_GET_SIZE(given[Children]) > 1)
+        fail(PyExc_TypeError,
+             "with partials _children must have an order: a tuple or a list, not a %.100s",
+             Py_TYPE(given[Children])->tp_name);
       read_partials(given[Third], out);
-    else if (non_empty_text(given[Third]))
+    } else if (non_empty_text(given[Third]))
       out.op = given[Third];
   }
   if (given[Label] != nullptr) {
@@ -110,8 +121,7 @@ NodeId push(const Arguments& arguments) {
   if (arguments.is_leaf()) return arena().push_leaf(arguments.data);
   std::vector<NodeId> operands;
   operands.reserve(arguments.count());
-  for (std::size_t i = 0; i < arguments.count(); ++i)
-    operands.push_back(use(PySequence_Fast_GET_ITEM(arguments.operands.ptr(), i)));
+  for (std::size_t i = 0; i < arguments.count(); ++i) operands.push_back(use(arguments.operand(i)));
   return arena().push_many(arguments.data, operands.data(),
                            arguments.has_partials ? arguments.partials.data() : nullptr,
                            operands.size());
@@ -194,7 +204,7 @@ int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     const Arguments arguments = parse(all.data(), count, keywords.ptr());
     core::Handle& link = as_value(self)->link;
     for (std::size_t i = 0; i < arguments.count(); ++i)
-      if (PySequence_Fast_GET_ITEM(arguments.operands.ptr(), i) == self)
+      if (arguments.operand(i) == self)
         fail(PyExc_RuntimeError, "a Value cannot be its own operand");
     const bool leaf = arguments.is_leaf() && arena().op(link.node) == Op::Leaf;
     if (!leaf && link.bits & core::Handle::Used)

@@ -45,14 +45,14 @@ void Arena::look_again_at(std::size_t size) {
 
 void Arena::make_room(std::size_t nodes, std::size_t edges) {
   if (size_ + nodes > reclaim_at_) {
-    if (deaths_ != 0 && sweeping_ == 0) reclaim_(*this);
+    if (deaths_ != 0 && frozen_ == 0) reclaim_(*this);
     look_again_at(std::max(reclaim_at_, 2 * size_ + nodes));
   }
   const bool full = size_ + nodes > capacity_ || edge_size_ + edges > capacity_;
-  if (full && sweeping_ == 0) {
+  if (full && frozen_ == 0) {
     deaths_ = size_;
     reclaim_(*this);
-    compact();
+    if (!frozen()) compact(); // reclaiming may have let another thread in
   }
   commit(size_ + nodes, edge_size_ + edges);
   touch(size_ + nodes);

@@ -175,7 +175,7 @@ public:
   std::size_t callback_count() const { return callback_count_; }
   // No node below is a Pow, the operation whose rule can fail.
   std::size_t first_power() const { return first_power_; }
-  bool sweeping() const { return sweeping_ != 0; }
+  bool frozen() const { return frozen_ != 0; }
   double& data(NodeId i) { return data_[i]; }
   double gradient(NodeId i) const { return grad_[i]; }
   // Writable adjoints of [0, end): remembers that they may no longer be zero.
@@ -204,11 +204,12 @@ public:
     }
   }
 
-  // While one of these exists nothing is compacted, so indices stay what they are.
+  // While one of these exists nothing is compacted, so indices stay what they are. Whoever may run
+  // Python between reading an index and using it holds one.
   class Frozen {
   public:
-    explicit Frozen(Arena& arena) : arena_(arena) { ++arena_.sweeping_; }
-    ~Frozen() { --arena_.sweeping_; }
+    explicit Frozen(Arena& arena) : arena_(arena) { ++arena_.frozen_; }
+    ~Frozen() { --arena_.frozen_; }
     Frozen(const Frozen&) = delete;
     Frozen& operator=(const Frozen&) = delete;
 
@@ -248,7 +249,7 @@ private:
   std::size_t handle_count_ = 0, callback_count_ = 0, compactions_ = 0;
   std::size_t listed_ = 0; // a handle attached below goes into handles_ at once
   std::size_t deaths_ = 0; // nodes that may have become garbage since the last look
-  int sweeping_ = 0;
+  int frozen_ = 0;
   std::size_t first_power_ = kNoNode;
   Reclaim reclaim_ = [](Arena& arena) { arena.compact_if_worth(); };
   Walk walk_ = [](Visit, void*) {};

@@ -113,6 +113,11 @@ std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
   return nodes;
 }
 
+void reverse_step(Arena& arena, NodeId node) {
+  check_partials(arena, node);
+  propagate(Tape(arena, node), node, [](NodeId) {});
+}
+
 void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
   if (arena.callback_count() == 0 && !partials_may_fail(arena, root)) {
     const Tape tape(arena, root);
@@ -128,16 +133,9 @@ void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
   const Arena::Frozen frozen(arena);
   arena.gradients(std::size_t{root} + 1)[root] = 1.0;
   for (const NodeId node : nodes) {
-    if (arena.has_callback(node))
-      callback(*arena.handle_of(node));
-    else
-      propagate(Tape(arena, root), node, [](NodeId) {});
+    if (arena.has_callback(node) && callback(*arena.handle_of(node))) continue;
+    reverse_step(arena, node); // checks anew: a callback may have changed the primals
   }
-}
-
-void reverse_step(Arena& arena, NodeId node) {
-  check_partials(arena, node);
-  propagate(Tape(arena, node), node, [](NodeId) {});
 }
 
 } // namespace arenagrad::core

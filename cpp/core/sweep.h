@@ -11,8 +11,9 @@
 
 namespace arenagrad::core {
 
-// What to call for a node whose rule the user has replaced. May throw, may record new nodes.
-using Callback = void (*)(Handle&);
+// What to call for a node whose rule the user may have replaced; false if it has not, after all.
+// May throw, may record new nodes.
+using Callback = bool (*)(Handle&);
 
 // The nodes that `root` reaches, itself included, in descending order: users before operands.
 // `hidden` includes the Literals of Parametric operations, which Python never sees.

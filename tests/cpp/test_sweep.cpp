@@ -71,11 +71,33 @@ TEST_CASE("a callback replaces the rule of its node and may record nodes") {
   Held y = apply(Op::Mul, *x, *x);
   Held z = apply(Op::Add, *y, *y);
   arena.set_callback(y->node(), true);
-  reverse_sweep(arena, z->node(), [](Handle& handle) { called = &handle; });
+  reverse_sweep(arena, z->node(), [](Handle& handle) {
+    called = &handle;
+    return true;
+  });
   CHECK(called == &y->handle);
   CHECK(arena.gradient(y->node()) == 2.0);
   CHECK(arena.gradient(x->node()) == 0.0);
   arena.set_callback(y->node(), false);
+}
+
+TEST_CASE("a callback that declines leaves its node its rule") {
+  Arena arena;
+  Held x = leaf(arena, 2.0), y = apply(Op::Mul, *x, *x);
+  arena.set_callback(y->node(), true);
+  reverse_sweep(arena, y->node(), [](Handle&) { return false; });
+  CHECK(arena.gradient(x->node()) == 4.0);
+  arena.set_callback(y->node(), false);
+}
+
+TEST_CASE("a power whose slope fails is found where a compaction has moved it") {
+  Arena arena;
+  Held junk = leaf(arena, 1.0), x = leaf(arena, 0.0), root = power(*x, 0.5);
+  Held y = apply(Op::Add, *root, *root);
+  junk.reset();
+  CHECK(arena.compact() == 1);
+  CHECK_THROWS_AS(reverse_sweep(arena, y->node(), nullptr), DivisionByZero);
+  CHECK(arena.gradient(root->node()) == 0.0);
 }
 
 TEST_CASE("five million nodes in a chain are swept without recursion") {

@@ -8,6 +8,7 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -33,6 +34,7 @@ IGNORED = [
         "*.egg-info",
         "*_cache",
         ".hypothesis",
+        "PKG-INFO",
     ),
     *(".git", ".venv", "venv", "*.pyc", "*.so", "*.orig", "*.rej"),
 ]
@@ -59,7 +61,7 @@ def files(*folders: str, suffixes: tuple[str, ...] = ()) -> list[Path]:
     found = [
         path
         for folder in folders
-        for path in sorted((ROOT / folder).rglob("*"))
+        for path in [ROOT / folder, *sorted((ROOT / folder).rglob("*"))]
         if path.is_file() and not is_ignored(path)
     ]
     assert found, f"nothing in {folders}: is this the source tree?"
@@ -72,7 +74,7 @@ def name_of(path: Path) -> str:
 
 CPP = (".h", ".cpp", ".def")
 WRITTEN = (*CPP, ".py", ".pyi", ".md", ".txt", ".toml", ".yml", "")
-EVERYTHING = files(".", suffixes=WRITTEN)
+EVERYTHING = files(*sorted(TOP), suffixes=WRITTEN)  # whatever else lies there is not ours
 PACKAGE = files("python", suffixes=(".py",))
 every_file = pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
 
@@ -224,8 +226,20 @@ def test_each_operation_is_one_line_of_the_table() -> None:
     ]
 
 
+def at_the_top() -> set[str]:
+    """The names git tracks there, or all there are where git does not know the folder."""
+    git = ["git", "-C", str(ROOT), "ls-files"]
+    try:
+        tracked = subprocess.run(git, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        tracked = ""
+    if not tracked:
+        return {path.name for path in ROOT.iterdir() if not is_ignored(path)}
+    return {name.partition("/")[0] for name in tracked.splitlines()}
+
+
 def test_nothing_else_lies_at_the_top() -> None:
-    present = {path.name for path in ROOT.iterdir() if not is_ignored(path)}
+    present = at_the_top()
     assert present >= TOP
     assert not {name for name in present - TOP if not name.startswith(".")}
 

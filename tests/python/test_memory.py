@@ -390,6 +390,10 @@ def test_no_reference_and_no_block_is_leaked_by(text: str, expected: str) -> Non
 
     repeat()  # fills free lists and caches
     *before, blocks = repeat()
-    *after, blocks_after = repeat()
-    assert after == before
-    assert blocks_after < blocks + 100, "a leak would be one block, or several, each time"
+    grown = []
+    for _ in range(3):  # caches may grow now and then; a leak does so each time
+        *after, blocks_after = repeat()
+        assert after == before
+        grown.append(blocks_after - blocks)
+        blocks = blocks_after
+    assert min(grown) < 100, "a leak would be one block, or several, each time"

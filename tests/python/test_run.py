@@ -203,6 +203,7 @@ def test_a_script_may_come_from_the_standard_input(python: Callable[..., Done]) 
 def test_an_interrupt_ends_the_process_as_python_does(python: Callable[..., Done]) -> None:
     script = """
     import os, signal, time
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # may have been inherited as ignored
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(60)
     """
