@@ -14,25 +14,12 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "handle.h"
+#include "node.h"
 #include "op_errors.h"
 #include "op_rules.h"
 #include "reserve.h"
 
 namespace arenagrad::core {
-
-// Binary operations use both; Parametric ones keep their Literal in b; Opaque and FixedPartials
-// keep the offset of their first edge in a and the number of edges in b.
-struct Operand2 {
-  NodeId a, b;
-};
-
-// A node's operation, and in the high bit whether it has a handle.
-using Tag = std::uint8_t;
-inline constexpr Tag kHasHandle = 0x80;
-static_assert(kOpCount <= kHasHandle);
-constexpr Tag tag_of(Op op) { return static_cast<Tag>(op); }
-constexpr Op op_of(Tag tag) { return static_cast<Op>(tag & (kHasHandle - 1)); }
 
 class Arena {
 public:

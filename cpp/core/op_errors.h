@@ -37,7 +37,10 @@ inline void check_primal(Op op, double a, double b, double y, NodeId node) {
   if (how == MayFail::Never || std::isfinite(y)) return;
   if (how == MayFail::Power) return check_power(a, b, node);
   if (std::isnan(a) || (std::isinf(a) && !std::isnan(y))) return;
-  if (how == MayFail::Zero) throw DivisionByZero("division by zero", node);
+  if (how == MayFail::Zero) {
+    if (a == 0.0) throw DivisionByZero("division by zero", node);
+    return; // a subnormal's reciprocal is inf, as 1 / a is in Python
+  }
   if (std::isinf(y) && !(how == MayFail::Pole && a <= 1.0))
     throw RangeError("math range error", node);
   throw DomainError("math domain error", node);

@@ -6,7 +6,8 @@
 namespace arenagrad::core {
 
 inline constexpr double kLn2 = 0.69314718055994530942;
-inline constexpr double kLn10 = 2.30258509299404568402;
+inline constexpr double kLog2E = 1.44269504088896340736;
+inline constexpr double kLog10E = 0.43429448190325182765;
 inline constexpr double kRootHalf = 0.70710678118654752440;
 inline constexpr double kRootHalfRest =
     -4.8336466567264567e-17; // what kRootHalf lacks of sqrt(1/2)
@@ -38,7 +39,34 @@ inline double softplus(double a) {
   return a != a ? a : (a > 0.0 ? a : 0.0) + std::log1p(std::exp(-std::fabs(a)));
 }
 
-inline double silu_slope(double a) { return sigmoid(a) * (1.0 + a * sigmoid(-a)); }
+// a * sigmoid(a); far below, where sigmoid(a) has lost its digits, exp(a) in two halves.
+inline double silu(double a) {
+  if (a >= -700.0) return a * sigmoid(a);
+  const double h = std::exp(a / 2.0);
+  return h == 0.0 ? -0.0 : a * h * h;
+}
+
+inline double silu_slope(double a) {
+  if (std::isinf(a)) return a > 0.0 ? 1.0 : 0.0;
+  if (a >= -700.0) return sigmoid(a) * (1.0 + a * sigmoid(-a));
+  const double h = std::exp(a / 2.0);
+  return (1.0 + a) * h * h;
+}
+
+// 1 / (3 y y) for y = cbrt(a), corrected for what y is off by: glibc's is good to 2.75 ulps only.
+inline double cbrt_slope(double a, double y) {
+  if (a == 0.0 || !std::isfinite(a)) return 1.0 / (3.0 * y * y);
+  const double square = y * y, rest = std::fma(y, y, -square);
+  const double q = a / square, r = std::fma(-q, square, a);
+  const double off = (q - y + (r - q * rest) / square) / (3.0 * y);
+  const double slope = 1.0 / (3.0 * square);
+  return slope - slope * (2.0 * off + rest / square);
+}
+
+// 1 / (1 + a a), also where a a is too large.
+inline double arctan_slope(double a) {
+  return std::fabs(a) > 1e100 ? 1.0 / a / a : 1.0 / (1.0 + a * a);
+}
 
 // exp(-scale * a * a), minding what a * a is rounded by; scale is a power of two.
 inline double exp_minus_square(double a, double scale = 1.0) {
@@ -58,6 +86,8 @@ inline double normal_below(double a) {
   return y - 0.5 * kTwoOverRootPi * rest * std::exp(-u * u);
 }
 
+inline double gelu(double a) { return std::isinf(a) ? (a > 0.0 ? a : -0.0) : a * normal_below(a); }
+
 inline double gelu_slope(double a) {
   if (std::isinf(a)) return a > 0.0 ? 1.0 : 0.0;
   return normal_below(a) + a * kOneOverRootTwoPi * exp_minus_square(a, 0.5);
@@ -72,7 +102,10 @@ inline double digamma(double a) {
     y = -kPi / std::tan(kPi * (a - std::round(a)));
     a = 1.0 - a;
   }
-  for (; a < 10.0; a += 1.0) y -= 1.0 / a;
+  while (a < 10.0) {
+    y -= 1.0 / a;
+    a += 1.0;
+  }
   const double t = 1.0 / (a * a);
   const double series =
       t * (1.0 / 12 - t * (1.0 / 120 -

@@ -123,7 +123,7 @@ def test_formulas_of_operations_stand_in_the_table_and_its_helpers_only() -> Non
         for path in files("cpp", suffixes=CPP)
         if re.search(r"std::(exp|log|pow|tanh)\(", without_comments(path))
     }
-    assert users == {"ops.def", "op_math.h"}
+    assert users == {"ops.def", "op_math.h", "op_errors.h"}
 
 
 def test_the_bindings_reach_into_the_core_and_the_core_never_back() -> None:
@@ -276,9 +276,15 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
+def natural(name: str) -> tuple[bool, list[tuple[int, str]]]:
+    """The order in which a person looks: classes first, log2 before log10."""
+    parts = re.findall(r"(\d+)|(\D+)", name)
+    return not name[0].isupper(), [(int(number or 0), text) for number, text in parts]
+
+
 def test_the_list_of_public_names_is_sorted_and_complete() -> None:
     names = arenagrad.__all__
-    assert names == sorted(names)
+    assert names == sorted(names, key=natural)
     assert len(set(names)) == len(names)
     source = ast.parse((ROOT / "python/arenagrad/__init__.py").read_text())
     bound = {
@@ -292,11 +298,13 @@ def test_the_list_of_public_names_is_sorted_and_complete() -> None:
 
 def names_in_stub() -> dict[str, ast.AST]:
     tree = ast.parse((ROOT / "python/arenagrad/_core.pyi").read_text())
-    return {
-        node.name: node
-        for node in tree.body
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
-    }
+    names: dict[str, ast.AST] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names[node.name] = node
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names[node.target.id] = node
+    return {name: node for name, node in names.items() if not name.startswith("_")}
 
 
 def test_the_stub_names_exactly_what_the_native_module_has() -> None:
