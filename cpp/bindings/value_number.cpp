@@ -180,7 +180,8 @@ PyObject* positive(PyObject* x) { return Py_NewRef(x); }
 
 } // namespace
 
-PyObject* value_unary(Op op, PyObject* self) {
+// One function and not one inlined for each row: those crowd the hot slots out of inlining.
+[[gnu::noinline]] PyObject* value_unary(Op op, PyObject* self) {
   return recorded(1, [&](Arena& g) {
     const NodeId node = g.record(op, node_of(self), core::kNoNode);
     use(self);

@@ -1,5 +1,6 @@
 // The formulas of ops.def as two functions, their only expansion. Pure and thread-safe; with `op` a
-// compile-time constant both fold to the bare formula.
+// compile-time constant both fold to the bare formula, which compilers do not trust so long a switch
+// to do unless they are told.
 #pragma once
 
 #include <cmath>
@@ -14,7 +15,8 @@ struct Partials {
 };
 
 // The primal y of a table operation. Never throws: see check_primal for the errors.
-inline double evaluate(Op op, [[maybe_unused]] double a, [[maybe_unused]] double b) {
+[[gnu::always_inline]] inline double evaluate(Op op, [[maybe_unused]] double a,
+                                              [[maybe_unused]] double b) {
   switch (op) {
 #define ARENAGRAD_OP(Id, name, symbol, operands, primal, da, db, may_fail, low, high)              \
   case Op::Id:                                                                                     \
@@ -26,8 +28,8 @@ inline double evaluate(Op op, [[maybe_unused]] double a, [[maybe_unused]] double
 }
 
 // dy/da and dy/db of a table operation at (a, b) with y = evaluate(op, a, b).
-inline Partials partials(Op op, [[maybe_unused]] double a, [[maybe_unused]] double b,
-                         [[maybe_unused]] double y) {
+[[gnu::always_inline]] inline Partials
+partials(Op op, [[maybe_unused]] double a, [[maybe_unused]] double b, [[maybe_unused]] double y) {
   switch (op) {
 #define ARENAGRAD_OP(Id, name, symbol, operands, primal, da, db, may_fail, low, high)              \
   case Op::Id:                                                                                     \
