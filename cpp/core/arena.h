@@ -80,7 +80,7 @@ public:
   NodeId push_many(double y, const NodeId* operands, const double* partials, std::size_t count);
 
   // Computes and records one table operation; throws its DomainError and so on before recording.
-  [[gnu::noinline]] NodeId record(Op op, NodeId a, NodeId b) {
+  NodeId record(Op op, NodeId a, NodeId b) {
     const double x = data_[a], z = b == kNoNode ? 0.0 : data_[b], y = evaluate(op, x, z);
     check_primal(op, x, z, y, a);
     return push(op, y, {a, b});
