@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "../core/build.h"
-#include "value.h"
+#include "record.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -89,7 +89,10 @@ py::object layer(const py::list& neurons, const py::object& x, const py::type& n
   }
   py::list outputs(parts.size());
   Py_ssize_t i = 0;
-  for (const NodeId node : core::dense(arena(), views, inputs)) {
+  const Recording recording;
+  std::vector<NodeId> nodes = core::dense(arena(), views, inputs);
+  recording.finish(nodes);
+  for (const NodeId node : nodes) {
     PyObject* output = object_of(node);
     // Nothing uses it yet: dropping it unused must count as garbage.
     if (Py_REFCNT(output) == 1) as_value(output)->link.bits &= ~std::uint32_t{core::Handle::Used};

@@ -73,8 +73,23 @@ py::list op_table() {
     entry["name"] = row.name;
     entry["symbol"] = row.symbol;
     entry["arity"] = row.operands == core::Operands::Binary ? 2 : 1;
+    entry["parametric"] = row.operands == core::Operands::Parametric;
+    entry["b"] = row.b;
     entry["low"] = row.low;
     entry["high"] = row.high;
+    table.append(entry);
+  }
+  return table;
+}
+
+py::list nary_table() {
+  py::list table;
+  for (std::size_t i = core::kFirstNaryOp; i < core::kFirstTableOp; ++i) {
+    const core::OpInfo& row = core::kOpInfo[i];
+    py::dict entry;
+    entry["id"] = row.id;
+    entry["name"] = row.name;
+    entry["symbol"] = row.symbol;
     table.append(entry);
   }
   return table;
@@ -90,8 +105,14 @@ void bind_info(py::module_& module) {
       "nodes, bytes_per_node, resident_bytes (memory behind the nodes), compactions so far.");
   module.def("build_info", build_info, "How this extension was built: a dict of str.");
   module.def("op_codes", op_codes, "The number of each kind of node: a dict of int by id.");
-  module.def("op_table", op_table,
-             "The rows of ops.def: a list of dicts with id, name, symbol, arity, low, high.");
+  module.def(
+      "op_table", op_table,
+      "The rows of ops.def with one or two operands: a list of dicts with id, name, symbol, "
+      "arity, parametric (takes a constant too), b (what that is if it is left out, or nan), "
+      "low, high.");
+  module.def("nary_table", nary_table,
+             "The rows of ops.def with any number of operands: a list of dicts with id, name, "
+             "symbol.");
   module.def("graph_views", graph_views,
              "Read-only views, without a copy, of the arena's arrays data, operand_a, operand_b "
              "and op (in whose high bit stands whether a Value holds the node): a dict of "

@@ -8,6 +8,9 @@ PYBIND11_MODULE(_core, module) {
   bind_value(module);
   bind_graph(module);
   bind_ops(module);
+  bind_nary(module);
+  bind_functional(module);
+  bind_arrays(module);
   bind_build(module);
   bind_info(module);
 }

@@ -137,10 +137,18 @@ PyObject* value_vectorcall(PyObject* type, PyObject* const* args, size_t nargsf,
 PyObject* value_new(PyTypeObject* type, PyObject* args, PyObject* kwargs);
 int value_init(PyObject* self, PyObject* args, PyObject* kwargs);
 
-// --- numbers (value_number.cpp, number.cpp) ----------------------------------------------------
+// --- numbers (value_number.cpp, value_read.cpp, bind_ops.cpp, number.cpp)
+// ----------------------------------------------------
 
-extern PyType_Slot value_number_slots[];
-PyObject* value_unary(core::Op op, PyObject* self);
+extern PyType_Slot value_number_slots[]; // operators
+extern PyType_Slot value_read_slots[];   // float(), int(), <, hash()
+extern PyMethodDef value_read_methods[];
+// A new Value: the operation of a Value, of two operands of which one is a Value, or of a Value and
+// a constant. Null with a Python error set; NotImplemented if the other operand is no number.
+PyObject* value_unary(core::Op op, PyObject* a);
+PyObject* value_binary(core::Op op, PyObject* a, PyObject* b);
+// The methods that ops.def gives a Value, and their number.
+std::vector<PyMethodDef> op_methods();
 
 enum class Number { Yes, No, Failed }; // Failed: a Python error is set
 // Reads a real number (float, int, and what registers as numbers.Real or is a Decimal).
@@ -171,6 +179,9 @@ void bind_errors(py::module_& module);
 void bind_value(py::module_& module); // value_type.cpp
 void bind_graph(py::module_& module);
 void bind_ops(py::module_& module);
+void bind_nary(py::module_& module);
+void bind_functional(py::module_& module);
+void bind_arrays(py::module_& module);
 void bind_build(py::module_& module);
 void bind_info(py::module_& module);
 

@@ -70,7 +70,8 @@ PyObject* get_op(PyObject* self, void*) {
   PyObject* constant = arena().op(literal) == Op::LiteralInt ? PyLong_FromDouble(number)
                                                              : PyFloat_FromDouble(number);
   if (constant == nullptr) return nullptr;
-  PyObject* text = PyUnicode_FromFormat("%s%S", symbol, constant);
+  const char* format = op == Op::Pow ? "%s%S" : "%s(%S)";
+  PyObject* text = PyUnicode_FromFormat(format, symbol, constant);
   Py_DECREF(constant);
   return text;
 }

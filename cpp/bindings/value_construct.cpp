@@ -2,7 +2,7 @@
 // tuple in third place holds the partial of each operand.
 #include <vector>
 
-#include "value.h"
+#include "record.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -118,13 +118,13 @@ Arguments parse(PyObject* const* args, std::size_t count, PyObject* names) {
 
 // Records the node; room has been made.
 NodeId push(const Arguments& arguments) {
-  if (arguments.is_leaf()) return arena().push_leaf(arguments.data);
+  if (arguments.is_leaf() || no_grad_depth != 0) return arena().push_leaf(arguments.data);
   std::vector<NodeId> operands;
   operands.reserve(arguments.count());
   for (std::size_t i = 0; i < arguments.count(); ++i) operands.push_back(use(arguments.operand(i)));
-  return arena().push_many(arguments.data, operands.data(),
-                           arguments.has_partials ? arguments.partials.data() : nullptr,
-                           operands.size());
+  return arena().push_many(
+      arguments.has_partials ? Op::FixedPartials : Op::Opaque, arguments.data, operands.data(),
+      arguments.has_partials ? arguments.partials.data() : nullptr, operands.size());
 }
 
 // A Value made anew keeps its attributes, but not what it computed before.

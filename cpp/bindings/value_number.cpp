@@ -4,7 +4,7 @@
 // The hot path of the library: no allocation but the handle, nothing but stores into the arena.
 #include <cmath>
 
-#include "value.h"
+#include "record.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -12,22 +12,6 @@ namespace {
 using core::Arena;
 using core::NodeId;
 using core::Op;
-
-// A new Value whose node is what `record` returns, with room for `nodes` nodes. `record` reads
-// operand indices only when called, because making room may move them.
-template <class Record> inline PyObject* recorded(std::size_t nodes, Record&& record) {
-  Arena& g = arena();
-  try {
-    g.reserve(nodes);
-    const NodeId node = record(g);
-    PyValue* out = new_handle();
-    g.attach(out->link, node);
-    return as_object(out);
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
-}
 
 template <Op op> inline NodeId push(Arena& g, NodeId a, NodeId b, core::Tag held = 0) {
   return g.push(op, core::evaluate(op, g.data(a), g.data(b)), {a, b}, held);
@@ -150,12 +134,8 @@ bool literal_says_all(PyObject* exponent, double number) {
 }
 
 PyObject* power(PyObject* base, PyObject* exponent, PyObject* modulus) {
-  if (!is_value(base) || modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
-  if (is_value(exponent)) {
-    PyErr_SetString(PyExc_TypeError,
-                    "the exponent of ** must be a real number, got Value (use its .data)");
-    return nullptr;
-  }
+  if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
+  if (is_value(exponent)) return value_binary(Op::Power, base, exponent);
   return with_number(exponent, [&](double number) -> PyObject* {
     const bool integer = PyIndex_Check(exponent);
     PyObject* out = recorded(2, [&](Arena& g) { return push_power(g, base, number, integer); });
@@ -178,16 +158,9 @@ PyObject* negative(PyObject* x) {
 
 PyObject* positive(PyObject* x) { return Py_NewRef(x); }
 
-} // namespace
+PyObject* absolute(PyObject* x) { return value_unary(Op::Abs, x); }
 
-// One function and not one inlined for each row: those crowd the hot slots out of inlining.
-[[gnu::noinline]] PyObject* value_unary(Op op, PyObject* self) {
-  return recorded(1, [&](Arena& g) {
-    const NodeId node = g.record(op, node_of(self), core::kNoNode);
-    use(self);
-    return node;
-  });
-}
+} // namespace
 
 PyType_Slot value_number_slots[] = {
     {Py_nb_add, reinterpret_cast<void*>(commutative<Op::Add>)},
@@ -197,6 +170,7 @@ PyType_Slot value_number_slots[] = {
     {Py_nb_power, reinterpret_cast<void*>(power)},
     {Py_nb_negative, reinterpret_cast<void*>(negative)},
     {Py_nb_positive, reinterpret_cast<void*>(positive)},
+    {Py_nb_absolute, reinterpret_cast<void*>(absolute)},
     {0, nullptr},
 };
 

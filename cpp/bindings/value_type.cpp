@@ -1,9 +1,9 @@
 // The Value heap type: its slots and its methods.
 
-#include <array>
+#include <vector>
 
 #include "../core/sweep.h"
-#include "value.h"
+#include "record.h"
 
 namespace arenagrad::bindings {
 
@@ -11,8 +11,6 @@ ArenaStorage the_arena;
 PyTypeObject* value_type = nullptr;
 
 namespace {
-
-using core::Op;
 
 PyObject* backward(PyObject* self, PyObject*) {
   try {
@@ -31,27 +29,23 @@ PyObject* refuse_pickle(PyObject*, PyObject*) {
   return nullptr;
 }
 
-// One method for each Unary row of ops.def.
-template <Op op> PyObject* unary(PyObject* self, PyObject*) { return value_unary(op, self); }
+PyObject* detach(PyObject* self, PyObject*) {
+  return recorded(1, [&](core::Arena& g) { return g.push_leaf(g.data(node_of(self))); });
+}
 
-constexpr PyCFunction kUnary[] = {
-#define ARENAGRAD_OP(Id, ...) unary<Op::Id>,
-#include "../core/ops.def"
-};
-
-std::array<PyMethodDef, core::kOpCount + 4> make_methods() {
-  std::array<PyMethodDef, core::kOpCount + 4> methods{};
-  std::size_t n = 0;
-  methods[n++] = {"backward", backward, METH_NOARGS,
-                  "Set self.grad to 1 and add d(self)/d(node) to the grad of every node below.\n\n"
-                  "Primals are read as they are now; an assigned _backward is called at its node's "
-                  "turn.\nRaises what ** raises where a slope has no real value, before any grad "
-                  "changes.\nCost: 2 to 4 ns a node."};
-  methods[n++] = {"__reduce_ex__", refuse_pickle, METH_O, "Refused: see the message."};
-  for (std::size_t i = core::kFirstTableOp; i < core::kOpCount; ++i)
-    if (core::kOpInfo[i].operands == core::Operands::Unary)
-      methods[n++] = {core::kOpInfo[i].name, kUnary[i - core::kFirstTableOp], METH_NOARGS,
-                      "This function of self, as a new Value."};
+std::vector<PyMethodDef> make_methods() {
+  std::vector<PyMethodDef> methods = op_methods();
+  methods.push_back(
+      {"backward", backward, METH_NOARGS,
+       "Set self.grad to 1 and add d(self)/d(node) to the grad of every node below.\n\n"
+       "Primals are read as they are now; an assigned _backward is called at its node's "
+       "turn.\nRaises what ** raises where a slope has no real value, before any grad "
+       "changes.\nCost: 2 to 4 ns a node."});
+  methods.push_back({"detach", detach, METH_NOARGS, "A new leaf with the same data."});
+  methods.push_back({"__reduce_ex__", refuse_pickle, METH_O, "Refused: see the message."});
+  for (PyMethodDef* method = value_read_methods; method->ml_name != nullptr; ++method)
+    methods.push_back(*method);
+  methods.push_back({nullptr, nullptr, 0, nullptr});
   return methods;
 }
 
@@ -85,8 +79,10 @@ void bind_value(py::module_& module) {
       {Py_tp_getset, value_getset},
       {Py_tp_methods, methods.data()},
       {Py_tp_members, members},
+      {Py_tp_hash, reinterpret_cast<void*>(PyBaseObject_Type.tp_hash)},
   };
-  for (PyType_Slot* slot = value_number_slots; slot->slot != 0; ++slot) slots.push_back(*slot);
+  for (PyType_Slot* more : {value_number_slots, value_read_slots})
+    for (; more->slot != 0; ++more) slots.push_back(*more);
   slots.push_back({0, nullptr});
   PyType_Spec spec = {"arenagrad.Value", sizeof(PyValue), 0,
                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots.data()};

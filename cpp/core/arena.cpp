@@ -30,17 +30,28 @@ Arena::Arena() {
 bool Arena::try_reserve(std::size_t n) {
   if (data_.reserve(n) && grad_.reserve(n) && operands_.reserve(n) && tags_.reserve(n) &&
       marks_.reserve(n) && callbacks_.reserve(n) && handles_.reserve(n) && forward_.reserve(n) &&
-      edge_operands_.reserve(n) && edge_partials_.reserve(n))
+      edge_operands_.reserve(n) && edge_numbers_.reserve(n))
     return true;
   data_.unreserve(), grad_.unreserve(), operands_.unreserve(), tags_.unreserve();
   marks_.unreserve(), callbacks_.unreserve(), handles_.unreserve(), forward_.unreserve();
-  edge_operands_.unreserve(), edge_partials_.unreserve();
+  edge_operands_.unreserve(), edge_numbers_.unreserve();
   return false;
 }
 
 void Arena::look_again_at(std::size_t size) {
   reclaim_at_ = std::max(kReclaimFrom, size);
-  limit_ = std::min(reclaim_at_, touched_);
+  set_limit();
+}
+
+void Arena::set_limit() { limit_ = detaching_ ? 0 : std::min(reclaim_at_, touched_); }
+
+void Arena::detach_above(std::size_t size, std::size_t edge_size, std::vector<NodeId>& nodes) {
+  std::vector<double> primals;
+  for (const NodeId node : nodes) primals.push_back(data_[node]);
+  size_ = size, edge_size_ = edge_size;
+  if (size <= first_power_) first_power_ = kNoNode;
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    if (nodes[i] >= size) nodes[i] = push_leaf(primals[i]);
 }
 
 void Arena::make_room(std::size_t nodes, std::size_t edges) {
@@ -56,7 +67,7 @@ void Arena::make_room(std::size_t nodes, std::size_t edges) {
   }
   commit(size_ + nodes, edge_size_ + edges);
   touch(size_ + nodes);
-  limit_ = std::min(reclaim_at_, touched_);
+  set_limit();
 }
 
 void Arena::commit(std::size_t nodes, std::size_t edges) {
@@ -77,7 +88,7 @@ void Arena::commit(std::size_t nodes, std::size_t edges) {
   }
   if (edges > edge_limit_) {
     const std::size_t n = steps(edges);
-    if (!(edge_operands_.commit(n) && edge_partials_.commit(n)))
+    if (!(edge_operands_.commit(n) && edge_numbers_.commit(n)))
       throw ArenaFull("the system has no memory for more operands");
     edge_limit_ = n;
   }
@@ -93,14 +104,18 @@ void Arena::touch(std::size_t nodes) {
   leave_ = kLeave;
 }
 
-NodeId Arena::push_many(double y, const NodeId* operands, const double* partials,
+NodeId Arena::push_many(Op op, double y, const NodeId* operands, const double* partials,
                         std::size_t count) {
   const std::size_t first = edge_size_;
   std::copy_n(operands, count, edge_operands_.data() + first);
-  if (partials != nullptr) std::copy_n(partials, count, edge_partials_.data() + first);
+  if (partials != nullptr) std::copy_n(partials, count, edge_numbers_.data() + first);
+  if (is_group(op)) std::fill_n(edge_numbers_.data() + first, count, 0.0);
   edge_size_ += count;
-  return push(partials != nullptr ? Op::FixedPartials : Op::Opaque, y,
-              {static_cast<NodeId>(first), static_cast<NodeId>(count)});
+  return push(op, y, {static_cast<NodeId>(first), static_cast<NodeId>(count)});
+}
+
+void Arena::reserve_scratch(std::size_t count) {
+  if (scratch_.size() < count) scratch_.resize(std::max(count, 2 * scratch_.size()));
 }
 
 void Arena::set_callback(NodeId node, bool on) {
@@ -182,13 +197,14 @@ std::size_t Arena::slide() {
     case Operands::None:
       break;
     case Operands::Many:
-      for (std::size_t k = 0; k < o.b; ++k) {
+      for (std::size_t k = 0; k < o.b; ++k)
         edge_operands_[edge_to + k] = forward[edge_operands_[o.a + k]];
-        edge_partials_[edge_to + k] = edge_partials_[o.a + k];
-      }
+      if (has_edge_numbers(op(from)))
+        std::copy_n(&edge_numbers_[o.a], o.b, &edge_numbers_[edge_to]); // downwards, if at all
       o.a = static_cast<NodeId>(edge_to);
       edge_to += o.b;
       break;
+    case Operands::Part:
     case Operands::Unary:
       o.a = forward[o.a];
       break;
@@ -238,7 +254,7 @@ void Arena::shrink_to(std::size_t size) {
     leave_ = 2 * kKeep; // the rest of a large graph may go bit by bit
   }
   if (edge_touched_ > edge_size_ + kLeave) {
-    edge_operands_.release(edge_size_ + kKeep), edge_partials_.release(edge_size_ + kKeep);
+    edge_operands_.release(edge_size_ + kKeep), edge_numbers_.release(edge_size_ + kKeep);
     edge_touched_ = edge_size_ + kKeep;
   }
 }

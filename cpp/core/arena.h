@@ -13,6 +13,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "node.h"
 #include "op_errors.h"
@@ -39,10 +40,16 @@ public:
       make_room(nodes, 0);
   }
   bool has_room(std::size_t nodes) const { return size_ + nodes <= limit_; }
+  bool has_room(std::size_t nodes, std::size_t edges) const {
+    return has_room(nodes) && edge_size_ + edges <= edge_limit_;
+  }
   void reserve(std::size_t nodes, std::size_t edges) {
-    if (!has_room(nodes) || edge_size_ + edges > edge_limit_) [[unlikely]]
+    if (!has_room(nodes, edges)) [[unlikely]]
       make_room(nodes, edges);
   }
+
+  // Makes room for the intermediate numbers of a rule (scratch_size): a sweep must not ask for it.
+  void reserve_scratch(std::size_t count);
 
   // In all of these `held` is kHasHandle if the caller attaches a fresh handle at once, by
   // attach_new. Tags come last: a store of bytes may alias anything, so all is read anew after it.
@@ -76,8 +83,9 @@ public:
     return static_cast<NodeId>(i + 1);
   }
 
-  // A node with `count` operands; `partials` may be null, the node is then Opaque.
-  NodeId push_many(double y, const NodeId* operands, const double* partials, std::size_t count);
+  // A node whose operands are edges; requires reserved room for them. `partials` may be null.
+  NodeId push_many(Op op, double y, const NodeId* operands, const double* partials,
+                   std::size_t count);
 
   // Computes and records one table operation; throws its DomainError and so on before recording.
   NodeId record(Op op, NodeId a, NodeId b) {
@@ -85,6 +93,16 @@ public:
     check_primal(op, x, z, y, a);
     return push(op, y, {a, b});
   }
+
+  // While on, has_room() is false, so that every recording takes the way that asks for room and
+  // looks whether its thread wants no graph (Python's no_grad).
+  void set_detaching(bool on) {
+    detaching_ = on;
+    set_limit();
+  }
+  // Turns the newest nodes, all above `size`, into leaves of the same primals: `nodes` of them,
+  // which get their new indices. Requires that none has a handle.
+  void detach_above(std::size_t size, std::size_t edge_size, std::vector<NodeId>& nodes);
 
   // --- handles -------------------------------------------------------------------------------
 
@@ -174,15 +192,23 @@ public:
   Operand2 operands(NodeId i) const { return operands_[i]; }
   std::uint8_t* marks() { return marks_.data(); }
   const NodeId* edge_operands(std::size_t offset) const { return edge_operands_.data() + offset; }
-  const double* edge_partials(std::size_t offset) const { return edge_partials_.data() + offset; }
+  // An edge's number: the partial of a FixedPartials; of a group, during a sweep, the adjoint of
+  // its result for this operand, else 0.
+  double* edge_numbers(std::size_t offset) { return edge_numbers_.data() + offset; }
+  double* scratch() { return scratch_.data(); }
   const double* data_array() const { return data_.data(); }
   const Operand2* operand_array() const { return operands_.data(); }
   const Tag* tag_array() const { return tags_.data(); }
 
-  // Calls visit(operand) for each operand; a Parametric operation's Literal only if `hidden`.
+  // Calls visit(operand) for each operand. What Python never sees, the Literal of a Parametric
+  // operation and the group of a Part, is visited only if `hidden`; else the group's operands are.
   template <class Visit> void for_each_operand(NodeId i, bool hidden, Visit&& visit) const {
-    const Operand2 o = operands_[i];
-    const Operands kind = op_info(op(i)).operands;
+    Operand2 o = operands_[i];
+    Operands kind = op_info(op(i)).operands;
+    if (kind == Operands::Part) {
+      if (hidden) return visit(o.a);
+      o = operands_[o.a], kind = Operands::Many;
+    }
     if (kind == Operands::Many) {
       for (std::size_t k = 0; k < o.b; ++k) visit(edge_operands_[o.a + k]);
     } else if (kind != Operands::None) {
@@ -213,6 +239,7 @@ private:
   void list_handles();
   std::size_t slide();
   void touch(std::size_t nodes);
+  void set_limit();
   void shrink_to(std::size_t size);
   void look_again_at(std::size_t size);
 
@@ -224,7 +251,8 @@ private:
   ReservedArray<Handle*> handles_{6};        // of nodes below listed_ that have one
   ReservedArray<NodeId> forward_{7};         // new places of the living, while compacting only
   ReservedArray<NodeId> edge_operands_{8};
-  ReservedArray<double> edge_partials_{9};
+  ReservedArray<double> edge_numbers_{9};
+  std::vector<double> scratch_; // enough for the rule of every node
 
   std::size_t size_ = 0, limit_ = 0;           // limit_: where make_room is asked next
   std::size_t edge_size_ = 0, edge_limit_ = 0; // edge_limit_: edges committed
@@ -237,6 +265,7 @@ private:
   std::size_t listed_ = 0; // a handle attached below goes into handles_ at once
   std::size_t deaths_ = 0; // nodes that may have become garbage since the last look
   int frozen_ = 0;
+  bool detaching_ = false;
   std::size_t first_power_ = kNoNode;
   Reclaim reclaim_ = [](Arena& arena) { arena.compact_if_worth(); };
   Walk walk_ = [](Visit, void*) {};

@@ -19,6 +19,51 @@ inline constexpr double kPi = 3.14159265358979323846;
 // call, which would return a itself.
 inline double power_slope(double a, double b) { return b * (b == 2.0 ? a : std::pow(a, b - 1.0)); }
 
+// The same for an exponent that is an operand; from y where that is as good, which spares the call.
+inline double power_slope(double a, double b, double y) {
+  if (b == 0.0) return 0.0;
+  const double size = std::fabs(y);
+  const bool usual = size > 1e-280 && size < 1e280 && std::fabs(a) > 1e-20;
+  return b * (usual ? y / a : std::pow(a, b - 1.0));
+}
+
+// d(a**b)/db: y log(a), in the limit 0 at a = 0; a small y in two halves, for its lost digits.
+inline double power_slope_b(double a, double b, double y) {
+  if (a == 0.0 && b >= 0.0) return 0.0;
+  if (!(std::fabs(y) < 1e-290) || !(a > 0.0)) return y * std::log(a);
+  const double h = std::pow(a, b / 2.0);
+  return h == 0.0 ? 0.0 : h * std::log(a) * h;
+}
+
+// The larger one, and nan if one is; 0.0 is above -0.0.
+inline double maximum(double a, double b) {
+  if (a > b || a != a) return a;
+  return a == b && std::signbit(b) ? a : b;
+}
+
+// The slope of maximum(a, b) by a.
+inline double wins(double a, double b) { return a > b ? 1.0 : a < b ? 0.0 : a == b ? 0.5 : a - b; }
+
+inline constexpr double kScale = 0x1p200; // lifts what is close to the smallest floats
+
+// a / y for the length y of a vector with the component a: the slope of y by a.
+inline double hypot_slope(double a, double y) {
+  return y == 0.0 ? 0.0 : std::isinf(a) ? std::copysign(1.0, a) : a / y;
+}
+inline double hypot_slope(double a, double b, double y) {
+  if (!(y < 1e-290)) return hypot_slope(a, y);
+  return hypot_slope(a * kScale, std::hypot(a * kScale, b * kScale));
+}
+
+// a / (a a + b b): the slope of an angle; 0 where both are 0, and at infinity.
+inline double arctan2_slope(double a, double b) {
+  const double y = std::hypot(a, b);
+  if (y == 0.0 || std::isinf(a) || std::isinf(b)) return 0.0;
+  if (y < 1e-290) return arctan2_slope(a * kScale, b * kScale) * kScale;
+  if (y > 1e290) return arctan2_slope(a / kScale, b / kScale) / kScale;
+  return a / y / y;
+}
+
 inline double sign(double a) { return std::isnan(a) ? a : double(a > 0.0) - double(a < 0.0); }
 
 // 1 - tanh(a)**2 for y = tanh(a), which by the square loses all digits as y nears 1.

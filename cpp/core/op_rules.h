@@ -18,7 +18,7 @@ struct Partials {
 [[gnu::always_inline]] inline double evaluate(Op op, [[maybe_unused]] double a,
                                               [[maybe_unused]] double b) {
   switch (op) {
-#define ARENAGRAD_OP(Id, name, symbol, operands, primal, da, db, may_fail, low, high)              \
+#define ARENAGRAD_OP(Id, name, symbol, operands, primal, da, db, ...)                              \
   case Op::Id:                                                                                     \
     return primal;
 #include "ops.def"
@@ -31,7 +31,7 @@ struct Partials {
 [[gnu::always_inline]] inline Partials
 partials(Op op, [[maybe_unused]] double a, [[maybe_unused]] double b, [[maybe_unused]] double y) {
   switch (op) {
-#define ARENAGRAD_OP(Id, name, symbol, operands, primal, da, db, may_fail, low, high)              \
+#define ARENAGRAD_OP(Id, name, symbol, operands, primal, da, db, ...)                              \
   case Op::Id:                                                                                     \
     return {da, db};
 #include "ops.def"

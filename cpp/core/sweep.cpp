@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "propagate.h"
+
 namespace arenagrad::core {
 namespace {
 
@@ -21,65 +23,6 @@ template <class Visit> void descend(std::uint8_t* marks, NodeId root, Visit&& vi
     }
     marks[i] = 0;
     visit(static_cast<NodeId>(i), reached);
-  }
-}
-
-// The arena's arrays as plain local pointers: the byte stores into the marks may alias the arena's
-// members, so without this each would be loaded anew for every node.
-struct Tape {
-  const double* data;
-  double* grad;
-  const Operand2* operands;
-  const Tag* tags;
-  const NodeId* edge_operands;
-  const double* edge_partials;
-
-  Tape(Arena& arena, NodeId root)
-      : data(arena.data_array()), grad(arena.gradients(std::size_t{root} + 1)),
-        operands(arena.operand_array()), tags(arena.tag_array()),
-        edge_operands(arena.edge_operands(0)), edge_partials(arena.edge_partials(0)) {}
-};
-
-// Adds what `node`, of operation `op`, owes its operands; calls reached(operand) for each of them.
-template <Op op, class Reached>
-inline void propagate_as(const Tape& t, NodeId node, Reached&& reached) {
-  constexpr Operands kind = op_info(op).operands;
-  const double g = t.grad[node];
-  const Operand2 o = t.operands[node];
-  if constexpr (kind == Operands::Binary) {
-    const Partials d = partials(op, t.data[o.a], t.data[o.b], t.data[node]);
-    t.grad[o.a] += d.a * g;
-    t.grad[o.b] += d.b * g;
-    reached(o.a);
-    reached(o.b);
-  } else {
-    const double b = kind == Operands::Parametric ? t.data[o.b] : 0.0;
-    t.grad[o.a] += partials(op, t.data[o.a], b, t.data[node]).a * g;
-    reached(o.a);
-  }
-}
-
-template <class Reached> inline void propagate(const Tape& t, NodeId node, Reached&& reached) {
-  const Op op = op_of(t.tags[node]);
-  switch (op) {
-  case Op::Leaf:
-  case Op::Literal:
-  case Op::LiteralInt:
-    return;
-  case Op::Opaque:
-  case Op::FixedPartials: {
-    const Operand2 o = t.operands[node];
-    const NodeId* operands = t.edge_operands + o.a;
-    if (op == Op::FixedPartials)
-      for (std::size_t k = 0; k < o.b; ++k)
-        t.grad[operands[k]] += t.edge_partials[o.a + k] * t.grad[node];
-    for (std::size_t k = 0; k < o.b; ++k) reached(operands[k]);
-    return;
-  }
-#define ARENAGRAD_OP(Id, ...)                                                                      \
-  case Op::Id:                                                                                     \
-    return propagate_as<Op::Id>(t, node, reached);
-#include "ops.def"
   }
 }
 
@@ -115,7 +58,7 @@ std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
 
 void reverse_step(Arena& arena, NodeId node) {
   check_partials(arena, node);
-  propagate(Tape(arena, node), node, [](NodeId) {});
+  propagate(Tape(arena, node), node, false, [](NodeId) {});
 }
 
 void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
@@ -123,7 +66,7 @@ void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
     const Tape tape(arena, root);
     tape.grad[root] = 1.0;
     return descend(arena.marks(), root,
-                   [=](NodeId node, const auto& reached) { propagate(tape, node, reached); });
+                   [=](NodeId node, const auto& reached) { propagate(tape, node, true, reached); });
   }
   // Rules that can fail are checked before the first adjoint changes, and a callback may itself
   // sweep: both want the order in a list.

@@ -47,10 +47,10 @@ TEST_CASE("compacting moves the operands and partials of n-ary nodes") {
   const double partials[] = {10.0, 20.0};
   arena.reserve(1, 2);
   const NodeId junk_operands[] = {junk->use(), b->use()};
-  Held dead = hold(arena, arena.push_many(0.0, junk_operands, partials, 2));
+  Held dead = hold(arena, arena.push_many(Op::FixedPartials, 0.0, junk_operands, partials, 2));
   arena.reserve(1, 2);
   const NodeId operands[] = {a->use(), b->use()};
-  Held n = hold(arena, arena.push_many(5.0, operands, partials, 2));
+  Held n = hold(arena, arena.push_many(Op::FixedPartials, 5.0, operands, partials, 2));
   junk.reset(), dead.reset();
   arena.compact();
   CHECK(arena.edge_size() == 2);

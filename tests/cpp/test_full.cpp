@@ -40,7 +40,7 @@ TEST_CASE("running out of edges is the same clear error") {
   Held x = leaf(arena, 1.0);
   const std::vector<NodeId> operands(40'000, x->use());
   arena.reserve(1, operands.size());
-  Held a = hold(arena, arena.push_many(0.0, operands.data(), nullptr, operands.size()));
+  Held a = hold(arena, arena.push_many(Op::Opaque, 0.0, operands.data(), nullptr, operands.size()));
   CHECK_THROWS_AS(arena.reserve(1, operands.size()), ArenaFull);
   CHECK(arena.size() == 2);
 }

@@ -1,0 +1,303 @@
+// The operations of any number of operands as functions of the module: one node for each result.
+#include "../core/nary_rules.h"
+#include "arguments.h"
+#include "operands.h"
+#include "record.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+using core::Arena;
+using core::NodeId;
+using core::Op;
+
+constexpr double zero() { return 0.0; }
+
+// A buffer that keeps its memory from call to call. Only for code that runs nothing foreign.
+std::vector<NodeId>& operand_buffer() {
+  static auto* buffer = new std::vector<NodeId>;
+  buffer->clear();
+  return *buffer;
+}
+
+bool is_array(PyObject* object) {
+  return !PyList_Check(object) && !PyTuple_Check(object) &&
+         PyObject_HasAttrString(object, "__array_interface__");
+}
+
+// Results come in a list, or in an array where an array was given.
+py::object like(PyObject* given, py::list results) {
+  if (!is_array(given)) return results;
+  const py::module_ numpy = py::module_::import("numpy");
+  return numpy.attr("array")(results, py::arg("dtype") = "O");
+}
+
+// The value of the node of `op` over these operands, recorded; requires room.
+NodeId push_nary(Arena& g, Op op, const std::vector<NodeId>& operands) {
+  const double y =
+      core::nary_value(op, operands.size(), [&](std::size_t i) { return g.data(operands[i]); });
+  return g.push_many(op, y, operands.data(), nullptr, operands.size());
+}
+
+// A start that adds nothing is left out of the node.
+bool counts(PyObject* start) {
+  return start != nullptr && (is_value(start) || need_number(start, "start") != zero());
+}
+
+// op over a start, if it counts, and the items of all parts: a Value if one of them is, else a
+// float.
+PyObject* apply(Op op, PyObject* start, std::vector<Sequence*> parts) {
+  std::size_t count = 0;
+  bool values = start != nullptr && is_value(start);
+  const double first = start == nullptr || is_value(start) ? zero() : need_number(start, "start");
+  if (start != nullptr) ++count;
+  for (const Sequence* part : parts) {
+    count += part->size();
+    values = values || part->has_values();
+  }
+  if (!values) {
+    std::vector<double> numbers;
+    if (start != nullptr) numbers.push_back(first);
+    for (const Sequence* part : parts)
+      for (std::size_t i = 0; i < part->size(); ++i) numbers.push_back(part->number(i));
+    return PyFloat_FromDouble(
+        core::nary_value(op, count, [&](std::size_t i) { return numbers[i]; }));
+  }
+  reserve_for(parts, count + 1, count);
+  arena().reserve_scratch(core::scratch_size(op, count));
+  return recorded(0, [&](Arena& g) {
+    std::vector<NodeId>& operands = operand_buffer();
+    if (start != nullptr) operands.push_back(is_value(start) ? use(start) : g.push_leaf(first));
+    for (const Sequence* part : parts)
+      for (std::size_t i = 0; i < part->size(); ++i) operands.push_back(part->node(i));
+    return push_nary(g, op, operands);
+  });
+}
+
+void need_some(const Sequence& xs, const char* function) {
+  if (xs.size() == 0)
+    throw py::value_error(std::string(function) + "() needs at least one number, got none");
+}
+
+void need_equal(const char* what, std::size_t one, const char* other_what, std::size_t other) {
+  if (one != other)
+    throw py::value_error(std::string(what) + " and " + other_what + " must be equally many, got " +
+                          std::to_string(one) + " and " + std::to_string(other));
+}
+
+template <class Body> PyObject* guarded(Body&& body) {
+  try {
+    return body();
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+}
+
+using Args = PyObject* const*;
+
+template <Op op> PyObject* one_list(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<1> a;
+  if (!a.read(core::op_info(op).name, {"xs"}, 1, args, count, keywords)) return nullptr;
+  return guarded([&] {
+    Sequence xs(a[0], "xs");
+    if (op == Op::Mean || op == Op::LogSumExp) need_some(xs, core::op_info(op).name);
+    return apply(op, nullptr, {&xs});
+  });
+}
+
+PyObject* sum(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<2> a;
+  if (!a.read("sum", {"xs", "start"}, 1, args, count, keywords)) return nullptr;
+  return guarded([&] {
+    Sequence xs(a[0], "xs");
+    return apply(Op::Sum, counts(a[1]) ? a[1] : nullptr, {&xs});
+  });
+}
+
+PyObject* dot(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<3> a;
+  if (!a.read("dot", {"ws", "xs", "start"}, 2, args, count, keywords)) return nullptr;
+  return guarded([&] {
+    Sequence ws(a[0], "ws"), xs(a[1], "xs");
+    need_equal("ws", ws.size(), "xs", xs.size());
+    return apply(Op::Dot, counts(a[2]) ? a[2] : nullptr, {&ws, &xs});
+  });
+}
+
+template <Op op, Op group>
+PyObject* parts(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<1> a;
+  if (!a.read(core::op_info(op).name, {"xs"}, 1, args, count, keywords)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    Sequence xs(a[0], "xs");
+    const std::size_t n = xs.size();
+    py::list results(n);
+    std::vector<NodeId> nodes;
+    nodes.reserve(n);
+    Arena& g = arena();
+    if (xs.has_values()) {
+      reserve_for({&xs}, 2 * n + 1, n);
+      g.reserve_scratch(core::scratch_size(group, n));
+    }
+    const auto result = [](const core::Exponentials& e, double x) {
+      return op == Op::Softmax ? e.softmax(x) : e.log_softmax(x);
+    };
+    if (!xs.has_values()) {
+      const core::Exponentials e(n, [&](std::size_t i) { return xs.number(i); });
+      for (std::size_t i = 0; i < n; ++i) results[i] = py::float_(result(e, xs.number(i)));
+      return like(a[0], std::move(results)).release().ptr();
+    }
+    const Recording recording;
+    std::vector<NodeId>& operands = operand_buffer();
+    for (std::size_t i = 0; i < n; ++i) operands.push_back(xs.node(i));
+    const auto x = [&](std::size_t i) { return g.data(operands[i]); };
+    const core::Exponentials e(n, x);
+    const NodeId shared = g.push_many(group, zero(), operands.data(), nullptr, n);
+    for (std::size_t i = 0; i < n; ++i)
+      nodes.push_back(g.push(op, result(e, x(i)), {shared, static_cast<NodeId>(i)}));
+    recording.finish(nodes);
+    const Arena::Frozen frozen(g); // making Values may run a collection
+    for (std::size_t i = 0; i < n; ++i)
+      results[i] = py::reinterpret_steal<py::object>(new_value(nodes[i]));
+    return like(a[0], std::move(results)).release().ptr();
+  });
+}
+
+// Element by element over arrays and lists, as NumPy broadcasts them.
+PyObject* where_of_arrays(const Arguments<3>& a) {
+  static const py::handle scalar =
+      py::object(py::module_::import("arenagrad._core").attr("where")).release();
+  const py::module_ numpy = py::module_::import("numpy");
+  const py::object function = numpy.attr("frompyfunc")(scalar, 3, 1);
+  py::object results = function(py::handle(a[0]), py::handle(a[1]), py::handle(a[2]));
+  for (std::size_t i = 0; i < 3; ++i)
+    if (is_array(a[i])) return results.release().ptr();
+  return results.attr("tolist")().release().ptr();
+}
+
+PyObject* where(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<3> a;
+  if (!a.read("where", {"condition", "x", "y"}, 3, args, count, keywords)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    for (std::size_t i = 0; i < 3; ++i)
+      if (PyList_Check(a[i]) || PyTuple_Check(a[i]) || is_array(a[i])) return where_of_arrays(a);
+    py::object condition = py::reinterpret_borrow<py::object>(a[0]);
+    if (!is_value(a[0])) {
+      const int truth = PyObject_IsTrue(a[0]);
+      if (truth < 0) throw py::error_already_set();
+      condition = py::float_(static_cast<double>(truth));
+    }
+    const py::tuple operands = py::make_tuple(condition, py::handle(a[1]), py::handle(a[2]));
+    Sequence all(operands.ptr(), "x and y");
+    return apply(Op::Where, nullptr, {&all});
+  });
+}
+
+// The rows of a matrix, each with as many numbers as there are inputs.
+std::vector<Sequence> read_rows(PyObject* weights, std::size_t inputs) {
+  const auto rows = py::reinterpret_steal<py::object>(PySequence_Tuple(weights));
+  if (!rows) throw py::error_already_set();
+  std::vector<Sequence> read;
+  read.reserve(static_cast<std::size_t>(PyTuple_GET_SIZE(rows.ptr())));
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(rows.ptr()); ++i) {
+    read.emplace_back(PyTuple_GET_ITEM(rows.ptr(), i), "a row of weights");
+    need_equal("the weights of a row", read.back().size(), "x", inputs);
+  }
+  return read;
+}
+
+PyObject* linear(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<3> a;
+  if (!a.read("linear", {"weights", "x", "biases"}, 2, args, count, keywords)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    Sequence x(a[1], "x");
+    std::vector<Sequence> rows = read_rows(a[0], x.size());
+    const bool biased = a[2] != nullptr && a[2] != Py_None;
+    const py::tuple nothing;
+    Sequence biases(biased ? a[2] : nothing.ptr(), "biases");
+    if (biased) need_equal("biases", biases.size(), "rows of weights", rows.size());
+    const std::size_t n = x.size();
+
+    bool values = x.has_values() || biases.has_values();
+    std::vector<Sequence*> read{&x, &biases};
+    for (Sequence& row : rows) {
+      values = values || row.has_values();
+      read.push_back(&row);
+    }
+    py::list results(rows.size());
+    if (!values) {
+      for (std::size_t k = 0; k < rows.size(); ++k) {
+        std::vector<double> numbers;
+        if (biased) numbers.push_back(biases.number(k));
+        for (std::size_t i = 0; i < n; ++i) numbers.push_back(rows[k].number(i));
+        for (std::size_t i = 0; i < n; ++i) numbers.push_back(x.number(i));
+        results[k] = py::float_(
+            core::nary_value(Op::Dot, numbers.size(), [&](std::size_t i) { return numbers[i]; }));
+      }
+      return like(a[1], std::move(results)).release().ptr();
+    }
+    std::vector<NodeId> inputs, outputs;
+    inputs.reserve(n), outputs.reserve(rows.size());
+    reserve_for(read, rows.size() * (n + 2) + n, rows.size() * (2 * n + 1));
+    Arena& g = arena();
+    const Recording recording;
+    for (std::size_t i = 0; i < n; ++i) inputs.push_back(x.node(i));
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+      std::vector<NodeId>& operands = operand_buffer();
+      if (biased) operands.push_back(biases.node(k));
+      for (std::size_t i = 0; i < n; ++i) operands.push_back(rows[k].node(i));
+      operands.insert(operands.end(), inputs.begin(), inputs.end());
+      outputs.push_back(push_nary(g, Op::Dot, operands));
+    }
+    recording.finish(outputs);
+    const Arena::Frozen frozen(g); // making Values may run a collection
+    for (std::size_t k = 0; k < outputs.size(); ++k)
+      results[k] = py::reinterpret_steal<py::object>(new_value(outputs[k]));
+    return like(a[1], std::move(results)).release().ptr();
+  });
+}
+
+template <class Function>
+PyMethodDef definition(const char* name, Function* function, const char* doc) {
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function)),
+          METH_FASTCALL | METH_KEYWORDS, doc};
+}
+
+} // namespace
+
+void bind_nary(py::module_& module) {
+  static PyMethodDef definitions[] = {
+      definition("sum", sum,
+                 "sum($module, xs, start=0.0)\n--\n\n"
+                 "start + xs[0] + xs[1] + ..., as one node."),
+      definition("mean", one_list<Op::Mean>,
+                 "mean($module, xs)\n--\n\nThe sum of xs divided by their number, as one node."),
+      definition("prod", one_list<Op::Prod>,
+                 "prod($module, xs)\n--\n\nThe product of xs, as one node; 1 for none."),
+      definition("norm", one_list<Op::Norm>,
+                 "norm($module, xs)\n--\n\nThe root of the sum of squares, as one node; slope 0 "
+                 "where all are 0."),
+      definition("logsumexp", one_list<Op::LogSumExp>,
+                 "logsumexp($module, xs)\n--\n\nlog(exp(xs[0]) + exp(xs[1]) + ...) without "
+                 "overflow, as one node."),
+      definition("dot", dot,
+                 "dot($module, ws, xs, start=0.0)\n--\n\n"
+                 "start + ws[0]*xs[0] + ws[1]*xs[1] + ..., as one node."),
+      definition("softmax", parts<Op::Softmax, Op::SoftmaxGroup>,
+                 "softmax($module, xs)\n--\n\n"
+                 "exp(x - largest) over the sum of them all for each x, one node each."),
+      definition("log_softmax", parts<Op::LogSoftmax, Op::LogSoftmaxGroup>,
+                 "log_softmax($module, xs)\n--\n\nThe logarithms of softmax(xs), one node each."),
+      definition("where", where,
+                 "where($module, condition, x, y)\n--\n\n"
+                 "x where the condition is true (a Value: not 0), else y, as one node; element by "
+                 "element over lists and arrays. The one that is not chosen gets no gradient."),
+      definition("linear", linear,
+                 "linear($module, weights, x, biases=None)\n--\n\n"
+                 "biases[k] + dot(weights[k], x) for each row k, one node each."),
+      {nullptr, nullptr, 0, nullptr}};
+  if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
+}
+
+} // namespace arenagrad::bindings

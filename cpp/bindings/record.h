@@ -1,0 +1,65 @@
+// How bindings record: room first, then the nodes, then the Value. Needs the GIL.
+#pragma once
+
+#include <vector>
+
+#include "value.h"
+
+namespace arenagrad::bindings {
+
+// How many no_grad blocks this thread is in, and all threads together (bind_functional.cpp).
+extern thread_local int no_grad_depth;
+
+// Turns what has been recorded since this was made into leaves where the thread wants no graph.
+class Recording {
+public:
+  Recording() : size_(arena().size()), edge_size_(arena().edge_size()) {}
+  void finish(std::vector<core::NodeId>& nodes) const {
+    if (no_grad_depth != 0) [[unlikely]]
+      arena().detach_above(size_, edge_size_, nodes);
+  }
+  core::NodeId finish(core::NodeId node) const {
+    if (no_grad_depth == 0) [[likely]]
+      return node;
+    std::vector<core::NodeId> nodes{node};
+    finish(nodes);
+    return nodes.front();
+  }
+
+private:
+  std::size_t size_, edge_size_;
+};
+
+// The Value of a node that has just been recorded. Throws std::bad_alloc.
+inline PyObject* new_value(core::NodeId node) {
+  PyValue* out = new_handle();
+  arena().attach(out->link, node);
+  return as_object(out);
+}
+
+// A new Value whose node is what `record` returns, with room for `nodes` nodes and `edges` edges;
+// null with a Python error set if anything throws. `record` reads operand indices only when called,
+// because making room may move them.
+template <class Record>
+inline PyObject* recorded(std::size_t nodes, Record&& record, std::size_t edges = 0) {
+  core::Arena& g = arena();
+  try {
+    g.reserve(nodes, edges);
+    const Recording recording;
+    return new_value(recording.finish(record(g)));
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+}
+
+// Records one table operation; `y` is checked before anything is marked.
+inline core::NodeId record_checked(core::Arena& g, core::Op op, PyObject* a, PyObject* b) {
+  const core::NodeId second = b == nullptr ? core::kNoNode : node_of(b);
+  const core::NodeId node = g.record(op, node_of(a), second);
+  use(a);
+  if (b != nullptr) use(b);
+  return node;
+}
+
+} // namespace arenagrad::bindings

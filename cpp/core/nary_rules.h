@@ -1,0 +1,159 @@
+// The rules of the operations with any number of operands: the values, and what a node owes its
+// operands. Sums run from left to right, as a loop in Python would. Pure; thread-safe; cost linear
+// in the number of operands. `x(i)` is the primal of operand i, `add(i, amount)` adds to its
+// adjoint, `scratch` has room for scratch_size(op, n) numbers.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include "op.h"
+#include "op_math.h"
+
+namespace arenagrad::core {
+
+// exp(x - largest), and 1 where that is inf - inf.
+inline double shifted_exp(double x, double largest) {
+  return x == largest ? 1.0 : std::exp(x - largest);
+}
+
+// What softmax and its relatives are made of: the largest x, the sum of exp(x - largest), and that
+// sum without the largest's own 1, which keeps the digits of a small logarithm.
+struct Exponentials {
+  double largest = -std::numeric_limits<double>::infinity(), total = 0.0, others = 0.0;
+
+  template <class X> Exponentials(std::size_t n, X&& x) {
+    std::size_t where = 0;
+    for (std::size_t i = 0; i < n; ++i)
+      if (x(i) > largest) largest = x(i), where = i;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double e = shifted_exp(x(i), largest);
+      total += e;
+      if (i != where) others += e;
+    }
+  }
+  double softmax(double x) const { return shifted_exp(x, largest) / total; }
+  double log_softmax(double x) const {
+    return (x == largest ? 0.0 : x - largest) - std::log1p(others);
+  }
+  double logsumexp() const { return largest + std::log1p(others); }
+};
+
+// sqrt(x0 x0 + x1 x1 + ...), scaled only where the squares are too large or too small.
+template <class X> double norm(std::size_t n, X&& x) {
+  double squares = 0.0, largest = 0.0;
+  for (std::size_t i = 0; i < n; ++i) squares += x(i) * x(i);
+  if (squares > 1e-280 && squares < 1e300) return std::sqrt(squares);
+  for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x(i)));
+  if (largest == 0.0 || !std::isfinite(largest)) return std::sqrt(squares);
+  const int exponent = std::ilogb(largest);
+  squares = 0.0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double scaled = std::scalbn(x(i), -exponent);
+    squares += scaled * scaled;
+  }
+  return std::scalbn(std::sqrt(squares), exponent);
+}
+
+template <class X> double nary_value(Op op, std::size_t n, X&& x) {
+  double y = 0.0;
+  switch (op) {
+  case Op::Sum:
+  case Op::Mean:
+    for (std::size_t i = 0; i < n; ++i) y += x(i);
+    return op == Op::Sum ? y : y / static_cast<double>(n);
+  case Op::Prod:
+    y = 1.0;
+    for (std::size_t i = 0; i < n; ++i) y *= x(i);
+    return y;
+  case Op::Dot: {
+    const std::size_t start = n % 2, terms = n / 2;
+    if (start != 0) y = x(0);
+    for (std::size_t i = start; i < start + terms; ++i) y += x(i) * x(i + terms);
+    return y;
+  }
+  case Op::Norm:
+    return norm(n, x);
+  case Op::LogSumExp:
+    return Exponentials(n, x).logsumexp();
+  case Op::Where:
+    return x(0) != 0.0 ? x(1) : x(2);
+  default:
+    return 0.0;
+  }
+}
+
+// Numbers of scratch that propagate_nary and propagate_group want.
+constexpr std::size_t scratch_size(Op op, std::size_t n) {
+  return op == Op::Prod ? n : is_group(op) ? 3 * n : 0;
+}
+
+// Adds partial * g for each operand of a Many node with primal y.
+template <class X, class Add>
+void propagate_nary(Op op, std::size_t n, double y, double g, X&& x, Add&& add, double* scratch) {
+  switch (op) {
+  case Op::Sum:
+    for (std::size_t i = 0; i < n; ++i) add(i, g);
+    return;
+  case Op::Mean:
+    for (std::size_t i = 0; i < n; ++i) add(i, g / static_cast<double>(n));
+    return;
+  case Op::Prod: { // the product of the others, without a division that a zero would spoil
+    double product = 1.0;
+    for (std::size_t i = 0; i < n; ++i) scratch[i] = product, product *= x(i);
+    product = 1.0;
+    for (std::size_t i = n; i-- > 0;) add(i, scratch[i] * product * g), product *= x(i);
+    return;
+  }
+  case Op::Dot: {
+    const std::size_t start = n % 2, terms = n / 2;
+    if (start != 0) add(0, g);
+    for (std::size_t i = start; i < start + terms; ++i) {
+      const double w = x(i), z = x(i + terms);
+      add(i, z * g);
+      add(i + terms, w * g);
+    }
+    return;
+  }
+  case Op::Norm:
+    if (y == 0.0) return;
+    for (std::size_t i = 0; i < n; ++i) add(i, hypot_slope(x(i), y) * g);
+    return;
+  case Op::LogSumExp: {
+    const Exponentials e(n, x);
+    for (std::size_t i = 0; i < n; ++i) add(i, e.softmax(x(i)) * g);
+    return;
+  }
+  case Op::Where:
+    return add(x(0) != 0.0 ? 1 : 2, g);
+  default:
+    return;
+  }
+}
+
+// Adds for each of n operands what all results of a group owe it; g(i) is the adjoint of result i.
+// With p = softmax(x): p_j (g_j (1 - p_j) - sum of g_i p_i over i != j), and for the logarithm
+// g_j (1 - p_j) - p_j (sum of g_i over i != j). Every 1 - p_j and every sum is taken from terms on
+// both sides of j, so that nothing cancels.
+template <class X, class G, class Add>
+void propagate_group(Op group, std::size_t n, X&& x, G&& g, Add&& add, double* scratch) {
+  const bool logarithm = group == Op::LogSoftmaxGroup;
+  double *p = scratch, *below = scratch + n, *owed = scratch + 2 * n;
+  const Exponentials e(n, x);
+  double rest = 0.0, sum = 0.0;
+  for (std::size_t j = 0; j < n; ++j) {
+    p[j] = e.softmax(x(j));
+    below[j] = rest, owed[j] = sum;
+    rest += p[j], sum += logarithm ? g(j) : g(j) * p[j];
+  }
+  rest = sum = 0.0;
+  for (std::size_t j = n; j-- > 0;) {
+    const double own = g(j) * (below[j] + rest), others = owed[j] + sum;
+    rest += p[j], sum += logarithm ? g(j) : g(j) * p[j];
+    add(j, logarithm ? own - p[j] * others : p[j] * (own - others));
+  }
+}
+
+} // namespace arenagrad::core

@@ -1,0 +1,94 @@
+// The step of one node in a reverse sweep: adjoint(operand) += partial * adjoint(node), with the
+// partials of the node's row in ops.def. Not thread-safe; never throws.
+#pragma once
+
+#include <algorithm>
+
+#include "arena.h"
+#include "nary_rules.h"
+
+namespace arenagrad::core {
+
+// The arena's arrays as plain local pointers: the byte stores into the marks may alias the arena's
+// members, so without this each would be loaded anew for every node.
+struct Tape {
+  const double* data;
+  double* grad;
+  const Operand2* operands;
+  const Tag* tags;
+  const NodeId* edge_operands;
+  double *edge_numbers, *scratch;
+
+  Tape(Arena& arena, NodeId root)
+      : data(arena.data_array()), grad(arena.gradients(std::size_t{root} + 1)),
+        operands(arena.operand_array()), tags(arena.tag_array()),
+        edge_operands(arena.edge_operands(0)), edge_numbers(arena.edge_numbers(0)),
+        scratch(arena.scratch()) {}
+};
+
+// Adds what `node`, of operation `op`, owes its operands; calls reached(operand) for each of them.
+template <Op op, class Reached>
+inline void propagate_as(const Tape& t, NodeId node, Reached&& reached) {
+  constexpr Operands kind = op_info(op).operands;
+  const double g = t.grad[node];
+  const Operand2 o = t.operands[node];
+  if constexpr (kind == Operands::Binary) {
+    const Partials d = partials(op, t.data[o.a], t.data[o.b], t.data[node]);
+    t.grad[o.a] += d.a * g;
+    t.grad[o.b] += d.b * g;
+    reached(o.a);
+    reached(o.b);
+  } else {
+    const double b = kind == Operands::Parametric ? t.data[o.b] : 0.0;
+    t.grad[o.a] += partials(op, t.data[o.a], b, t.data[node]).a * g;
+    reached(o.a);
+  }
+}
+
+// The same for the nodes of other kinds. `whole` says that the sweep comes to a Part's group too,
+// which then does the step of all its Parts at once.
+template <class Reached>
+[[gnu::noinline]] void propagate_many(const Tape& t, NodeId node, bool whole, Reached&& reached) {
+  const Op op = op_of(t.tags[node]);
+  const double g = t.grad[node];
+  Operand2 o = t.operands[node];
+  if (op_info(op).operands == Operands::Part && whole) {
+    t.edge_numbers[t.operands[o.a].a + o.b] = g;
+    return reached(o.a);
+  }
+  const std::size_t position = o.b;
+  Op group = op;
+  if (op_info(op).operands == Operands::Part) group = op_of(t.tags[o.a]), o = t.operands[o.a];
+  const NodeId* operands = t.edge_operands + o.a;
+  double* numbers = t.edge_numbers + o.a;
+  const auto x = [&](std::size_t i) { return t.data[operands[i]]; };
+  const auto add = [&](std::size_t i, double amount) { t.grad[operands[i]] += amount; };
+  if (op == Op::FixedPartials) {
+    for (std::size_t i = 0; i < o.b; ++i) add(i, numbers[i] * g);
+  } else if (is_group(group)) {
+    if (!whole) numbers[position] = g;
+    propagate_group(group, o.b, x, [&](std::size_t i) { return numbers[i]; }, add, t.scratch);
+    std::fill_n(numbers, o.b, 0.0);
+  } else {
+    propagate_nary(op, o.b, t.data[node], g, x, add, t.scratch);
+  }
+  for (std::size_t i = 0; i < o.b; ++i) reached(operands[i]);
+}
+
+template <class Reached>
+inline void propagate(const Tape& t, NodeId node, bool whole, Reached&& reached) {
+  switch (op_of(t.tags[node])) {
+  case Op::Leaf:
+  case Op::Literal:
+  case Op::LiteralInt:
+    return;
+#define ARENAGRAD_OP(Id, ...)                                                                      \
+  case Op::Id:                                                                                     \
+    return propagate_as<Op::Id>(t, node, reached);
+#include "ops.def"
+  default:
+    return propagate_many(t, node, whole, reached);
+  }
+}
+
+} // namespace arenagrad::core
