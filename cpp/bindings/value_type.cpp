@@ -23,12 +23,6 @@ PyObject* backward(PyObject* self, PyObject*) {
   }
 }
 
-PyObject* refuse_pickle(PyObject*, PyObject*) {
-  PyErr_SetString(PyExc_TypeError,
-                  "a Value cannot be pickled or copied: keep its .data and rebuild the graph");
-  return nullptr;
-}
-
 PyObject* detach(PyObject* self, PyObject*) {
   return recorded(1, [&](core::Arena& g) { return g.push_leaf(g.data(node_of(self))); });
 }
@@ -42,7 +36,13 @@ std::vector<PyMethodDef> make_methods() {
        "turn.\nRaises what ** raises where a slope has no real value, before any grad "
        "changes.\nCost: 2 to 4 ns a node."});
   methods.push_back({"detach", detach, METH_NOARGS, "A new leaf with the same data."});
-  methods.push_back({"__reduce_ex__", refuse_pickle, METH_O, "Refused: see the message."});
+  methods.push_back({"__reduce_ex__", value_reduce, METH_O,
+                     "For pickle: this Value with all that it was computed from."});
+  methods.push_back({"__reduce__", value_reduce, METH_NOARGS, "The same as __reduce_ex__."});
+  methods.push_back({"__copy__", value_copy, METH_NOARGS,
+                     "For copy.copy: a twin, the same operation on the same operands."});
+  methods.push_back({"__deepcopy__", value_deepcopy, METH_O,
+                     "For copy.deepcopy: this Value and all that it was computed from, anew."});
   for (PyMethodDef* method = value_read_methods; method->ml_name != nullptr; ++method)
     methods.push_back(*method);
   methods.push_back({nullptr, nullptr, 0, nullptr});

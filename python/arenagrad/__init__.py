@@ -15,6 +15,7 @@ from arenagrad._core import (
     ArenagradError,
     DivisionByZeroError,
     DomainError,
+    FormatError,
     RangeError,
     Value,
     abs,
@@ -80,6 +81,7 @@ from arenagrad._core import (
 )
 from arenagrad.compat import install_as_micrograd
 from arenagrad.functional import custom, no_grad
+from arenagrad.saving import load, save
 
 __version__: str = build_info()["version"]
 
@@ -88,6 +90,7 @@ __all__ = [
     "ArenagradError",
     "DivisionByZeroError",
     "DomainError",
+    "FormatError",
     "RangeError",
     "Value",
     "__version__",
@@ -123,6 +126,7 @@ __all__ = [
     "leaky_relu",
     "lgamma",
     "linear",
+    "load",
     "log",
     "log1p",
     "log2",
@@ -138,6 +142,7 @@ __all__ = [
     "prod",
     "reciprocal",
     "relu",
+    "save",
     "sigmoid",
     "sign",
     "silu",
