@@ -25,6 +25,16 @@ using core::NodeNumber;
 
 py::handle arrivals_type, arrived_type, pick_function;
 
+// What a pickle gives back should be an object of ours, and one whose __init__ has been called:
+// pybind11 would lend memory that nothing was ever written to.
+template <class T> T& made(py::handle object) {
+  if (!py::isinstance<T>(object) || !reinterpret_cast<py::detail::instance*>(object.ptr())
+                                         ->get_value_and_holder()
+                                         .holder_constructed())
+    throw FormatError("a pickled Value is not what it should be");
+  return object.cast<T&>();
+}
+
 class Session {
 public:
   explicit Session(Session* interrupted = nullptr) : interrupted_(interrupted) {
@@ -126,12 +136,12 @@ class Arrived {
 public:
   Arrived(py::object arrivals, const py::bytes& bytes, NodeNumber number, const py::object& classes)
       : arrivals_(std::move(arrivals)) {
-    auto& arriving = arrivals_.cast<Arriving&>();
+    auto& arriving = made<Arriving>(arrivals_);
     arriving.add(std::string_view(bytes), read_numbered(classes));
     value = arriving.value(number);
   }
   void set_state(const py::object& states) const {
-    const auto& arriving = arrivals_.cast<Arriving&>();
+    const auto& arriving = made<Arriving>(arrivals_);
     for (const auto& [number, state] : read_numbered(states))
       restore_state(arriving.value(number), state);
   }
@@ -146,9 +156,7 @@ PyObject* pick(PyObject*, PyObject* args) {
   try {
     PyObject *arrivals = nullptr, *portion = nullptr;
     if (!PyArg_ParseTuple(args, "OO", &arrivals, &portion)) return nullptr;
-    if (!py::isinstance<Arrived>(portion))
-      throw FormatError("a pickled Value is not what it should be");
-    return py::object(py::handle(portion).cast<Arrived&>().value).release().ptr();
+    return py::object(made<Arrived>(portion).value).release().ptr();
   } catch (...) {
     set_python_error();
     return nullptr;
@@ -170,13 +178,19 @@ PyObject* value_reduce(PyObject* self, PyObject*) {
 }
 
 void bind_saving(py::module_& module) {
-  py::class_<Session>(module, "_Session").def("__reduce__", &Session::reduce);
-  py::class_<Portion>(module, "_Portion").def("__reduce__", &Portion::reduce);
+  py::class_<Session>(module, "_Session").def("__reduce__", [](const py::object& self) {
+    return made<Session>(self).reduce();
+  });
+  py::class_<Portion>(module, "_Portion").def("__reduce__", [](const py::object& self) {
+    return made<Portion>(self).reduce();
+  });
   arrivals_type = py::class_<Arriving>(module, "_Arriving").def(py::init<>()).release();
   py::class_<Arrived> arrived(module, "_Arrived");
   arrived.def(py::init<py::object, const py::bytes&, NodeNumber, const py::object&>());
   // Under its own name pybind11 would take it for a constructor.
-  arrived.def("_set_state", &Arrived::set_state);
+  arrived.def("_set_state", [](const py::object& self, const py::object& states) {
+    made<Arrived>(self).set_state(states);
+  });
   arrived.attr("__setstate__") = arrived.attr("_set_state");
   arrived_type = arrived.release();
   // No function of pybind11, which pickle would not find by its name.
