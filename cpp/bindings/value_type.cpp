@@ -31,6 +31,14 @@ PyObject* refuse_pickle(PyObject*, PyObject*) {
   return nullptr;
 }
 
+PyObject* repr_svg(PyObject* self, PyObject*) {
+  PyObject* pictures = PyImport_ImportModule("arenagrad.pictures");
+  if (pictures == nullptr) return nullptr;
+  PyObject* svg = PyObject_CallMethod(pictures, "repr_svg", "O", self);
+  Py_DECREF(pictures);
+  return svg;
+}
+
 // One method for each Unary row of ops.def.
 template <Op op> PyObject* unary(PyObject* self, PyObject*) { return value_unary(op, self); }
 
@@ -39,8 +47,8 @@ constexpr PyCFunction kUnary[] = {
 #include "../core/ops.def"
 };
 
-std::array<PyMethodDef, core::kOpCount + 4> make_methods() {
-  std::array<PyMethodDef, core::kOpCount + 4> methods{};
+std::array<PyMethodDef, core::kOpCount + 5> make_methods() {
+  std::array<PyMethodDef, core::kOpCount + 5> methods{};
   std::size_t n = 0;
   methods[n++] = {"backward", backward, METH_NOARGS,
                   "Set self.grad to 1 and add d(self)/d(node) to the grad of every node below.\n\n"
@@ -48,6 +56,8 @@ std::array<PyMethodDef, core::kOpCount + 4> make_methods() {
                   "turn.\nRaises what ** raises where a slope has no real value, before any grad "
                   "changes.\nCost: 2 to 4 ns a node."};
   methods[n++] = {"__reduce_ex__", refuse_pickle, METH_O, "Refused: see the message."};
+  methods[n++] = {"_repr_svg_", repr_svg, METH_NOARGS,
+                  "A small picture of the graph below self as SVG text: what a notebook shows."};
   for (std::size_t i = core::kFirstTableOp; i < core::kOpCount; ++i)
     if (core::kOpInfo[i].operands == core::Operands::Unary)
       methods[n++] = {core::kOpInfo[i].name, kUnary[i - core::kFirstTableOp], METH_NOARGS,

@@ -57,6 +57,7 @@ from arenagrad._core import (
     topological_order,
 )
 from arenagrad.compat import install_as_micrograd
+from arenagrad.pictures import Picture, draw, to_dot, to_mermaid, to_networkx
 
 __version__: str = build_info()["version"]
 
@@ -65,6 +66,7 @@ __all__ = [
     "ArenagradError",
     "DivisionByZeroError",
     "DomainError",
+    "Picture",
     "RangeError",
     "Value",
     "__version__",
@@ -82,6 +84,7 @@ __all__ = [
     "collect",
     "cos",
     "cosh",
+    "draw",
     "erf",
     "exp",
     "exp2",
@@ -106,5 +109,8 @@ __all__ = [
     "square",
     "tan",
     "tanh",
+    "to_dot",
+    "to_mermaid",
+    "to_networkx",
     "topological_order",
 ]
