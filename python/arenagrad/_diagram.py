@@ -10,7 +10,8 @@ class _Vertex(NamedTuple):
 
     name: str
     kind: str  # node, operation, fold or note
-    texts: list[str]
+    cells: list[str]
+    attributes: list[str]
 
 
 class _Arrow(NamedTuple):
@@ -25,20 +26,20 @@ def _diagram(excerpt: Excerpt, words: Words, note: str) -> tuple[list[_Vertex], 
     """All that is to be drawn, operands before users."""
     vertices, arrows, entry = [], [], []
     for place, value in enumerate(excerpt.nodes):
-        texts = words.cells(value) + words.attributes(value)
-        vertices.append(_Vertex(f"n{place}", "node", texts))
+        texts = words.cells(value), words.attributes(value)
+        vertices.append(_Vertex(f"n{place}", "node", *texts))
         entry.append(f"n{place}")
         if op := clean(value._op):
             entry[-1] = f"op{place}"
-            vertices.append(_Vertex(entry[-1], "operation", [op]))
+            vertices.append(_Vertex(entry[-1], "operation", [op], []))
             arrows.append(_Arrow(entry[-1], f"n{place}", 1))
         for source, times in excerpt.uses[place].items():
             arrows.append(_Arrow(f"n{source}", entry[-1], times))
     for fold, (count, users) in enumerate(excerpt.folds):
-        vertices.append(_Vertex(f"fold{fold}", "fold", [fold_text(count)]))
+        vertices.append(_Vertex(f"fold{fold}", "fold", [fold_text(count)], []))
         arrows += [_Arrow(f"fold{fold}", entry[user], 1) for user in users]
     if note:
-        vertices.append(_Vertex("note", "note", [note]))
+        vertices.append(_Vertex("note", "note", [note], []))
     return vertices, arrows
 
 
@@ -48,6 +49,7 @@ DOT_STYLES = {
     "fold": "shape=box, style=dashed, ",
     "note": "shape=note, ",
 }
+# In a label & begins an entity, and in a record the others divide it.
 DOT_SIGNS = str.maketrans({"&": "&amp;", **{sign: "\\" + sign for sign in '\\"{}|<>'}})
 
 
@@ -61,9 +63,11 @@ def dot(excerpt: Excerpt, words: Words) -> str:
         "  rankdir=LR;",
         '  node [shape=record, fontname="monospace"];',
     ]
-    for name, kind, texts in vertices:
-        # In a label even & begins an entity, and in a record | { } < > divide it.
-        label = " | ".join(text.translate(DOT_SIGNS) for text in texts)
+    for name, kind, cells, attributes in vertices:
+        row = " | ".join(text.translate(DOT_SIGNS) for text in cells)
+        if kind == "node":
+            row = "{" + row + "}"  # side by side, and the attributes below
+        label = " | ".join([row, *(text.translate(DOT_SIGNS) for text in attributes)])
         lines.append(f'  {name} [{DOT_STYLES[kind]}label="{label}"];')
     for start, end, times in arrows:
         label = f' [label="{times}x"]' if times > 1 else ""
@@ -85,8 +89,8 @@ def mermaid(excerpt: Excerpt, words: Words) -> str:
     vertices, arrows = _diagram(excerpt, words, note)
     lines = [f"%% {note}"] if note else []
     lines += ["flowchart LR"]
-    for name, kind, texts in vertices:
-        label = " | ".join(map(_for_mermaid, texts))
+    for name, kind, cells, attributes in vertices:
+        label = " | ".join(map(_for_mermaid, cells + attributes))
         lines.append(f"  {name}{MERMAID_SHAPES[kind].format(label)}")
     for start, end, times in arrows:
         label = f'|"{times}x"|' if times > 1 else ""

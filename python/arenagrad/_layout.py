@@ -10,7 +10,7 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import NamedTuple
 
-GAP = 44.0  # between columns, where lines bend
+GAP = 44.0  # between columns, where lines bend; up to twice that where many do
 APART = 14.0  # between the boxes of a column
 APART_LINE = 9.0  # between a box or a line and a line
 SWEEPS = 12
@@ -167,8 +167,42 @@ def _spread(wanted: list[float], weights: list[float], apart: list[float]) -> li
     return [mean + offset for mean, offset in zip(means, offsets, strict=True)]
 
 
+def _parts(slots: _Slots) -> list[set[int]]:
+    """The slots of each part of the graph that no line joins to another."""
+    parts: list[set[int]] = []
+    seen: set[int] = set()
+    for start in range(len(slots.column)):
+        if start not in seen:
+            seen.add(start)
+            part = [start]
+            for slot in part:  # grows meanwhile
+                new = {n for n in slots.left[slot] + slots.right[slot] if n not in seen}
+                seen |= new
+                part += new
+            parts.append(set(part))
+    return parts
+
+
+def _stacked(slots: _Slots, columns: list[list[int]], boxes: list[Box]) -> list[float]:
+    """The middle height of every slot, the parts of the graph one below the other from 0 on."""
+    middle = [0.0] * len(slots.column)
+    floor = 0.0
+    for part in _parts(slots):
+        inside = [[slot for slot in column if slot in part] for column in columns]
+        own = _heights(slots, list(filter(None, inside)), boxes)
+        shift = floor - min(2 * own[slot] - _bottom(slot, own, boxes) for slot in part)
+        for slot in part:
+            middle[slot] = own[slot] + shift
+        floor = max(_bottom(slot, middle, boxes) for slot in part) + APART
+    return middle
+
+
+def _bottom(slot: int, middle: list[float], boxes: list[Box]) -> float:
+    return middle[slot] + (boxes[slot].height / 2 if slot < len(boxes) else 0.0)
+
+
 def _heights(slots: _Slots, columns: list[list[int]], boxes: list[Box]) -> list[float]:
-    """The middle height of every slot: near its neighbours', and passing lines straight."""
+    """The middle height of these slots: near their neighbours', and passing lines straight."""
     lines = len(boxes)
     middle = [0.0] * len(slots.column)
     apart: list[list[float]] = []
@@ -183,8 +217,14 @@ def _heights(slots: _Slots, columns: list[list[int]], boxes: list[Box]) -> list[
             offset += distance
             middle[slot] = offset
 
-    def pull(slot: int, other: int) -> float:
-        return 8.0 if min(slot, other) >= lines else 2.0 if max(slot, other) >= lines else 1.0
+    # A chain stays straight, and leaves beside it step aside.
+    chained = {user for slot, users in enumerate(slots.right) if slots.left[slot] for user in users}
+    aside = {slot for user in chained for slot in slots.left[user] if not slots.left[slot]}
+
+    def pull(left: int, right: int) -> float:
+        if right >= lines:
+            return 8.0 if left >= lines else 2.0
+        return 0.1 if left in aside else 1.0
 
     for sweep in range(2 * SWEEPS):
         forwards = sweep % 2 == 0
@@ -192,13 +232,15 @@ def _heights(slots: _Slots, columns: list[list[int]], boxes: list[Box]) -> list[
         for at in range(len(columns)) if forwards else reversed(range(len(columns))):
             wanted, weights = [], []
             for slot in columns[at]:
-                near = slots.right[slot] if forwards or both else []
-                near = near + (slots.left[slot] if not forwards or both else [])
-                pulls = [pull(slot, other) for other in near]
+                users = slots.right[slot] if forwards or both else []
+                sources = slots.left[slot] if not forwards or both else []
+                near = users + sources
+                pulls = [pull(slot, user) for user in users]
+                pulls += [pull(source, slot) for source in sources]
                 weight = sum(pulls)
                 mean = sum(middle[n] * p for n, p in zip(near, pulls, strict=True))
                 wanted.append(mean / weight if near else middle[slot])
-                weights.append(weight if near else 0.1)
+                weights.append(weight if near else 0.05)
             for slot, height in zip(columns[at], _spread(wanted, weights, apart[at]), strict=True):
                 middle[slot] = height
     return middle
@@ -212,11 +254,8 @@ def lay_out(boxes: list[Box], edges: list[tuple[int, int]]) -> Layout:
     """
     slots = _Slots(len(boxes), edges)
     columns = _ordered(slots)
-    middle = _heights(slots, columns, boxes)
+    middle = _stacked(slots, columns, boxes)
     inside = [[boxes[slot] for slot in column if slot < len(boxes)] for column in columns]
-    tops = [y - box.height / 2 for y, box in zip(middle, boxes, strict=False)]
-    top = min(*tops, *middle)
-    middle = [y - top for y in middle]
     places, starts = [(0.0, 0.0)] * len(boxes), [0.0] * len(boxes)
     begin, end = [0.0] * len(columns), [0.0] * len(columns)
     x = 0.0
@@ -224,7 +263,7 @@ def lay_out(boxes: list[Box], edges: list[tuple[int, int]]) -> Layout:
         begin[at] = x
         left = x + max(box.front for box in inside[at])
         end[at] = left + max(box.width for box in inside[at])
-        x = end[at] + GAP
+        x = end[at] + GAP + min(GAP, sum(len(slots.right[slot]) for slot in columns[at]))
         for slot in columns[at]:
             if slot < len(boxes):
                 places[slot] = left, middle[slot]
@@ -239,5 +278,5 @@ def lay_out(boxes: list[Box], edges: list[tuple[int, int]]) -> Layout:
             arrival = starts[user] if target is not None else end[at - 1]
             points = [(leaving, y), (end[at], y), (begin[at - 1], to), (arrival, to)]
             lines.append((source, target, points))
-    bottom = max(middle[slot] + boxes[slot].height / 2 for slot in range(len(boxes)))
-    return Layout(places, starts, lines, x - GAP, max(bottom, *middle))
+    bottom = max(_bottom(slot, middle, boxes) for slot in range(len(middle)))
+    return Layout(places, starts, lines, end[0], bottom)

@@ -102,7 +102,7 @@ def picture(excerpt: Excerpt, words: Words) -> str:
     _draw_lines(paper, layout, nodes, excerpt)
     for place, (value, node) in enumerate(zip(excerpt.nodes, nodes, strict=True)):
         exact = f"data={value.data!r} grad={value.grad!r}"
-        _draw_node(paper, node, *layout.places[place], leaf=not node.op, title=exact)
+        _draw_node(paper, node, *layout.places[place], leaf=not value._prev, title=exact)
     dashed = f'rx="4" fill="{FOLD}" stroke="{LINE}" stroke-dasharray="4 3"'
     for box, text in enumerate(folds, len(nodes)):
         (x, y), size = layout.places[box], boxes[box]

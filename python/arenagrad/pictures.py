@@ -117,7 +117,7 @@ def to_networkx(v: Value | Iterable[Value]) -> Any:
     Its nodes are whole numbers, operands before users, with the attributes value (the Value), data,
     grad, op and label. An edge runs from an operand to its user; count says how often it is used.
     The numbers are copies, which later changes do not reach. Raises TypeError for what is not a
-    Value, ImportError if networkx is missing. Cost: some 3 us a node.
+    Value, ImportError if networkx is missing. Cost: some 15 us a node, most of it networkx's.
     """
     nodes = nodes_below(roots_of(v))
     try:
