@@ -192,7 +192,7 @@ def _stacked(slots: _Slots, columns: list[list[int]], boxes: list[Box]) -> list[
         own = _heights(slots, list(filter(None, inside)), boxes)
         shift = floor - min(2 * own[slot] - _bottom(slot, own, boxes) for slot in part)
         for slot in part:
-            middle[slot] = own[slot] + shift
+            middle[slot] = float(round(own[slot] + shift))  # whole numbers make sharp lines
         floor = max(_bottom(slot, middle, boxes) for slot in part) + APART
     return middle
 
@@ -217,14 +217,16 @@ def _heights(slots: _Slots, columns: list[list[int]], boxes: list[Box]) -> list[
             offset += distance
             middle[slot] = offset
 
-    # A chain stays straight, and leaves beside it step aside.
+    # A chain stays straight though leaves join it, and a line though others branch off.
     chained = {user for slot, users in enumerate(slots.right) if slots.left[slot] for user in users}
     aside = {slot for user in chained for slot in slots.left[user] if not slots.left[slot]}
 
     def pull(left: int, right: int) -> float:
         if right >= lines:
             return 8.0 if left >= lines else 2.0
-        return 0.1 if left in aside else 1.0
+        if left >= lines:
+            return 0.001 if max(slots.right[left]) >= lines else 2.0
+        return 0.001 if left in aside else 1.0
 
     for sweep in range(2 * SWEEPS):
         forwards = sweep % 2 == 0
@@ -240,7 +242,7 @@ def _heights(slots: _Slots, columns: list[list[int]], boxes: list[Box]) -> list[
                 weight = sum(pulls)
                 mean = sum(middle[n] * p for n, p in zip(near, pulls, strict=True))
                 wanted.append(mean / weight if near else middle[slot])
-                weights.append(weight if near else 0.05)
+                weights.append(weight if near else 0.001)
             for slot, height in zip(columns[at], _spread(wanted, weights, apart[at]), strict=True):
                 middle[slot] = height
     return middle

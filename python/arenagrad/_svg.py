@@ -8,7 +8,7 @@ from arenagrad._excerpt import Excerpt, Words, clean, fold_text
 from arenagrad._layout import Box, Layout, lay_out
 
 CELL = 7.3  # a monospace character of 12 units, with a little to spare
-ROW, EXTRA = 24.0, 17.0  # heights of the row of cells and of each further attribute
+ROW, EXTRA = 24.0, 18.0  # even heights of the row of cells and of each further attribute
 PAD, MARGIN, ARROW = 8.0, 16.0, 6.0
 FRONT = 20.0  # from an operation to its box
 INK, SOFT, PAPER, FRAME, LINE = "#1f2328", "#57606a", "#ffffff", "#d0d7de", "#6e7781"
@@ -19,11 +19,12 @@ ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;",
 
 def text_width(text: str) -> float:
     """How wide text is at most in a monospace font of 12 units; wide scripts take two cells."""
-    if text.isascii():
-        return CELL * len(text)
-    from unicodedata import combining, east_asian_width
+    cells = len(text)
+    if not text.isascii():
+        from unicodedata import combining, east_asian_width
 
-    return CELL * sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
+        cells = sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
+    return float(round(CELL * cells + 0.5))
 
 
 def _n(x: float) -> str:
