@@ -21,14 +21,20 @@ def roots_of(v: Value | Iterable[Value]) -> list[Value]:
     if isinstance(v, Value):
         return [v]
     if not isinstance(v, Iterable):
-        raise TypeError(f"{wanted}, got {type(v).__name__}")
+        raise TypeError(f"{wanted}, got {_kind(v)}")
     roots = list({id(root): root for root in v}.values())
     for root in roots:
         if not isinstance(root, Value):
-            raise TypeError(f"{wanted}, got {type(v).__name__} with {type(root).__name__}")
+            raise TypeError(f"{wanted}, got {_kind(v)} with {_kind(root)}")
     if not roots:
-        raise ValueError(f"{wanted}, got {type(v).__name__} without any")
+        raise ValueError(f"{wanted}, got {_kind(v)} without any")
     return roots
+
+
+def _kind(thing: Any) -> str:
+    """The name of its class; of another library's Value, also where that comes from."""
+    kind = type(thing)
+    return f"Value of {kind.__module__}" if kind.__name__ == "Value" else kind.__name__
 
 
 def whole(number: Any, name: str, least: int) -> int:

@@ -142,17 +142,21 @@ def assert_well_laid_out(drawn: Drawn) -> None:
                 assert not inside, "a line goes through a box"
 
 
-def expected_arrows(root: Value, digits: int = 4) -> Arrows:
+def texts_of(node: Value) -> Texts:
+    """What the box of a node without further attributes says, with four digits."""
+    numbers = [
+        f"{name} {x:.4f}" if x == 0 or 1e-4 <= abs(x) < 1e6 else f"{name} {x:.4e}"
+        for name, x in (("data", node.data), ("grad", node.grad))
+    ]
+    return (node.label, *numbers) if node.label else tuple(numbers)
+
+
+def expected_arrows(root: Value) -> Arrows:
     """The arrows of the whole graph, found through micrograd's own interface."""
-
-    def texts(node: Value) -> Texts:
-        numbers = f"data {node.data:.{digits}f}", f"grad {node.grad:.{digits}f}"
-        return (node.label, *numbers) if node.label else numbers
-
     arrows: Arrows = Counter()
     for node in nodes_below(root):
         if node._op:
-            arrows[(node._op,), texts(node)] += 1
+            arrows[(node._op,), texts_of(node)] += 1
         for operand in node._prev:
-            arrows[texts(operand), (node._op,) if node._op else texts(node)] += 1
+            arrows[texts_of(operand), (node._op,) if node._op else texts_of(node)] += 1
     return arrows
