@@ -22,7 +22,8 @@ def roots_of(v: Value | Iterable[Value]) -> list[Value]:
         return [v]
     if not isinstance(v, Iterable):
         raise TypeError(f"{wanted}, got {_kind(v)}")
-    roots = list({id(root): root for root in v}.values())
+    things: Iterable[Any] = v
+    roots = list({id(thing): thing for thing in things}.values())
     for root in roots:
         if not isinstance(root, Value):
             raise TypeError(f"{wanted}, got {_kind(v)} with {_kind(root)}")

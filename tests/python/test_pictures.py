@@ -74,6 +74,19 @@ def test_a_tree_is_drawn_without_crossing_lines() -> None:
     assert leaves in ([str(k) for k in range(16)], [str(k) for k in reversed(range(16))])
 
 
+def test_lines_that_need_not_cross_do_not() -> None:
+    # As made, the four results would have three crossings; in another order they have none.
+    a, b, c = (Value(1.0, label=label) for label in "abc")
+    results = [Value(2.0, chosen, "", label=str(k)) for k, chosen in enumerate(
+        [(a,), (b, c), (a, b), (c,)]
+    )]  # fmt: skip
+    drawn = Drawn(draw(results).svg)
+    assert_well_laid_out(drawn)
+    ends = [(line[0][1], line[-1][1]) for line in drawn.lines]
+    assert len(ends) == 6
+    assert not [1 for p in ends for q in ends if p[0] < q[0] and p[1] > q[1]]
+
+
 def test_several_roots_share_one_picture() -> None:
     a = Value(2.0, label="a")
     b, c, alone = a + 1.0, a * a, Value(7.0, label="alone")
@@ -179,6 +192,20 @@ def test_roots_beyond_the_limit_are_folded_too() -> None:
     drawn = Drawn(draw(roots, limit=4).svg)
     assert (len(drawn.of("node")), drawn.of("fold")) == (4, [["… 6 more nodes"]])
     assert_well_laid_out(drawn)
+
+
+def test_beyond_a_million_folded_nodes_only_the_note_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a, b = Value(1.0), Value(2.0)
+    y = a.tanh().exp() + b.tanh()
+    monkeypatch.setattr("arenagrad._excerpt.COUNTED", 3)
+    counted = sorted(Drawn(draw(y, limit=3).svg).of("fold"))
+    assert counted == [["… 1 more node"], ["… 2 more nodes"]]
+    monkeypatch.setattr("arenagrad._excerpt.COUNTED", 2)
+    drawn = Drawn(draw(y, limit=3).svg)
+    assert drawn.of("fold") == [["… more nodes"]] * 2
+    assert drawn.notes[0].startswith("3 of 6 nodes are shown")
 
 
 def test_a_chain_of_a_hundred_thousand_nodes_is_folded() -> None:

@@ -131,7 +131,7 @@ def pictures_have_types(a: Value) -> None:
     assert_type(arenagrad.to_mermaid({a}), str)
     assert_type(arenagrad.to_networkx(a), Any)
     arenagrad.draw(1.0)  # type: ignore[arg-type]
-    arenagrad.draw(a, 50)  # type: ignore[misc]
+    arenagrad.draw(a, 50)  # type: ignore[call-arg]
 
 
 def errors_are_the_builtin_ones(a: Value) -> Value | None:
