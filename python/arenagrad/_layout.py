@@ -84,9 +84,9 @@ def _columns(boxes: int, targets: list[list[int]]) -> list[int]:
     ready = [box for box in range(boxes) if not waiting[box]]
     for user in ready:  # grows meanwhile
         for source in sources[user]:
-            column[source] = max(column[source], column[user] + 1)
             waiting[source] -= 1
-            if not waiting[source]:
+            if not waiting[source]:  # the last of its users, and so the farthest
+                column[source] = column[user] + 1
                 ready.append(source)
     return column
 
