@@ -150,7 +150,7 @@ def exponent_error(a: Any, b: Any) -> Any:
 def power_slope(a: Any, b: Any) -> Any:
     """d(a**b)/da, at a = 0 from the right."""
     if a or not b:
-        return b * mp.power(a, b - 1) if b else mpf(0)
+        return b * mp.power(a, b) / a if b else mpf(0)
     return mp.inf if b < 1 else mpf(int(b == 1))
 
 
