@@ -10,4 +10,5 @@ PYBIND11_MODULE(_core, module) {
   bind_ops(module);
   bind_build(module);
   bind_info(module);
+  bind_optim(module);
 }
