@@ -9,7 +9,7 @@ one optimiser therefore do not multiply. SequentialLR runs one after the other.
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from arenagrad._settings import at_least_zero, count, real
 
@@ -24,7 +24,7 @@ class Schedule:
     TypeError if there is no `lr`.
     """
 
-    _KEPT = ("optimizer",)  # what is no part of the state
+    _KEPT: ClassVar[tuple[str, ...]] = ("optimizer",)  # what is no part of the state
 
     def __init__(self, optimizer: "Optimizer") -> None:
         if not hasattr(optimizer, "lr"):
@@ -192,7 +192,8 @@ class PolynomialLR(Schedule):
         super().__init__(optimizer)
 
     def _rate(self, epoch: int) -> float:
-        return self.base_lr * (1.0 - min(epoch, self.total_iters) / self.total_iters) ** self.power
+        left = 1.0 - min(epoch, self.total_iters) / self.total_iters
+        return self.base_lr * math.pow(left, self.power)
 
 
 class CosineAnnealingLR(Schedule):
