@@ -19,6 +19,7 @@ import pytest
 
 import arenagrad
 import arenagrad.nn
+import arenagrad.optim
 from arenagrad import _core, compat
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,8 +152,9 @@ MAY_IMPORT = {
     "nn.py": {"arenagrad", "random", "collections", "typing"},
 }
 NUMERICS = {"math", "cmath", "numpy", "statistics", "decimal", "fractions", "scipy", "torch"}
-# The demo draws moons and the benchmark averages times: neither is part of the engine.
-MAY_CALCULATE = {"bench.py", "demo.py", "moons.py"}
+# The demo draws moons, the benchmark averages times, a schedule is one number an epoch: none is
+# part of the engine.
+MAY_CALCULATE = {"bench.py", "demo.py", "moons.py", "schedules.py"}
 
 
 @pytest.mark.parametrize("path", PACKAGE, ids=name_of)
@@ -258,7 +260,9 @@ def public(module: Any) -> dict[str, Any]:
     return {name: getattr(module, name) for name in names}
 
 
-@pytest.mark.parametrize("module", [arenagrad, arenagrad.nn, compat, arenagrad.engine, _core])
+@pytest.mark.parametrize(
+    "module", [arenagrad, arenagrad.nn, arenagrad.optim, compat, arenagrad.engine, _core]
+)
 def test_everything_public_is_documented(module: Any) -> None:
     assert inspect.getdoc(module)
     for name, thing in public(module).items():
