@@ -17,6 +17,14 @@ from arenagrad._core import (
     DomainError,
     RangeError,
     Value,
+    arena_info,
+    build_info,
+    collect,
+    topological_order,
+)
+from arenagrad.compat import install_as_micrograd
+from arenagrad.functional import custom, no_grad
+from arenagrad.functions import (
     abs,
     arccos,
     arccosh,
@@ -25,12 +33,9 @@ from arenagrad._core import (
     arctan,
     arctan2,
     arctanh,
-    arena_info,
     assign,
-    build_info,
     cbrt,
     ceil,
-    collect,
     cos,
     cosh,
     data_of,
@@ -73,13 +78,10 @@ from arenagrad._core import (
     sum,
     tan,
     tanh,
-    topological_order,
     values,
     where,
     zero_grad,
 )
-from arenagrad.compat import install_as_micrograd
-from arenagrad.functional import custom, no_grad
 from arenagrad.pictures import Picture, draw, to_dot, to_mermaid, to_networkx
 
 __version__: str = build_info()["version"]

@@ -15,7 +15,7 @@ attributes that may be assigned between steps; the schedules below do that to `l
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from arenagrad import _core
+from arenagrad import _steps
 from arenagrad._settings import at_least_zero, count, real
 from arenagrad.engine import Value
 from arenagrad.schedules import (
@@ -66,9 +66,9 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Value], settings: dict[str, Any]) -> None:
         checked = self._checked(settings)
-        self._parameters = _core.Parameters(params)
+        self._parameters = _steps.Parameters(params)
         self._settings = tuple(settings)
-        self._state = {name: _core.optimizer_state(len(self._parameters)) for name in self._ARRAYS}
+        self._state = {name: _steps.optimizer_state(len(self._parameters)) for name in self._ARRAYS}
         self.steps = 0
         self.__dict__.update(checked)
 
@@ -84,7 +84,7 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set the grad of every parameter to 0. Cost: about a nanosecond for each."""
-        _core.zero_grad(self._parameters)
+        _steps.zero_parameters(self._parameters)
 
     def step(self) -> None:
         """Update every parameter from its grad.
@@ -118,7 +118,7 @@ class Optimizer:
         steps = count("steps", state_dict["steps"])
         size = len(self._parameters)
         self._state = {
-            name: _core.copy_of_state(state_dict[name], size, name) for name in self._ARRAYS
+            name: _steps.copy_of_state(state_dict[name], size, name) for name in self._ARRAYS
         }
         self.steps = steps
         self.__dict__.update(settings)
@@ -167,7 +167,7 @@ class SGD(Optimizer):
 
     def step(self) -> None:
         """Update every parameter from its grad. Cost: 1 to 2 ns each. Errors: see Optimizer."""
-        _core.sgd_step(
+        _steps.sgd_step(
             self._parameters,
             self._state["momentum_buffer"],
             self.lr,
@@ -219,7 +219,7 @@ class Adam(Optimizer):
     def step(self) -> None:
         """Update every parameter from its grad. Cost: about 4 ns each. Errors: see Optimizer."""
         beta1, beta2 = self.betas
-        _core.adam_step(
+        _steps.adam_step(
             self._parameters,
             self._state["exp_avg"],
             self._state["exp_avg_sq"],
@@ -289,7 +289,7 @@ class RMSprop(Optimizer):
 
     def step(self) -> None:
         """Update every parameter from its grad. Cost: about 4 ns each. Errors: see Optimizer."""
-        _core.rmsprop_step(
+        _steps.rmsprop_step(
             self._parameters,
             self._state["square_avg"],
             self._state["grad_avg"],

@@ -124,7 +124,7 @@ def test_formulas_of_operations_stand_in_the_table_and_its_helpers_only() -> Non
         for path in files("cpp", suffixes=CPP)
         if re.search(r"std::(exp|log|pow|tanh)\(", without_comments(path))
     }
-    assert users == {"ops.def", "op_math.h", "op_errors.h"}
+    assert users == {"ops.def", "op_math.h", "op_errors.h", "nary_rules.h"}
 
 
 def test_the_bindings_reach_into_the_core_and_the_core_never_back() -> None:
@@ -300,14 +300,17 @@ def test_the_list_of_public_names_is_sorted_and_complete() -> None:
     assert set(names) == bound | {"__version__"}
 
 
-def names_in_stub() -> dict[str, ast.AST]:
-    tree = ast.parse((ROOT / "python/arenagrad/_core.pyi").read_text())
+def names_in_stub(name: str = "_core") -> dict[str, ast.AST]:
+    """What a stub declares itself, and what it takes whole from another one."""
+    tree = ast.parse((ROOT / f"python/arenagrad/{name}.pyi").read_text())
     names: dict[str, ast.AST] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             names[node.name] = node
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names[node.target.id] = node
+        elif isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            names |= names_in_stub((node.module or "").rpartition(".")[2])
     return {name: node for name, node in names.items() if not name.startswith("_")}
 
 

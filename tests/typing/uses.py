@@ -43,6 +43,10 @@ def operators_give_values(a: Value, b: Value) -> None:
     assert_type(1.0 / a, Value)
     assert_type(a**3, Value)
     assert_type(a**-0.5, Value)
+    assert_type(a**b, Value)
+    assert_type(2**a, Value)
+    assert_type(a < b, bool)
+    assert_type(abs(a), Value)
     assert_type(-a, Value)
     assert_type(+a, Value)
     assert_type(a.relu().exp().log().tanh(), Value)
@@ -55,9 +59,8 @@ def wrong_operands_are_refused(a: Value, b: Value) -> None:
     a + None  # type: ignore[operator]
     a - "2"  # type: ignore[operator]
     a + 1j  # type: ignore[operator]
-    a**b  # type: ignore[operator]
-    2**a  # type: ignore[operator]
-    print(a < b)  # type: ignore[operator]
+    a ** "2"  # type: ignore[operator]
+    a < "2"  # type: ignore[operator]
     Value("1")  # type: ignore[arg-type]
     Value(a)  # type: ignore[arg-type]
     Value(np.ones(3))  # type: ignore[arg-type]
