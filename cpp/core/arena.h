@@ -100,6 +100,7 @@ public:
     detaching_ = on;
     set_limit();
   }
+  bool detaching() const { return detaching_; }
   // Turns the newest nodes, all above `size`, into leaves of the same primals: `nodes` of them,
   // which get their new indices. Requires that none has a handle.
   void detach_above(std::size_t size, std::size_t edge_size, std::vector<NodeId>& nodes);
