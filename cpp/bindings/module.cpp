@@ -13,4 +13,5 @@ PYBIND11_MODULE(_core, module) {
   bind_arrays(module);
   bind_build(module);
   bind_info(module);
+  bind_optim(module);
 }

@@ -37,6 +37,9 @@ extern ArenaStorage the_arena;
 extern PyTypeObject* value_type; // arenagrad.Value
 
 inline core::Arena& arena() { return the_arena.arena; }
+// Changes whenever a live Value may have got another node.
+extern std::size_t rehomed; // times that a second __init__ gave a Value one
+inline std::size_t places() { return arena().compactions() + rehomed; }
 inline PyValue* as_value(PyObject* object) { return reinterpret_cast<PyValue*>(object); }
 inline PyObject* as_object(PyValue* value) { return reinterpret_cast<PyObject*>(value); }
 inline PyValue* owner(core::Handle* handle) {
@@ -184,6 +187,7 @@ void bind_functional(py::module_& module);
 void bind_arrays(py::module_& module);
 void bind_build(py::module_& module);
 void bind_info(py::module_& module);
+void bind_optim(py::module_& module);
 
 } // namespace arenagrad::bindings
 

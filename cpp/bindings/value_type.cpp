@@ -8,6 +8,7 @@
 namespace arenagrad::bindings {
 
 ArenaStorage the_arena;
+std::size_t rehomed = 0;
 PyTypeObject* value_type = nullptr;
 
 namespace {
