@@ -30,7 +30,7 @@ class Schedule:
         if not hasattr(optimizer, "lr"):
             raise TypeError(f"optimizer must be an Optimizer, got {type(optimizer).__name__}")
         if optimizer.initial_lr is None:
-            optimizer.initial_lr = optimizer.lr
+            optimizer.initial_lr = real("lr", optimizer.lr)
         self.optimizer = optimizer
         self.base_lr = optimizer.initial_lr
         self.last_epoch = 0

@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import (  # noqa: E402
     __main__,
+    adam,
     backward,
     eager,
     gpt,
@@ -131,6 +132,16 @@ def test_the_gpt_learns() -> None:
     losses = [gpt_script.step(model, optimiser, "sophie") for _ in range(30)]
     assert losses[0] == pytest.approx(math.log(27), rel=0.1)
     assert losses[-1] < 0.2
+
+
+@pytest.mark.parametrize("scattered", [False, True])
+def test_the_adam_of_arrays_takes_the_steps_of_ours(scattered: bool) -> None:
+    adam.check(*adam.sides(scattered))
+    ours, theirs = adam.sides(scattered)
+    theirs.grad[5] += 1e-3
+    theirs.step()
+    with pytest.raises(measure.DifferentAnswersError, match="after ten steps of Adam differ by"):
+        adam.check(ours, theirs)
 
 
 def test_sides_take_turns_and_report_medians() -> None:

@@ -19,6 +19,7 @@ import pytest
 
 import arenagrad
 import arenagrad.nn
+import arenagrad.optim
 from arenagrad import _core, compat
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -259,7 +260,9 @@ def public(module: Any) -> dict[str, Any]:
     return {name: getattr(module, name) for name in names}
 
 
-@pytest.mark.parametrize("module", [arenagrad, arenagrad.nn, compat, arenagrad.engine, _core])
+@pytest.mark.parametrize(
+    "module", [arenagrad, arenagrad.nn, arenagrad.optim, compat, arenagrad.engine, _core]
+)
 def test_everything_public_is_documented(module: Any) -> None:
     assert inspect.getdoc(module)
     for name, thing in public(module).items():
