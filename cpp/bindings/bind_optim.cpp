@@ -173,7 +173,7 @@ void bind_optim(py::module_& module) {
              state("velocity"), py::arg("lr"), py::arg("alpha"), py::arg("eps"),
              py::arg("weight_decay"), py::arg("momentum"), py::arg("centered"), doc);
   module.def(
-      "zero_grad", zero_grad, py::arg("parameters"),
+      "zero_parameters", zero_grad, py::arg("parameters"),
       "Set the grad of every parameter, a tuple of Values, to 0.\n\n"
       "Raises TypeError for what is no Value, before anything changes. Cost: about 2 ns each.");
   module.def("optimizer_state", optimizer_state, py::arg("count"),

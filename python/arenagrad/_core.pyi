@@ -202,7 +202,7 @@ class Value:
         """The logarithm of the magnitude of gamma of self. Raises DomainError at its poles."""
 
     def power(self, other: Value | _Real, /) -> Value:
-        """self ** other as one node, where other may be a Value. Raises what ** raises."""
+        """Self ** other as one node, where other may be a Value. Raises what ** raises."""
 
     def maximum(self, other: Value | _Real, /) -> Value:
         """The larger of self and other; a tie gives each half of the gradient."""
@@ -217,10 +217,10 @@ class Value:
         """The angle of the point (other, self), in radians; slope 0 at (0, 0)."""
 
     def leaky_relu(self, slope: _Real = 0.01, /) -> Value:
-        """self above 0, slope * self elsewhere; at the kink the slope is that below."""
+        """Self above 0, slope * self elsewhere; at the kink the slope is that below."""
 
     def elu(self, alpha: _Real = 1.0, /) -> Value:
-        """self above 0, alpha * (exp(self) - 1) elsewhere; at the kink the slope is alpha."""
+        """Self above 0, alpha * (exp(self) - 1) elsewhere; at the kink the slope is alpha."""
 
     def detach(self) -> Value:
         """A new leaf with the same data."""
@@ -342,7 +342,7 @@ lgamma: _Function
 _Operands: TypeAlias = Iterable[Any]
 
 def sum(xs: _Operands, start: Value | _Real = 0.0) -> Any:
-    """start + xs[0] + xs[1] + ..., left to right, as one node.
+    """Start + xs[0] + xs[1] + ..., left to right, as one node.
 
     As all functions of this kind it takes a list, tuple or one-dimensional array of Values and
     numbers, and gives a Value if one of them is, else a float. Numbers become leaves. Raises
@@ -357,7 +357,7 @@ def prod(xs: _Operands) -> Any:
     """The product of xs, left to right, as one node; 1 if xs is empty. Raises as sum does."""
 
 def dot(ws: _Operands, xs: _Operands, start: Value | _Real = 0.0) -> Any:
-    """start + ws[0]*xs[0] + ws[1]*xs[1] + ..., left to right, as one node.
+    """Start + ws[0]*xs[0] + ws[1]*xs[1] + ..., left to right, as one node.
 
     Raises ValueError unless ws and xs are equally long, else as sum does.
     """
@@ -388,7 +388,7 @@ def log_softmax(xs: _Operands) -> Any:
     """
 
 def where(condition: Any, x: Any, y: Any) -> Any:
-    """x if condition is true (a Value: if it is not 0), else y, as one node.
+    """X if condition is true (a Value: if it is not 0), else y, as one node.
 
     The one that is not chosen gets no gradient, not even a nan. Lists and arrays are taken element
     by element, broadcast as NumPy does. Raises TypeError for what is no Value or number.
@@ -510,7 +510,7 @@ def copy_of_state(source: _State, count: int, name: str) -> _State:
     and so many numbers; name is for the message.
     """
 
-def zero_grad(parameters: Parameters) -> None:
+def zero_parameters(parameters: Parameters) -> None:
     """Set the grad of every parameter to 0. Cost: about 1 ns each."""
 
 # In the steps the arrays of state are changed in place and hold one number for each parameter; the

@@ -6,8 +6,8 @@
 Predictions and targets are Values, numbers, or lists, tuples and arrays of them, nested to any
 depth but of one shape. `reduction` is "mean", "sum" or "none", which gives the losses one by one,
 nested as the predictions are. The result is a Value if an operand is one, else a float. Everything
-is checked before anything is recorded: names and shapes raise ValueError, what is no number
-TypeError. Cost: a few nodes an element.
+is checked before anything is recorded: a wrong name, shape or number raises ValueError, what is no
+number TypeError. Cost: a few nodes an element.
 """
 
 import operator
@@ -51,8 +51,9 @@ def cross_entropy(logits: Any, targets: Any, reduction: Reduction = "mean") -> A
     """
     _check_reduction(reduction)
     whole = _core.data_of(logits).shape
-    if not whole:
-        raise ValueError("logits must be lists of numbers, one for each class, got one number")
+    if not whole or whole[-1] == 0:
+        got = "no class" if whole else "one number"
+        raise ValueError(f"logits must be lists of numbers, one for each class, got {got}")
     *axes, classes = whole
     shape = tuple(axes)
     wanted = _core.data_of(targets).shape
@@ -123,11 +124,12 @@ def hinge(scores: Any, labels: Any, reduction: Reduction = "mean") -> Any:
     return _reduced([_core.relu(s * -y + 1.0) for s, y in pairs], reduction, scores, shape)
 
 
-_LEAST_LOGARITHM, _LEAST_SPREAD = -100.0, 1e-12  # torch's
+_LEAST_LOGARITHM = -100.0
+_LEAST_SPREAD = 9.999999960041972e-13  # 1e-12 in single precision, as torch has it
 
 
 def _mixed(target: Any, x: Any, one: Callable[[Any], Any], zero: Callable[[Any], Any]) -> Any:
-    """target * one(x) + (1 - target) * zero(x), without the part that a number 0 or 1 leaves out."""
+    """The sum target * one(x) + (1 - target) * zero(x), without a part that weighs nothing."""
     if isinstance(target, Value):
         return target * one(x) + (1.0 - target) * zero(x)
     if target in (0.0, 1.0):
@@ -193,7 +195,9 @@ def _index(target: Any, classes: int) -> int:
 
 def _flat(nested: Any, shape: Shape) -> list[Any]:
     """The elements in a list, the last axis running fastest."""
-    return [x for row in _rows(nested, shape) for x in row] if shape else [nested]
+    if not shape:
+        return [nested.item() if hasattr(type(nested), "item") else nested]
+    return [x for row in _rows(nested, shape) for x in row]
 
 
 def _rows(nested: Any, shape: Shape) -> list[Any]:
@@ -205,7 +209,7 @@ def _rows(nested: Any, shape: Shape) -> list[Any]:
 
 
 def _reduced(losses: list[Any], reduction: str, like: Any, shape: Shape) -> Any:
-    """The losses as asked for: one by one, they are nested in the shape and way of what they are of."""
+    """The losses as asked for; one by one, they are nested like the predictions."""
     if reduction == "mean":
         return _core.mean(losses)
     if reduction == "sum":
@@ -214,7 +218,7 @@ def _reduced(losses: list[Any], reduction: str, like: Any, shape: Shape) -> Any:
         return losses[0]
     nested = losses
     for size in reversed(shape[1:]):
-        nested = [nested[i : i + size] for i in range(0, len(nested), size)]
+        nested = [nested[i : i + size] for i in range(0, len(nested), size or 1)]
     if not hasattr(like, "reshape"):
         return nested
     array = _core.data_of(nested).astype(object)

@@ -84,7 +84,7 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set the grad of every parameter to 0. Cost: about a nanosecond for each."""
-        _core.zero_grad(self._parameters)
+        _core.zero_parameters(self._parameters)
 
     def step(self) -> None:
         """Update every parameter from its grad.
