@@ -263,7 +263,8 @@ def public(module: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "module", [arenagrad, arenagrad.nn, arenagrad.optim, compat, arenagrad.engine, _core]
+    "module",
+    [arenagrad, arenagrad.nn, arenagrad.optim, arenagrad.losses, compat, arenagrad.engine, _core],
 )
 def test_everything_public_is_documented(module: Any) -> None:
     assert inspect.getdoc(module)
