@@ -61,7 +61,7 @@ def names_of_package() -> list[str]:
 def names_of_file(path: Path) -> list[str]:
     """The lines of a text file that are not empty, in lower case."""
     try:
-        lines = path.read_text(encoding="utf-8").lower().splitlines()
+        lines = path.read_text(encoding="utf-8-sig").lower().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SystemExit(f"{path} cannot be read as a text: {error}") from None
     names = [line.strip() for line in lines if line.strip()]
@@ -278,10 +278,10 @@ def save(training: Training, path: Path) -> None:
     }
     arrays["parameters"] = arenagrad.data_of(training.model.parameters())
     arrays["rest"] = np.array(json.dumps(rest))
-    part = path.with_name(f"{path.name}.part")  # a write that fails leaves the old file whole
-    with part.open("wb") as file:
+    beside = path.with_name(f"{path.name}.part")  # a write that fails leaves the old file whole
+    with beside.open("wb") as file:
         np.savez(file, **arrays)
-    part.replace(path)
+    beside.replace(path)
 
 
 def resume(path: Path, hot: str | None) -> Training:
@@ -315,7 +315,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--hot", choices=HOT, help="the arithmetic: nary, the default, or plain")
     parser.add_argument("--samples", type=whole, default=10, metavar="N", help="names to make up")
     parser.add_argument(
-        "--temperature", type=above_zero, default=0.6, metavar="T", help="of the names"
+        "--temperature", type=warmth, default=0.6, metavar="T", help="how bold the names are"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of a new training")
     asked = parser.parse_args()
@@ -331,21 +331,21 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def above_zero(text: str) -> float:
-    """A number above 0."""
+def warmth(text: str) -> float:
+    """A number that logits can be divided by."""
     number = float(text)
-    if not 0.0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"a number above 0 is wanted, not {text}")
+    if not 0.01 <= number <= 100.0:
+        raise argparse.ArgumentTypeError(f"a number from 0.01 to 100 is wanted, not {text}")
     return number
 
 
 def main() -> None:
     """Train, save and make up names."""
+    asked = arguments()
     try:
         from tqdm import trange
     except ImportError:
         raise SystemExit('tqdm is missing: python -m pip install "arenagrad[examples]"') from None
-    asked = arguments()
     if asked.resume:
         training = resume(asked.resume, asked.hot)
     else:

@@ -257,8 +257,8 @@ def test_names_come_from_the_package_where_no_file_is_given(tmp_path: Path) -> N
         (["--resume", "missing.npz"], "", "missing.npz is no file that --save has written: "),
         (["--resume", "x", "--data", "y"], "", "not allowed with argument --resume"),
         (["--data", str(NAMES), "--save", "no/x.npz"], "", "there is no folder no to save in"),
-        (["--temperature", "0"], "", "a number above 0 is wanted, not 0"),
-        (["--temperature", "warm"], "", "invalid above_zero value: 'warm'"),
+        (["--temperature", "0"], "", "a number from 0.01 to 100 is wanted, not 0"),
+        (["--temperature", "warm"], "", "invalid warmth value: 'warm'"),
         (["--steps", "-1"], "", "a whole number from 0 on is wanted, not -1"),
     ],
 )
