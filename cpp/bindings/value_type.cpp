@@ -30,6 +30,14 @@ PyObject* refuse_pickle(PyObject*, PyObject*) {
   return nullptr;
 }
 
+PyObject* repr_svg(PyObject* self, PyObject*) {
+  PyObject* pictures = PyImport_ImportModule("arenagrad.pictures");
+  if (pictures == nullptr) return nullptr;
+  PyObject* svg = PyObject_CallMethod(pictures, "repr_svg", "O", self);
+  Py_DECREF(pictures);
+  return svg;
+}
+
 PyObject* detach(PyObject* self, PyObject*) {
   return recorded(1, [&](core::Arena& g) { return g.push_leaf(g.data(node_of(self))); });
 }
@@ -43,6 +51,9 @@ std::vector<PyMethodDef> make_methods() {
        "turn.\nRaises what ** raises where a slope has no real value, before any grad "
        "changes.\nCost: 2 to 4 ns a node."});
   methods.push_back({"detach", detach, METH_NOARGS, "A new leaf with the same data."});
+  methods.push_back(
+      {"_repr_svg_", repr_svg, METH_NOARGS,
+       "A small picture of the graph below self as SVG text: what a notebook shows."});
   methods.push_back({"__reduce_ex__", refuse_pickle, METH_O, "Refused: see the message."});
   for (PyMethodDef* method = value_read_methods; method->ml_name != nullptr; ++method)
     methods.push_back(*method);

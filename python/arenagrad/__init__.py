@@ -80,6 +80,7 @@ from arenagrad._core import (
 )
 from arenagrad.compat import install_as_micrograd
 from arenagrad.functional import custom, no_grad
+from arenagrad.pictures import Picture, draw, to_dot, to_mermaid, to_networkx
 
 __version__: str = build_info()["version"]
 
@@ -88,6 +89,7 @@ __all__ = [
     "ArenagradError",
     "DivisionByZeroError",
     "DomainError",
+    "Picture",
     "RangeError",
     "Value",
     "__version__",
@@ -110,6 +112,7 @@ __all__ = [
     "custom",
     "data_of",
     "dot",
+    "draw",
     "elu",
     "erf",
     "exp",
@@ -150,6 +153,9 @@ __all__ = [
     "sum",
     "tan",
     "tanh",
+    "to_dot",
+    "to_mermaid",
+    "to_networkx",
     "topological_order",
     "values",
     "where",

@@ -233,6 +233,9 @@ class Value:
         4 ns a node.
         """
 
+    def _repr_svg_(self) -> str:
+        """A small picture of the graph below self as SVG text: what a notebook shows."""
+
     def __getattr__(self, name: str, /) -> Any: ...
     def __setattr__(self, name: str, value: Any, /) -> None: ...
     def __delattr__(self, name: str, /) -> None: ...
@@ -442,6 +445,18 @@ def topological_order(root: Value) -> list[Value]:
     """The nodes below root, operands before users, root last.
 
     Never recurses. Cost: about 10 ns a node.
+    """
+
+def operands(value: Value) -> list[Value]:
+    """The operands of value in order, each as often as it is used.
+
+    Cost: about 50 ns an operand.
+    """
+
+def attributes(value: Value) -> dict[str, Any]:
+    """A copy of the attributes that were set on value, in order, without _op and _backward.
+
+    Unlike vars(value) it leaves the Value as it was.
     """
 
 def collect() -> int:
