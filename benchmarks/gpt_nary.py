@@ -26,7 +26,8 @@ def graph_size(hot: str) -> int:
     return len(arenagrad.topological_order(loss))
 
 
-def _check(nary: Callable[[], float], plain: Callable[[], float]) -> None:
+def check(nary: Callable[[], float], plain: Callable[[], float]) -> None:
+    """Take three steps on both sides. Raises DifferentAnswersError if a loss differs."""
     for i in range(3):
         a, b = nary(), plain()
         if not math.isclose(a, b, rel_tol=_LOSS_TOLERANCE):
@@ -38,7 +39,7 @@ def rows(full: bool) -> list[Row]:
     sizes = {hot: graph_size(hot) for hot in HOT}
     gc.collect()
     steps = {hot: training(hot).step for hot in HOT}
-    _check(steps["nary"], steps["plain"])
+    check(steps["nary"], steps["plain"])
     nary, plain = in_turn(
         21 if full else 5, *(stepping(steps[hot], _STEPS[hot], True) for hot in ("nary", "plain"))
     )
