@@ -91,6 +91,8 @@ def test_a_small_loss_keeps_its_digits_where_torch_cancels_them() -> None:
     assert losses.cross_entropy([1e6 + 40.0, 1e6], [1.0, 0.0]) == pytest.approx(exact, rel=1e-15)
     assert losses.binary_cross_entropy_with_logits(-40.0, 0) == pytest.approx(exact, rel=1e-15)
     assert losses.binary_cross_entropy_with_logits(40.0, 1) == pytest.approx(exact, rel=1e-15)
+    exact = -math.log1p(-1e-9)
+    assert losses.binary_cross_entropy(1e-9, 0) == pytest.approx(exact, rel=1e-15)
 
 
 def test_infinite_logits_of_the_right_sign_cost_nothing() -> None:
