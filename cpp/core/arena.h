@@ -83,9 +83,11 @@ public:
     return static_cast<NodeId>(i + 1);
   }
 
-  // A node whose operands are edges; requires reserved room for them. `partials` may be null.
+  // A node whose operands are edges; requires reserved room for them. They may have been written
+  // to next_edges() already. `partials` may be null.
   NodeId push_many(Op op, double y, const NodeId* operands, const double* partials,
-                   std::size_t count);
+                   std::size_t count, Tag held = 0);
+  NodeId* next_edges() { return edge_operands_.data() + edge_size_; }
 
   // Computes and records one table operation; throws its DomainError and so on before recording.
   NodeId record(Op op, NodeId a, NodeId b) {

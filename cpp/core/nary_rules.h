@@ -57,7 +57,7 @@ template <class X> double norm(std::size_t n, X&& x) {
   return std::scalbn(std::sqrt(squares), exponent);
 }
 
-template <class X> double nary_value(Op op, std::size_t n, X&& x) {
+template <class X> inline double nary_value(Op op, std::size_t n, X&& x) {
   double y = 0.0;
   switch (op) {
   case Op::Sum:
@@ -92,7 +92,7 @@ constexpr std::size_t scratch_size(Op op, std::size_t n) {
 
 // Adds partial * g for each operand of a Many node with primal y.
 template <class X, class Add>
-void propagate_nary(Op op, std::size_t n, double y, double g, X&& x, Add&& add, double* scratch) {
+inline void propagate_nary(Op op, std::size_t n, double y, double g, X&& x, Add&& add, double* scratch) {
   switch (op) {
   case Op::Sum:
     for (std::size_t i = 0; i < n; ++i) add(i, g);
