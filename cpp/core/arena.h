@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "counted.h"
 #include "node.h"
 #include "op_errors.h"
 #include "op_rules.h"
@@ -222,15 +223,8 @@ public:
 
   // While one of these exists nothing is compacted, so indices stay what they are. Whoever may run
   // Python between reading an index and using it holds one.
-  class Frozen {
-  public:
-    explicit Frozen(Arena& arena) : arena_(arena) { ++arena_.frozen_; }
-    ~Frozen() { --arena_.frozen_; }
-    Frozen(const Frozen&) = delete;
-    Frozen& operator=(const Frozen&) = delete;
-
-  private:
-    Arena& arena_;
+  struct Frozen : Counted {
+    explicit Frozen(Arena& arena) : Counted(arena.frozen_) {}
   };
 
 private:
