@@ -15,4 +15,5 @@ PYBIND11_MODULE(_core, module) {
   bind_saving(module);
   bind_copying(module);
   bind_info(module);
+  bind_optim(module);
 }

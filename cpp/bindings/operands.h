@@ -43,6 +43,15 @@ public:
     return is_value(object) ? use(object) : arena().push_leaf(number(i));
   }
 
+  // Writes the nodes of all items to `out`; returns where they end.
+  core::NodeId* nodes(core::NodeId* out) const {
+    PyObject* const* items = PySequence_Fast_ITEMS(items_.ptr());
+    const std::size_t count = size();
+    for (std::size_t i = 0; i < count; ++i)
+      *out++ = is_exact_value(items[i]) ? use(items[i]) : node(i);
+    return out;
+  }
+
   // Whether it is still what was read, after something foreign may have run.
   bool still_has(std::size_t size) { return owned_ || (this->size() == size && read_plain()); }
 

@@ -20,7 +20,7 @@ using Numbered = std::vector<std::pair<core::NodeNumber, py::object>>;
 class Leaving {
 public:
   // Whether the numbers are still those of the nodes; else start anew.
-  bool valid() const { return exchanged_ == exchanged_nodes; }
+  bool valid() const { return rehomed_ == rehomed; }
   // Numbers what is below `value` and has no number; returns those nodes.
   std::vector<core::NodeId> add(PyObject* value);
   // Undoes the last add.
@@ -33,7 +33,7 @@ public:
 private:
   core::Numbering numbers_;
   std::vector<py::object> roots_;
-  std::size_t compactions_ = arena().compactions(), exchanged_ = exchanged_nodes;
+  std::size_t compactions_ = arena().compactions(), rehomed_ = rehomed;
 };
 
 // The nodes that have arrived so far.

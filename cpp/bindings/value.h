@@ -37,6 +37,9 @@ extern ArenaStorage the_arena;
 extern PyTypeObject* value_type; // arenagrad.Value
 
 inline core::Arena& arena() { return the_arena.arena; }
+// Changes whenever a live Value may have got another node.
+extern std::size_t rehomed; // times that a second __init__ gave a Value one
+inline std::size_t places() { return arena().compactions() + rehomed; }
 inline PyValue* as_value(PyObject* object) { return reinterpret_cast<PyValue*>(object); }
 inline PyObject* as_object(PyValue* value) { return reinterpret_cast<PyObject*>(value); }
 inline PyValue* owner(core::Handle* handle) {
@@ -136,7 +139,6 @@ bool call_backward(core::Handle& handle);
 PyObject* value_vectorcall(PyObject* type, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* value_new(PyTypeObject* type, PyObject* args, PyObject* kwargs);
 int value_init(PyObject* self, PyObject* args, PyObject* kwargs);
-extern std::size_t exchanged_nodes; // how often __init__ has given a Value another node
 
 // --- numbers (value_number.cpp, value_read.cpp, bind_ops.cpp, number.cpp)
 // ----------------------------------------------------
@@ -193,6 +195,7 @@ void bind_build(py::module_& module);
 void bind_saving(py::module_& module);
 void bind_copying(py::module_& module);
 void bind_info(py::module_& module);
+void bind_optim(py::module_& module);
 
 } // namespace arenagrad::bindings
 

@@ -11,12 +11,6 @@ using core::Arena;
 using core::NodeId;
 using core::Op;
 
-} // namespace
-
-std::size_t exchanged_nodes = 0;
-
-namespace {
-
 struct Arguments {
   double data = 0.0;
   py::object operands;          // a tuple of Values, or null
@@ -223,10 +217,10 @@ int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
       arena().gradients(std::size_t{link.node} + 1)[link.node] = 0.0;
     } else {
       const std::uint32_t bits = link.bits;
-      ++exchanged_nodes;
       arena().detach(link);
       arena().attach(link, push(arguments));
       link.bits = bits;
+      ++rehomed;
     }
     set_texts(self, arguments);
     return 0;

@@ -8,6 +8,7 @@
 namespace arenagrad::bindings {
 
 ArenaStorage the_arena;
+std::size_t rehomed = 0;
 PyTypeObject* value_type = nullptr;
 
 namespace {
@@ -23,6 +24,14 @@ PyObject* backward(PyObject* self, PyObject*) {
   }
 }
 
+PyObject* repr_svg(PyObject* self, PyObject*) {
+  PyObject* pictures = PyImport_ImportModule("arenagrad.pictures");
+  if (pictures == nullptr) return nullptr;
+  PyObject* svg = PyObject_CallMethod(pictures, "repr_svg", "O", self);
+  Py_DECREF(pictures);
+  return svg;
+}
+
 PyObject* detach(PyObject* self, PyObject*) {
   return recorded(1, [&](core::Arena& g) { return g.push_leaf(g.data(node_of(self))); });
 }
@@ -36,6 +45,9 @@ std::vector<PyMethodDef> make_methods() {
        "turn.\nRaises what ** raises where a slope has no real value, before any grad "
        "changes.\nCost: 2 to 4 ns a node."});
   methods.push_back({"detach", detach, METH_NOARGS, "A new leaf with the same data."});
+  methods.push_back(
+      {"_repr_svg_", repr_svg, METH_NOARGS,
+       "A small picture of the graph below self as SVG text: what a notebook shows."});
   methods.push_back({"__reduce_ex__", value_reduce, METH_O,
                      "For pickle: this Value with all that it was computed from."});
   methods.push_back({"__reduce__", value_reduce, METH_NOARGS, "The same as __reduce_ex__."});

@@ -51,8 +51,10 @@ inline double hypot_slope(double a, double y) {
   return y == 0.0 ? 0.0 : std::isinf(a) ? std::copysign(1.0, a) : a / y;
 }
 inline double hypot_slope(double a, double b, double y) {
-  if (!(y < 1e-290)) return hypot_slope(a, y);
-  return hypot_slope(a * kScale, std::hypot(a * kScale, b * kScale));
+  if (y > 1e-290 && std::isfinite(y)) return a / y;
+  if (y == 0.0 || std::isinf(a) || std::isinf(b) || y != y) return hypot_slope(a, y);
+  const double scale = y < 1.0 ? kScale : 1.0 / kScale;
+  return hypot_slope(a * scale, std::hypot(a * scale, b * scale));
 }
 
 // a / (a a + b b): the slope of an angle; 0 where both are 0, and at infinity.
@@ -73,10 +75,22 @@ inline double tanh_slope(double a, double y) {
   return 4.0 * e / ((1.0 + e) * (1.0 + e));
 }
 
+// sigmoid(a) as an unrounded sum: the quotient, and what it lacks for the roundings of 1 + e and of
+// the division.
+struct Sigmoid {
+  double high, low;
+
+  explicit Sigmoid(double a) {
+    const double e = std::exp(-std::fabs(a)), top = a < 0.0 ? e : 1.0, sum = 1.0 + e;
+    high = top / sum;
+    low = (std::fma(-high, sum, top) - high * (e - (sum - 1.0))) / sum;
+  }
+};
+
 // 1 / (1 + exp(-a)) without overflow.
 inline double sigmoid(double a) {
-  const double e = std::exp(-std::fabs(a));
-  return (a < 0.0 ? e : 1.0) / (1.0 + e);
+  const Sigmoid y(a);
+  return y.high + y.low;
 }
 
 // log(1 + exp(a)) without overflow.
@@ -86,7 +100,13 @@ inline double softplus(double a) {
 
 // a * sigmoid(a); far below, where sigmoid(a) has lost its digits, exp(a) in two halves.
 inline double silu(double a) {
-  if (a >= -700.0) return a * sigmoid(a);
+  if (a == 0.0) return a; // with its sign
+  if (std::fabs(a) <= 700.0) {
+    const Sigmoid s(a);
+    const double y = a * s.high;
+    return y + (std::fma(a, s.high, -y) + a * s.low);
+  }
+  if (!(a < 0.0)) return a;
   const double h = std::exp(a / 2.0);
   return h == 0.0 ? -0.0 : a * h * h;
 }
@@ -126,15 +146,32 @@ inline double exp_minus_square(double a, double scale = 1.0) {
 inline double normal_below(double a) {
   const double u = -a * kRootHalf;
   const double y = 0.5 * std::erfc(u);
-  if (!(std::fabs(a) < 38.0)) return y;
+  if (!(std::fabs(a) < 38.0)) return y; // zero or one, or nan
   const double rest = std::fma(-a, kRootHalf, -u) - a * kRootHalfRest;
   return y - 0.5 * kTwoOverRootPi * rest * std::exp(-u * u);
 }
 
-inline double gelu(double a) { return std::isinf(a) ? (a > 0.0 ? a : -0.0) : a * normal_below(a); }
+// gelu and its slope far below 0, where the distribution function is so small that it has lost
+// digits: the asymptotic series (Abramowitz and Stegun 26.2.12), and exp(-a a / 2) in two halves so
+// that the result is rounded to few digits only once.
+inline constexpr double kGeluTail = -37.4;
+inline double gelu_tail(double a, bool slope) {
+  const double t = 1.0 / (a * a), h = exp_minus_square(a, 0.25);
+  if (h == 0.0) return -0.0;
+  const double far = t * (945.0 - t * (10395.0 - t * 135135.0));
+  const double series = 1.0 - t * (1.0 - t * (3.0 - t * (15.0 - t * (105.0 - far))));
+  const double rest = slope ? -a * (1.0 - t * series) : series;
+  return -(kOneOverRootTwoPi * rest * h) * h;
+}
+
+inline double gelu(double a) {
+  if (a < kGeluTail) return gelu_tail(a, false);
+  return std::isinf(a) ? a : a * normal_below(a);
+}
 
 inline double gelu_slope(double a) {
-  if (std::isinf(a)) return a > 0.0 ? 1.0 : 0.0;
+  if (a < kGeluTail) return gelu_tail(a, true);
+  if (std::isinf(a)) return 1.0;
   return normal_below(a) + a * kOneOverRootTwoPi * exp_minus_square(a, 0.5);
 }
 

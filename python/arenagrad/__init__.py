@@ -18,6 +18,14 @@ from arenagrad._core import (
     FormatError,
     RangeError,
     Value,
+    arena_info,
+    build_info,
+    collect,
+    topological_order,
+)
+from arenagrad.compat import install_as_micrograd
+from arenagrad.functional import custom, no_grad
+from arenagrad.functions import (
     abs,
     arccos,
     arccosh,
@@ -26,12 +34,9 @@ from arenagrad._core import (
     arctan,
     arctan2,
     arctanh,
-    arena_info,
     assign,
-    build_info,
     cbrt,
     ceil,
-    collect,
     cos,
     cosh,
     data_of,
@@ -74,13 +79,11 @@ from arenagrad._core import (
     sum,
     tan,
     tanh,
-    topological_order,
     values,
     where,
     zero_grad,
 )
-from arenagrad.compat import install_as_micrograd
-from arenagrad.functional import custom, no_grad
+from arenagrad.pictures import Picture, draw, to_dot, to_mermaid, to_networkx
 from arenagrad.saving import load, save
 
 __version__: str = build_info()["version"]
@@ -91,6 +94,7 @@ __all__ = [
     "DivisionByZeroError",
     "DomainError",
     "FormatError",
+    "Picture",
     "RangeError",
     "Value",
     "__version__",
@@ -113,6 +117,7 @@ __all__ = [
     "custom",
     "data_of",
     "dot",
+    "draw",
     "elu",
     "erf",
     "exp",
@@ -155,6 +160,9 @@ __all__ = [
     "sum",
     "tan",
     "tanh",
+    "to_dot",
+    "to_mermaid",
+    "to_networkx",
     "topological_order",
     "values",
     "where",

@@ -51,3 +51,7 @@ class no_grad(ContextDecorator):
     def __exit__(self, *_: Any) -> None:
         """Record as before the block."""
         no_grad_step(-1)
+
+
+for _public in (custom, no_grad):
+    _public.__module__ = "arenagrad"

@@ -28,6 +28,7 @@ class Oracle:
     ulps: float  # allowed error of the value; 0.5 is correctly rounded
     slope_ulps: float = 4.0
     slope_error: Callable[..., Any] = lambda *operands: 0  # allowed beside the ulps, absolute
+    constants: tuple[float, ...] = ()  # what tests choose a Parametric's constant from
 
 
 def real_power(a: float, b: float) -> float:
@@ -139,9 +140,41 @@ def digamma_error(a: Any) -> Any:
     return ROUNDING * (4 * cotangent + 2 * fraction * slope) + beyond
 
 
+def exponent_error(a: Any, b: Any) -> Any:
+    """The rule's b - 1 is a float: its rounding changes a**(b - 1) by log(a) times as much."""
+    if not a:
+        return 0
+    return abs(b * mp.power(a, b - 1) * mp.log(abs(a)) * ((b - 1) - mpf(float(b) - 1.0)))
+
+
+def power_slope(a: Any, b: Any) -> Any:
+    """d(a**b)/da, at a = 0 from the right."""
+    if a or not b:
+        return b * mp.power(a, b) / a if b else mpf(0)
+    return mp.inf if b < 1 else mpf(int(b == 1))
+
+
+def largest(a: float, b: float) -> float:
+    """The larger of two floats, or nan; 0.0 is above -0.0."""
+    if math.isnan(a) or math.isnan(b):
+        return math.nan
+    return max((a, b), key=lambda x: (x, math.copysign(1, x)))
+
+
+def half(a: Any, b: Any) -> Any:
+    """The slope of the larger by a: a tie gives half to each."""
+    return mpf(1) if a > b else mpf(0) if a < b else mpf(1) / 2
+
+
+def part(a: Any, size: Any) -> Any:
+    """A / size, and 0 where both are."""
+    return a / size if size else mpf(0)
+
+
 # The ulps of a value are the C library's own (the largest seen in glibc, or what its manual
 # states) and at most one more. Where a formula has several steps, their roundings are added:
 # sigmoid has three (exp, sum, quotient), silu four, gelu erfc's two to three and a product.
+EXPONENTS = (0, 1, 2, 3, -1, -2, 7, 100, -30, 0.5, -0.5, 1.5, 2.0, -1.0, 1 / 3, -3.7, 0.0, 1e-17)
 ORACLES = {
     "add": Oracle(
         value=lambda a, b: mp.fadd(a, b, exact=True),
@@ -157,15 +190,20 @@ ORACLES = {
         ulps=0.5,
         slope_ulps=0,
     ),
-    "power": Oracle(
+    "pow": Oracle(
         value=lambda a, b: mp.power(a, b),
         slopes=(lambda a, b: b * mp.power(a, b - 1) if b else mpf(0),),
         python=real_power,
         ulps=1,
-        # The rule's b - 1 is a float: its rounding changes a**(b - 1) by log(a) times as much.
-        slope_error=lambda a, b: abs(
-            b * mp.power(a, b - 1) * mp.log(abs(a)) * ((b - 1) - mpf(float(b) - 1.0))
-        ),
+        slope_error=exponent_error,
+        constants=EXPONENTS,
+    ),
+    "power": Oracle(
+        value=lambda a, b: mp.power(a, b),
+        slopes=(power_slope, lambda a, b: a**b * mp.log(a) if a > 0 else 0 if a == 0 else mp.nan),
+        python=real_power,
+        ulps=1,
+        slope_error=exponent_error,
     ),
     "relu": Oracle(
         value=lambda a: a if a > 0 else mpf(0),
@@ -222,6 +260,37 @@ ORACLES = {
         ulps=4,
         slope_error=cancelling(gelu_slope, lambda a: a * mp.npdf(a)),
     ),
+    "leaky_relu": Oracle(
+        value=lambda a, b: a if a > 0 else b * a,
+        slopes=(lambda a, b: 1 if a > 0 else b,),  # b at the kink
+        python=lambda a, b: a if a > 0 else b * a,
+        ulps=0.5,
+        slope_ulps=0,
+        constants=(0.01, 0.2, 0.0, 1.0, -0.5),
+    ),
+    "elu": Oracle(
+        value=lambda a, b: a if a > 0 else b * mp.expm1(a),
+        slopes=(lambda a, b: 1 if a > 0 else b * mp.exp(a),),  # b at the kink
+        python=lambda a, b: a if a > 0 else b * math.expm1(a),
+        ulps=2,
+        constants=(1.0, 0.3, -2.0, 0.0),
+    ),
+    "maximum": Oracle(max, (half, lambda a, b: half(b, a)), largest, ulps=0, slope_ulps=0),
+    "minimum": Oracle(
+        min, (lambda a, b: half(b, a), half), lambda a, b: -largest(-a, -b), ulps=0, slope_ulps=0
+    ),
+    "hypot": Oracle(
+        value=mp.hypot,
+        slopes=(lambda a, b: part(a, mp.hypot(a, b)), lambda a, b: part(b, mp.hypot(a, b))),
+        python=math.hypot,
+        ulps=1,
+    ),
+    "arctan2": Oracle(
+        value=mp.atan2,
+        slopes=(lambda a, b: part(b, a * a + b * b), lambda a, b: part(-a, a * a + b * b)),
+        python=math.atan2,
+        ulps=1,
+    ),
     "abs": Oracle(abs, (mp.sign,), math.fabs, ulps=0, slope_ulps=0),
     "sign": Oracle(mp.sign, (lambda a: 0,), lambda a: float(np.sign(a)), ulps=0, slope_ulps=0),
     "floor": Oracle(mp.floor, (lambda a: 0,), lambda a: float(np.floor(a)), ulps=0, slope_ulps=0),
@@ -229,8 +298,9 @@ ORACLES = {
     "erf": Oracle(mp.erf, (lambda a: 2 / mp.sqrt(mp.pi) * mp.exp(-a * a),), math.erf, ulps=1.5),
     "lgamma": Oracle(log_gamma, (mp.digamma,), math.lgamma, ulps=4, slope_error=digamma_error),
 }
-# Python's math has its own lgamma, and none of these; the others are C's in both, bit for bit.
-NOT_IN_C = ["sigmoid", "softplus", "silu", "gelu", "lgamma"]
+# Python's math has its own lgamma and hypot, and none of the others here; what is not here is C's
+# in both, bit for bit.
+NOT_IN_C = ["sigmoid", "softplus", "silu", "gelu", "lgamma", "hypot", "elu"]
 
 # Points beside the edges at which a formula that is right elsewhere goes wrong: where it
 # overflows, underflows, cancels, changes branch, or has lost what its operand was rounded by.
@@ -300,7 +370,8 @@ CONVENTIONS: dict[str, dict[float, str]] = {
 
 # What is refused, with the class of the error left to Python's own function.
 OUTSIDE: dict[str, list[tuple[float, ...]]] = {
-    "power": [(0.0, -1), (-0.0, -2.5), (-8.0, 1 / 3), (-1e-9, 0.5), (1e155, 2), (1e-155, -2)],
+    "power": [(0.0, -1.0), (-8.0, 1 / 3), (1e155, 2.0)],
+    "pow": [(0.0, -1), (-0.0, -2.5), (-8.0, 1 / 3), (-1e-9, 0.5), (1e155, 2), (1e-155, -2)],
     **{name: [(710.0,), (HUGE,)] for name in ("exp", "expm1")},
     "exp2": [(1024.0,), (HUGE,)],
     **{name: [(711.0,), (-711.0,), (HUGE,), (-HUGE,)] for name in ("sinh", "cosh")},
@@ -316,21 +387,6 @@ OUTSIDE: dict[str, list[tuple[float, ...]]] = {
 }
 NEVER_REFUSED = [
     *("add", "multiply", "relu", "cbrt", "square", "arctan", "tanh", "arcsinh", "sigmoid"),
-    *("softplus", "silu", "gelu", "abs", "sign", "floor", "ceil", "erf"),
+    *("softplus", "silu", "gelu", "leaky_relu", "elu", "abs", "sign", "floor", "ceil", "erf"),
+    *("maximum", "minimum", "hypot", "arctan2"),
 ]
-
-# What the engine is known to get wrong: the test, the reason in words, the cases. Each case has to
-# fail, so its entry goes when the formula is put right.
-_MISSES = [
-    (
-        "value",
-        "the subnormal distribution function has lost digits that a then multiplies",
-        "gelu at -37.6, gelu at -38.0, gelu at -38.3, gelu at -38.5",
-    ),
-    (
-        "slope",
-        "the subnormal density has lost digits that a then multiplies",
-        "gelu at -38.0, gelu at -38.5",
-    ),
-]
-MISSES = {(test, case): why for test, why, text in _MISSES for case in text.split(", ")}

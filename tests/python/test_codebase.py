@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 
 import arenagrad
+import arenagrad.losses
 import arenagrad.nn
+import arenagrad.optim
 from arenagrad import _core, compat
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +42,7 @@ IGNORED = [
 ]
 TOP = {
     *("pyproject.toml", "CMakeLists.txt", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *("LICENSE", "cpp", "python", "tests", "benchmarks"),
+    *("LICENSE", "cpp", "python", "tests", "benchmarks", "examples"),
 }
 EXPLAINED_BY = [
     "cpp/core/ops.def",
@@ -123,7 +125,7 @@ def test_formulas_of_operations_stand_in_the_table_and_its_helpers_only() -> Non
         for path in files("cpp", suffixes=CPP)
         if re.search(r"std::(exp|log|pow|tanh)\(", without_comments(path))
     }
-    assert users == {"ops.def", "op_math.h", "op_errors.h"}
+    assert users == {"ops.def", "op_math.h", "op_errors.h", "nary_rules.h"}
 
 
 def test_the_bindings_reach_into_the_core_and_the_core_never_back() -> None:
@@ -151,9 +153,9 @@ MAY_IMPORT = {
     "nn.py": {"arenagrad", "random", "collections", "os", "typing"},
 }
 NUMERICS = {"math", "cmath", "numpy", "statistics", "decimal", "fractions", "scipy", "torch"}
-# The demo draws moons and the benchmark averages times: neither is part of the engine. Saving moves
-# NumPy arrays between files and Values, and computes nothing.
-MAY_CALCULATE = {"bench.py", "demo.py", "moons.py", "saving.py"}
+# The demo draws moons, the benchmark averages times, a schedule is one number an epoch: none is
+# part of the engine. Saving moves NumPy arrays between files and Values, and computes nothing.
+MAY_CALCULATE = {"bench.py", "demo.py", "moons.py", "saving.py", "schedules.py"}
 
 
 @pytest.mark.parametrize("path", PACKAGE, ids=name_of)
@@ -168,7 +170,8 @@ def test_the_python_files_do_no_numerics(path: Path) -> None:
 @pytest.mark.parametrize("path", PACKAGE, ids=name_of)
 def test_the_package_imports_neither_tests_nor_benchmarks_nor_micrograd(path: Path) -> None:
     roots = {name.split(".")[0] for name in imported(path)}
-    assert not roots & {"tests", "benchmarks", "micrograd", "pytest", "hypothesis", "mpmath"}
+    foreign = {"micrograd", "pytest", "hypothesis", "mpmath"}
+    assert not roots & {"tests", "benchmarks", "examples", *foreign}
 
 
 # Sizes and texts
@@ -259,7 +262,10 @@ def public(module: Any) -> dict[str, Any]:
     return {name: getattr(module, name) for name in names}
 
 
-@pytest.mark.parametrize("module", [arenagrad, arenagrad.nn, compat, arenagrad.engine, _core])
+@pytest.mark.parametrize(
+    "module",
+    [arenagrad, arenagrad.nn, arenagrad.optim, arenagrad.losses, compat, arenagrad.engine, _core],
+)
 def test_everything_public_is_documented(module: Any) -> None:
     assert inspect.getdoc(module)
     for name, thing in public(module).items():
@@ -272,7 +278,9 @@ def test_everything_public_is_documented(module: Any) -> None:
                 assert inspect.getdoc(value), f"{name}.{member} has no docstring"
 
 
-@pytest.mark.parametrize("path", [*PACKAGE, *files("tests/python", suffixes=(".py",))], ids=name_of)
+@pytest.mark.parametrize(
+    "path", files("python", "tests/python", "examples", suffixes=(".py",)), ids=name_of
+)
 def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
 
@@ -297,14 +305,17 @@ def test_the_list_of_public_names_is_sorted_and_complete() -> None:
     assert set(names) == bound | {"__version__"}
 
 
-def names_in_stub() -> dict[str, ast.AST]:
-    tree = ast.parse((ROOT / "python/arenagrad/_core.pyi").read_text())
+def names_in_stub(name: str = "_core") -> dict[str, ast.AST]:
+    """What a stub declares itself, and what it takes whole from another one."""
+    tree = ast.parse((ROOT / f"python/arenagrad/{name}.pyi").read_text())
     names: dict[str, ast.AST] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             names[node.name] = node
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names[node.target.id] = node
+        elif isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            names |= names_in_stub((node.module or "").rpartition(".")[2])
     return {name: node for name, node in names.items() if not name.startswith("_")}
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import arenagrad
 from arenagrad import FormatError, Value, nn
+from arenagrad.optim import Adam
 from oracle import refused
 
 
@@ -140,6 +141,29 @@ def test_any_state_of_dicts_and_arrays_comes_back_as_it_was(tmp_path: Path) -> N
     assert back["order"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert (back["none"].shape, float(back["value"])) == ((0, 3), 4.0)
     back["slots"][0][0, 0] = 9.0  # a loaded array may be written to
+
+
+def test_an_optimiser_goes_on_from_a_file_to_the_last_bit(tmp_path: Path) -> None:
+    def training() -> tuple[nn.MLP, Adam]:
+        model = nn.MLP(2, [3, 1])
+        return model, Adam(model.parameters(), lr=0.05)
+
+    def train(model: nn.MLP, optimizer: Adam) -> None:
+        for _ in range(5):
+            model.zero_grad()
+            ((model([0.5, -1.0]) - 2.0) ** 2).backward()
+            optimizer.step()
+
+    model, optimizer = training()
+    train(model, optimizer)
+    arenagrad.save({"model": model.state_dict(), "adam": optimizer.state_dict()}, tmp_path / "all")
+    other, other_optimizer = training()
+    state = arenagrad.load(tmp_path / "all")
+    other.load_state_dict(state["model"])
+    other_optimizer.load_state_dict(state["adam"])
+    train(model, optimizer)
+    train(other, other_optimizer)
+    assert numbers(other) == numbers(model)
 
 
 def test_what_cannot_be_saved_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:

@@ -5,13 +5,13 @@ An `ignore` marks a line that must be refused: mypy reports an ignore that is no
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import assert_type
+from typing import Any, assert_type
 
 import numpy as np
 
 import arenagrad
 from arenagrad import Value, arena_info, build_info, collect, topological_order
-from arenagrad._core import graph_views, layer, op_codes, op_table
+from arenagrad._core import attributes, graph_views, layer, op_codes, op_table, operands
 from arenagrad.engine import Value as EngineValue
 
 
@@ -43,6 +43,10 @@ def operators_give_values(a: Value, b: Value) -> None:
     assert_type(1.0 / a, Value)
     assert_type(a**3, Value)
     assert_type(a**-0.5, Value)
+    assert_type(a**b, Value)
+    assert_type(2**a, Value)
+    assert_type(a < b, bool)
+    assert_type(abs(a), Value)
     assert_type(-a, Value)
     assert_type(+a, Value)
     assert_type(a.relu().exp().log().tanh(), Value)
@@ -55,9 +59,8 @@ def wrong_operands_are_refused(a: Value, b: Value) -> None:
     a + None  # type: ignore[operator]
     a - "2"  # type: ignore[operator]
     a + 1j  # type: ignore[operator]
-    a**b  # type: ignore[operator]
-    2**a  # type: ignore[operator]
-    print(a < b)  # type: ignore[operator]
+    a ** "2"  # type: ignore[operator]
+    print(a < "2")  # type: ignore[operator]
     Value("1")  # type: ignore[arg-type]
     Value(a)  # type: ignore[arg-type]
     Value(np.ones(3))  # type: ignore[arg-type]
@@ -116,7 +119,22 @@ def functions_have_types(a: Value) -> None:
     assert_type(op_table()[0]["low"], float)
     assert_type(graph_views()["data"].shape, tuple[int, ...] | None)
     assert_type(layer([], [1.0, a], object), list[Value] | None)
+    assert_type(operands(a), list[Value])
+    assert_type(attributes(a)["label"], Any)
     assert_type(arenagrad.__version__, str)
+
+
+def pictures_have_types(a: Value) -> None:
+    """A Value or several are drawn; nothing else is."""
+    picture = arenagrad.draw([a, a + 1], limit=50, digits=2, attributes=["label", "m"])
+    assert_type(picture, arenagrad.Picture)
+    assert_type(picture.svg, str)
+    assert_type(a._repr_svg_(), str)
+    assert_type(arenagrad.to_dot(a), str)
+    assert_type(arenagrad.to_mermaid({a}), str)
+    assert_type(arenagrad.to_networkx(a), Any)
+    arenagrad.draw(1.0)  # type: ignore[arg-type]
+    arenagrad.draw(a, 50)  # type: ignore[call-arg]
 
 
 def errors_are_the_builtin_ones(a: Value) -> Value | None:
