@@ -298,12 +298,13 @@ def test_a_value_made_anew_between_two_dumps_is_written_anew() -> None:
     a, b = Value(1.0), Value(2.0)
     kept.dump(b)
     b.__init__(5.0, (a,), "anew")  # type: ignore[misc]
-    c = Value(7.0)
-    kept.dump([c, a])
+    kept.dump([b * 1.0, a])
     file.seek(0)
     reader = pickle.Unpickler(file)
     assert reader.load().data == 2.0
-    assert [v.data for v in reader.load()] == [7.0, 1.0]
+    product, leaf = reader.load()
+    (anew,) = (operand for operand in product._prev if operand._prev)
+    assert (product.data, anew.data, anew._prev) == (5.0, 5.0, {leaf})
 
 
 def test_threads_dump_side_by_side() -> None:
