@@ -167,7 +167,7 @@ def half(a: Any, b: Any) -> Any:
 
 
 def part(a: Any, size: Any) -> Any:
-    """a / size, and 0 where both are."""
+    """A / size, and 0 where both are."""
     return a / size if size else mpf(0)
 
 
