@@ -181,7 +181,7 @@ READINGS: list[Callable[[Any], Any]] = [
     *(float, int, round, math.floor, math.sqrt),
     *(lambda x: round(x, 1), lambda x: round(x, -1), lambda x: round(x, None)),
     *(lambda x: f"{x:.3f}", lambda x: f"{x:>12.2e}", lambda x: format(x, "g")),
-    *(lambda x: f"{x:d}", lambda x: "%5.2f" % x, lambda x: np.asarray([x], float)[0]),
+    *(lambda x: f"{x:d}", lambda x: np.asarray([x], float)[0]),
 ]
 
 
