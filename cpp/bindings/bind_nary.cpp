@@ -15,13 +15,6 @@ using core::Op;
 
 constexpr double zero() { return 0.0; }
 
-// A buffer that keeps its memory from call to call. Only for code that runs nothing foreign.
-std::vector<NodeId>& operand_buffer() {
-  static auto* buffer = new std::vector<NodeId>;
-  buffer->clear();
-  return *buffer;
-}
-
 // NumPy's scalars have the interface too, but are no sequences.
 bool is_array(PyObject* object) {
   return PySequence_Check(object) && !PyList_Check(object) && !PyTuple_Check(object) &&
@@ -35,11 +28,15 @@ py::object like(PyObject* given, py::list results) {
   return numpy.attr("array")(results, py::arg("dtype") = "O");
 }
 
-// The value of the node of `op` over these operands, recorded; requires room.
-NodeId push_nary(Arena& g, Op op, const std::vector<NodeId>& operands) {
-  const double y =
-      core::nary_value(op, operands.size(), [&](std::size_t i) { return g.data(operands[i]); });
-  return g.push_many(op, y, operands.data(), nullptr, operands.size());
+// Records the node of `op` over the operands that stand at next_edges(); requires room.
+NodeId push_nary(Arena& g, Op op, std::size_t count) {
+  const NodeId* operands = g.next_edges();
+  const double* data = g.data_array();
+  const auto x = [=](std::size_t i) { return data[operands[i]]; };
+  // With Dot known to the compiler its loop is a loop and nothing else.
+  const double y = op == Op::Dot ? core::nary_value(Op::Dot, count, x, nullptr)
+                                 : core::nary_value(op, count, x, g.scratch());
+  return g.push_many(op, y, operands, nullptr, count);
 }
 
 // The start of a sum, if any; one that adds nothing is left out of the node. Read once only, since
@@ -62,7 +59,7 @@ struct Start {
 
 // op over a start, if it counts, and the items of all parts: a Value if one of them is, else a
 // float.
-PyObject* apply(Op op, const Start& start, const std::vector<Sequence*>& parts) {
+PyObject* apply(Op op, const Start& start, std::initializer_list<Sequence*> parts) {
   need_unchanged(parts, start.foreign);
   std::size_t count = start.counts() ? 1 : 0;
   bool values = start.value != nullptr;
@@ -70,23 +67,22 @@ PyObject* apply(Op op, const Start& start, const std::vector<Sequence*>& parts) 
     count += part->size();
     values = values || part->has_values();
   }
+  arena().reserve_scratch(core::scratch_size(op, count));
   if (!values) {
     std::vector<double> numbers;
     if (start.counts()) numbers.push_back(start.number);
     for (const Sequence* part : parts)
       for (std::size_t i = 0; i < part->size(); ++i) numbers.push_back(part->number(i));
-    return PyFloat_FromDouble(
-        core::nary_value(op, count, [&](std::size_t i) { return numbers[i]; }));
+    const auto x = [&](std::size_t i) { return numbers[i]; };
+    return PyFloat_FromDouble(core::nary_value(op, count, x, arena().scratch()));
   }
   reserve_for(parts, count + 1, count);
-  arena().reserve_scratch(core::scratch_size(op, count));
   return recorded(0, [&](Arena& g) {
-    std::vector<NodeId>& operands = operand_buffer();
+    NodeId* operand = g.next_edges();
     if (start.counts())
-      operands.push_back(start.value != nullptr ? use(start.value) : g.push_leaf(start.number));
-    for (const Sequence* part : parts)
-      for (std::size_t i = 0; i < part->size(); ++i) operands.push_back(part->node(i));
-    return push_nary(g, op, operands);
+      *operand++ = start.value != nullptr ? use(start.value) : g.push_leaf(start.number);
+    for (const Sequence* part : parts) operand = part->nodes(operand);
+    return push_nary(g, op, count);
   });
 }
 
@@ -152,26 +148,25 @@ PyObject* parts(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
     std::vector<NodeId> nodes;
     nodes.reserve(n);
     Arena& g = arena();
-    if (xs.has_values()) {
-      reserve_for({&xs}, 2 * n + 1, n);
-      g.reserve_scratch(core::scratch_size(group, n));
-    }
-    const auto result = [](const core::Exponentials& e, double x) {
-      return op == Op::Softmax ? e.softmax(x) : e.log_softmax(x);
+    if (xs.has_values()) reserve_for({&xs}, 2 * n + 1, n);
+    g.reserve_scratch(core::scratch_size(group, n));
+    const double* each = g.scratch();
+    const auto result = [each](const core::Exponentials& e, double x, std::size_t i) {
+      return op == Op::Softmax ? each[i] / e.total : e.log_softmax(x);
     };
     if (!xs.has_values()) {
-      const core::Exponentials e(n, [&](std::size_t i) { return xs.number(i); });
-      for (std::size_t i = 0; i < n; ++i) results[i] = py::float_(result(e, xs.number(i)));
+      const core::Exponentials e(n, [&](std::size_t i) { return xs.number(i); }, g.scratch());
+      for (std::size_t i = 0; i < n; ++i) results[i] = py::float_(result(e, xs.number(i), i));
       return like(a[0], std::move(results)).release().ptr();
     }
     const Recording recording;
-    std::vector<NodeId>& operands = operand_buffer();
-    for (std::size_t i = 0; i < n; ++i) operands.push_back(xs.node(i));
+    const NodeId* operands = g.next_edges();
+    xs.nodes(g.next_edges());
     const auto x = [&](std::size_t i) { return g.data(operands[i]); };
-    const core::Exponentials e(n, x);
-    const NodeId shared = g.push_many(group, zero(), operands.data(), nullptr, n);
+    const core::Exponentials e(n, x, g.scratch());
+    const NodeId shared = g.push_many(group, zero(), operands, nullptr, n);
     for (std::size_t i = 0; i < n; ++i)
-      nodes.push_back(g.push(op, result(e, x(i)), {shared, static_cast<NodeId>(i)}));
+      nodes.push_back(g.push(op, result(e, x(i), i), {shared, static_cast<NodeId>(i)}));
     recording.finish(nodes);
     const Arena::Frozen frozen(g); // making Values may run a collection
     for (std::size_t i = 0; i < n; ++i)
@@ -246,8 +241,8 @@ PyObject* linear(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
         if (biased) numbers.push_back(biases.number(k));
         for (std::size_t i = 0; i < n; ++i) numbers.push_back(rows[k].number(i));
         for (std::size_t i = 0; i < n; ++i) numbers.push_back(x.number(i));
-        results[k] = py::float_(
-            core::nary_value(Op::Dot, numbers.size(), [&](std::size_t i) { return numbers[i]; }));
+        results[k] = py::float_(core::nary_value(
+            Op::Dot, numbers.size(), [&](std::size_t i) { return numbers[i]; }, nullptr));
       }
       return like(a[1], std::move(results)).release().ptr();
     }
@@ -256,13 +251,14 @@ PyObject* linear(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
     reserve_for(read, rows.size() * (n + 2) + n, rows.size() * (2 * n + 1));
     Arena& g = arena();
     const Recording recording;
-    for (std::size_t i = 0; i < n; ++i) inputs.push_back(x.node(i));
+    inputs.resize(n); // never above what was reserved
+    x.nodes(inputs.data());
     for (std::size_t k = 0; k < rows.size(); ++k) {
-      std::vector<NodeId>& operands = operand_buffer();
-      if (biased) operands.push_back(biases.node(k));
-      for (std::size_t i = 0; i < n; ++i) operands.push_back(rows[k].node(i));
-      operands.insert(operands.end(), inputs.begin(), inputs.end());
-      outputs.push_back(push_nary(g, Op::Dot, operands));
+      NodeId* operand = g.next_edges();
+      if (biased) *operand++ = biases.node(k);
+      operand = rows[k].nodes(operand);
+      std::copy(inputs.begin(), inputs.end(), operand);
+      outputs.push_back(push_nary(g, Op::Dot, 2 * n + biased));
     }
     recording.finish(outputs);
     const Arena::Frozen frozen(g); // making Values may run a collection

@@ -65,9 +65,15 @@ template <class Body> PyObject* guarded(Body&& body) {
   }
 }
 
-template <Op op> PyObject* unary_method(PyObject* self, PyObject*) { return value_unary(op, self); }
+template <Op op> PyObject* unary_method(PyObject* self, PyObject*) {
+  if (PyObject* out = recorded_at_once<op>(self)) [[likely]]
+    return out;
+  return value_unary(op, self);
+}
 
 template <Op op> PyObject* binary_method(PyObject* self, PyObject* other) {
+  if (PyObject* out = recorded_at_once<op>(self, other)) [[likely]]
+    return out;
   return guarded([&] { return apply_binary(op, self, other); });
 }
 
@@ -78,6 +84,8 @@ PyObject* parametric_method(PyObject* self, PyObject* const* args, Py_ssize_t co
 }
 
 template <Op op> PyObject* unary_function(PyObject*, PyObject* x) {
+  if (PyObject* out = recorded_at_once<op>(x)) [[likely]]
+    return out;
   if (is_value(x)) return value_unary(op, x);
   return guarded([&] { return of_numbers(op, need_number(x, "the argument"), 0.0); });
 }
@@ -85,6 +93,8 @@ template <Op op> PyObject* unary_function(PyObject*, PyObject* x) {
 template <Op op> PyObject* function(PyObject*, PyObject* const* args, Py_ssize_t count) {
   constexpr bool binary = core::op_info(op).operands == Operands::Binary;
   if (wrong_count(op, count, binary ? 2 : 1, 2)) return nullptr;
+  if constexpr (binary)
+    if (PyObject* out = recorded_at_once<op>(args[0], args[1])) return out;
   return guarded([&] {
     return binary ? apply_binary(op, args[0], args[1])
                   : apply_parametric(op, args[0], args + 1, count - 1);

@@ -2,6 +2,7 @@
 // numbers. Numbers become leaves, as with the operators. Needs the GIL.
 #pragma once
 
+#include <initializer_list>
 #include <vector>
 
 #include "value.h"
@@ -51,6 +52,15 @@ public:
   core::NodeId node(std::size_t i) const {
     PyObject* object = item(i);
     return is_value(object) ? use(object) : arena().push_leaf(number(i));
+  }
+
+  // Writes the nodes of all items to `out`; returns where they end.
+  core::NodeId* nodes(core::NodeId* out) const {
+    PyObject* const* items = PySequence_Fast_ITEMS(items_.ptr());
+    const std::size_t count = size();
+    for (std::size_t i = 0; i < count; ++i)
+      *out++ = is_exact_value(items[i]) ? use(items[i]) : node(i);
+    return out;
   }
 
   // Whether reading it may have run something foreign.
@@ -105,20 +115,21 @@ private:
 };
 
 // Throws RuntimeError if what was read has changed since.
-inline void need_unchanged(const std::vector<Sequence*>& read) {
+template <class Sequences> void need_unchanged(const Sequences& read) {
   for (Sequence* sequence : read)
     if (!sequence->is_unchanged())
       throw std::runtime_error("a list of operands was changed while it was being read");
 }
 
 // The same after all are read: reading one, or what else was `foreign`, may have changed another.
-inline void need_unchanged(const std::vector<Sequence*>& read, bool foreign) {
+template <class Sequences> void need_unchanged(const Sequences& read, bool foreign) {
   for (const Sequence* sequence : read) foreign = foreign || sequence->is_foreign();
   if (foreign) need_unchanged(read);
 }
 
 // Makes room for nodes and edges, which may run something that changes what was read.
-inline void reserve_for(const std::vector<Sequence*>& read, std::size_t nodes, std::size_t edges) {
+template <class Sequences = std::initializer_list<Sequence*>>
+void reserve_for(const Sequences& read, std::size_t nodes, std::size_t edges) {
   if (arena().has_room(nodes, edges)) [[likely]]
     return;
   arena().reserve(nodes, edges);

@@ -1,6 +1,7 @@
 // How bindings record: room first, then the nodes, then the Value. Needs the GIL.
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "value.h"
@@ -15,11 +16,11 @@ class Recording {
 public:
   Recording() : size_(arena().size()), edge_size_(arena().edge_size()) {}
   void finish(std::vector<core::NodeId>& nodes) const {
-    if (no_grad_depth != 0) [[unlikely]]
+    if (arena().detaching() && no_grad_depth != 0) [[unlikely]]
       arena().detach_above(size_, edge_size_, nodes);
   }
   core::NodeId finish(core::NodeId node) const {
-    if (no_grad_depth == 0) [[likely]]
+    if (!arena().detaching()) [[likely]] // a thread's own number takes longer to find
       return node;
     std::vector<core::NodeId> nodes{node};
     finish(nodes);
@@ -51,6 +52,20 @@ inline PyObject* recorded(std::size_t nodes, Record&& record, std::size_t edges 
     set_python_error();
     return nullptr;
   }
+}
+
+// The usual case of an operation, which can neither fail nor call anything: one or two plain
+// Values, room, and a result that may be. Null, with nothing done, if it is not that case.
+template <core::Op op> inline PyObject* recorded_at_once(PyObject* a, PyObject* b = nullptr) {
+  core::Arena& g = arena();
+  if (!is_exact_value(a) || (b != nullptr && !is_exact_value(b)) || pool.empty() || !g.has_room(1))
+    return nullptr;
+  const double y = core::evaluate(op, g.data(node_of(a)), b == nullptr ? 0.0 : g.data(node_of(b)));
+  if (core::op_info(op).may_fail != core::MayFail::Never && !std::isfinite(y)) return nullptr;
+  const core::NodeId second = b == nullptr ? core::kNoNode : use(b);
+  PyValue* out = pool.take();
+  g.attach_new(out->link, g.push(op, y, {use(a), second}, core::kHasHandle));
+  return as_object(out);
 }
 
 // Records one table operation; `y` is checked before anything is marked.

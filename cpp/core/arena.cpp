@@ -107,13 +107,13 @@ void Arena::touch(std::size_t nodes) {
 }
 
 NodeId Arena::push_many(Op op, double y, const NodeId* operands, const double* partials,
-                        std::size_t count) {
+                        std::size_t count, Tag held) {
   const std::size_t first = edge_size_;
-  std::copy_n(operands, count, edge_operands_.data() + first);
+  if (operands != next_edges()) std::copy_n(operands, count, next_edges());
   if (partials != nullptr) std::copy_n(partials, count, edge_numbers_.data() + first);
   if (is_group(op)) std::fill_n(edge_numbers_.data() + first, count, 0.0);
   edge_size_ += count;
-  return push(op, y, {static_cast<NodeId>(first), static_cast<NodeId>(count)});
+  return push(op, y, {static_cast<NodeId>(first), static_cast<NodeId>(count)}, held);
 }
 
 void Arena::reserve_scratch(std::size_t count) {

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "counted.h"
 #include "node.h"
 #include "op_errors.h"
 #include "op_rules.h"
@@ -83,9 +84,11 @@ public:
     return static_cast<NodeId>(i + 1);
   }
 
-  // A node whose operands are edges; requires reserved room for them. `partials` may be null.
+  // A node whose operands are edges; requires reserved room for them. They may have been written
+  // to next_edges() already. `partials` may be null.
   NodeId push_many(Op op, double y, const NodeId* operands, const double* partials,
-                   std::size_t count);
+                   std::size_t count, Tag held = 0);
+  NodeId* next_edges() { return edge_operands_.data() + edge_size_; }
 
   // Computes and records one table operation; throws its DomainError and so on before recording.
   NodeId record(Op op, NodeId a, NodeId b) {
@@ -100,6 +103,7 @@ public:
     detaching_ = on;
     set_limit();
   }
+  bool detaching() const { return detaching_; }
   // Turns the newest nodes, all above `size`, into leaves of the same primals: `nodes` of them,
   // which get their new indices. Requires that none has a handle.
   void detach_above(std::size_t size, std::size_t edge_size, std::vector<NodeId>& nodes);
@@ -219,15 +223,8 @@ public:
 
   // While one of these exists nothing is compacted, so indices stay what they are. Whoever may run
   // Python between reading an index and using it holds one.
-  class Frozen {
-  public:
-    explicit Frozen(Arena& arena) : arena_(arena) { ++arena_.frozen_; }
-    ~Frozen() { --arena_.frozen_; }
-    Frozen(const Frozen&) = delete;
-    Frozen& operator=(const Frozen&) = delete;
-
-  private:
-    Arena& arena_;
+  struct Frozen : Counted {
+    explicit Frozen(Arena& arena) : Counted(arena.frozen_) {}
   };
 
 private:

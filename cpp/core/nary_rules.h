@@ -19,22 +19,22 @@ inline double shifted_exp(double x, double largest) {
   return x == largest ? 1.0 : std::exp(x - largest);
 }
 
-// What softmax and its relatives are made of: the largest x, the sum of exp(x - largest), and that
-// sum without the largest's own 1, which keeps the digits of a small logarithm.
+// What softmax and its relatives are made of: the largest x, the sum of exp(x - largest), that sum
+// without the largest's own 1, which keeps the digits of a small logarithm, and in `each` the
+// terms.
 struct Exponentials {
   double largest = -std::numeric_limits<double>::infinity(), total = 0.0, others = 0.0;
 
-  template <class X> Exponentials(std::size_t n, X&& x) {
+  template <class X> Exponentials(std::size_t n, X&& x, double* each) {
     std::size_t where = 0;
     for (std::size_t i = 0; i < n; ++i)
       if (x(i) > largest) largest = x(i), where = i;
     for (std::size_t i = 0; i < n; ++i) {
-      const double e = shifted_exp(x(i), largest);
-      total += e;
-      if (i != where) others += e;
+      each[i] = shifted_exp(x(i), largest);
+      total += each[i];
+      if (i != where) others += each[i];
     }
   }
-  double softmax(double x) const { return shifted_exp(x, largest) / total; }
   double log_softmax(double x) const {
     return (x == largest ? 0.0 : x - largest) - std::log1p(others);
   }
@@ -57,7 +57,12 @@ template <class X> double norm(std::size_t n, X&& x) {
   return std::scalbn(std::sqrt(squares), exponent);
 }
 
-template <class X> double nary_value(Op op, std::size_t n, X&& x) {
+// Numbers of scratch that the rules of an operation want.
+constexpr std::size_t scratch_size(Op op, std::size_t n) {
+  return op == Op::Prod || op == Op::LogSumExp ? n : is_group(op) ? 3 * n : 0;
+}
+
+template <class X> inline double nary_value(Op op, std::size_t n, X&& x, double* scratch) {
   double y = 0.0;
   switch (op) {
   case Op::Sum:
@@ -77,7 +82,7 @@ template <class X> double nary_value(Op op, std::size_t n, X&& x) {
   case Op::Norm:
     return norm(n, x);
   case Op::LogSumExp:
-    return Exponentials(n, x).logsumexp();
+    return Exponentials(n, x, scratch).logsumexp();
   case Op::Where:
     return x(0) != 0.0 ? x(1) : x(2);
   default:
@@ -85,14 +90,9 @@ template <class X> double nary_value(Op op, std::size_t n, X&& x) {
   }
 }
 
-// Numbers of scratch that propagate_nary and propagate_group want.
-constexpr std::size_t scratch_size(Op op, std::size_t n) {
-  return op == Op::Prod ? n : is_group(op) ? 3 * n : 0;
-}
-
 // Adds partial * g for each operand of a Many node with primal y.
-template <class X, class Add>
-void propagate_nary(Op op, std::size_t n, double y, double g, X&& x, Add&& add, double* scratch) {
+template <class X, class Add> inline void propagate_nary(Op op, std::size_t n, double y, double g,
+                                                         X&& x, Add&& add, double* scratch) {
   switch (op) {
   case Op::Sum:
     for (std::size_t i = 0; i < n; ++i) add(i, g);
@@ -122,8 +122,8 @@ void propagate_nary(Op op, std::size_t n, double y, double g, X&& x, Add&& add, 
     for (std::size_t i = 0; i < n; ++i) add(i, hypot_slope(x(i), y) * g);
     return;
   case Op::LogSumExp: {
-    const Exponentials e(n, x);
-    for (std::size_t i = 0; i < n; ++i) add(i, e.softmax(x(i)) * g);
+    const Exponentials e(n, x, scratch);
+    for (std::size_t i = 0; i < n; ++i) add(i, scratch[i] / e.total * g);
     return;
   }
   case Op::Where:
@@ -141,10 +141,10 @@ template <class X, class G, class Add>
 void propagate_group(Op group, std::size_t n, X&& x, G&& g, Add&& add, double* scratch) {
   const bool logarithm = group == Op::LogSoftmaxGroup;
   double *p = scratch, *below = scratch + n, *owed = scratch + 2 * n;
-  const Exponentials e(n, x);
+  const Exponentials e(n, x, p);
   double rest = 0.0, sum = 0.0;
   for (std::size_t j = 0; j < n; ++j) {
-    p[j] = e.softmax(x(j));
+    p[j] /= e.total;
     below[j] = rest, owed[j] = sum;
     rest += p[j], sum += logarithm ? g(j) : g(j) * p[j];
   }

@@ -75,10 +75,22 @@ inline double tanh_slope(double a, double y) {
   return 4.0 * e / ((1.0 + e) * (1.0 + e));
 }
 
+// sigmoid(a) as an unrounded sum: the quotient, and what it lacks for the roundings of 1 + e and of
+// the division.
+struct Sigmoid {
+  double high, low;
+
+  explicit Sigmoid(double a) {
+    const double e = std::exp(-std::fabs(a)), top = a < 0.0 ? e : 1.0, sum = 1.0 + e;
+    high = top / sum;
+    low = (std::fma(-high, sum, top) - high * (e - (sum - 1.0))) / sum;
+  }
+};
+
 // 1 / (1 + exp(-a)) without overflow.
 inline double sigmoid(double a) {
-  const double e = std::exp(-std::fabs(a));
-  return (a < 0.0 ? e : 1.0) / (1.0 + e);
+  const Sigmoid y(a);
+  return y.high + y.low;
 }
 
 // log(1 + exp(a)) without overflow.
@@ -88,7 +100,13 @@ inline double softplus(double a) {
 
 // a * sigmoid(a); far below, where sigmoid(a) has lost its digits, exp(a) in two halves.
 inline double silu(double a) {
-  if (a >= -700.0) return a * sigmoid(a);
+  if (a == 0.0) return a; // with its sign
+  if (std::fabs(a) <= 700.0) {
+    const Sigmoid s(a);
+    const double y = a * s.high;
+    return y + (std::fma(a, s.high, -y) + a * s.low);
+  }
+  if (!(a < 0.0)) return a;
   const double h = std::exp(a / 2.0);
   return h == 0.0 ? -0.0 : a * h * h;
 }

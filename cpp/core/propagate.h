@@ -59,20 +59,36 @@ template <class Reached>
   const std::size_t position = o.b;
   Op group = op;
   if (op_info(op).operands == Operands::Part) group = op_of(t.tags[o.a]), o = t.operands[o.a];
-  const NodeId* operands = t.edge_operands + o.a;
-  double* numbers = t.edge_numbers + o.a;
-  const auto x = [&](std::size_t i) { return t.data[operands[i]]; };
-  const auto add = [&](std::size_t i, double amount) { t.grad[operands[i]] += amount; };
-  if (op == Op::FixedPartials) {
-    for (std::size_t i = 0; i < o.b; ++i) add(i, numbers[i] * g);
-  } else if (is_group(group)) {
+  const NodeId* const operands = t.edge_operands + o.a;
+  const std::size_t count = o.b;
+  double *const numbers = t.edge_numbers + o.a, *const scratch = t.scratch;
+  // Copies, for the reason that Tape is made of them.
+  const double* const data = t.data;
+  double* const grad = t.grad;
+  const double y = data[node];
+  const auto x = [=](std::size_t i) { return data[operands[i]]; };
+  const auto add = [=, &reached](std::size_t i, double amount) {
+    grad[operands[i]] += amount;
+    reached(operands[i]);
+  };
+  switch (is_group(group) ? group : op) {
+  case Op::Sum: // by far the most frequent two, unrolled from the general rule
+    return propagate_nary(Op::Sum, count, y, g, x, add, scratch);
+  case Op::Dot:
+    return propagate_nary(Op::Dot, count, y, g, x, add, scratch);
+  case Op::FixedPartials:
+    for (std::size_t i = 0; i < count; ++i) add(i, numbers[i] * g);
+    return;
+  case Op::SoftmaxGroup:
+  case Op::LogSoftmaxGroup:
     if (!whole) numbers[position] = g;
-    propagate_group(group, o.b, x, [&](std::size_t i) { return numbers[i]; }, add, t.scratch);
-    std::fill_n(numbers, o.b, 0.0);
-  } else {
-    propagate_nary(op, o.b, t.data[node], g, x, add, t.scratch);
+    propagate_group(group, count, x, [=](std::size_t i) { return numbers[i]; }, add, scratch);
+    std::fill_n(numbers, count, 0.0);
+    return;
+  default: // some of these rules leave operands out
+    for (std::size_t i = 0; i < count; ++i) reached(operands[i]);
+    propagate_nary(op, count, y, g, x, add, scratch);
   }
-  for (std::size_t i = 0; i < o.b; ++i) reached(operands[i]);
 }
 
 template <class Reached>

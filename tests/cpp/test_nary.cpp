@@ -15,7 +15,8 @@ namespace {
 using Numbers = std::vector<double>;
 
 double value_of(Op op, const Numbers& xs) {
-  return nary_value(op, xs.size(), [&](std::size_t i) { return xs[i]; });
+  Numbers scratch(scratch_size(op, xs.size()));
+  return nary_value(op, xs.size(), [&](std::size_t i) { return xs[i]; }, scratch.data());
 }
 
 // The results of softmax(xs), or their logarithms, by the definition.

@@ -298,7 +298,8 @@ ORACLES = {
     "erf": Oracle(mp.erf, (lambda a: 2 / mp.sqrt(mp.pi) * mp.exp(-a * a),), math.erf, ulps=1.5),
     "lgamma": Oracle(log_gamma, (mp.digamma,), math.lgamma, ulps=4, slope_error=digamma_error),
 }
-# Python's math has its own lgamma and hypot, and none of the others; the others are C's in both, bit for bit.
+# Python's math has its own lgamma and hypot, and none of the others here; what is not here is C's
+# in both, bit for bit.
 NOT_IN_C = ["sigmoid", "softplus", "silu", "gelu", "lgamma", "hypot", "elu"]
 
 # Points beside the edges at which a formula that is right elsewhere goes wrong: where it

@@ -24,6 +24,7 @@ from benchmarks import (  # noqa: E402
     backward,
     eager,
     gpt,
+    gpt_nary,
     gpt_script,
     instructions,
     measure,
@@ -142,6 +143,16 @@ def test_the_adam_of_arrays_takes_the_steps_of_ours(scattered: bool) -> None:
     theirs.step()
     with pytest.raises(measure.DifferentAnswersError, match="after ten steps of Adam differ by"):
         adam.check(ours, theirs)
+
+
+def test_the_example_is_compared_with_itself_in_many_more_nodes() -> None:
+    sizes = {hot: gpt_nary.graph_size(hot) for hot in ("nary", "plain")}
+    assert sizes["plain"] in range(54_000, 60_000)
+    assert sizes["nary"] * 8 < sizes["plain"]
+    steps = {hot: gpt_nary.training(hot).step for hot in sizes}
+    gpt_nary.check(steps["nary"], steps["plain"])
+    with pytest.raises(measure.DifferentAnswersError, match="the loss of step 0"):
+        gpt_nary.check(steps["nary"], lambda: steps["plain"]() + 1e-9)
 
 
 def test_sides_take_turns_and_report_medians() -> None:

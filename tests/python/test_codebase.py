@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import arenagrad
+import arenagrad.losses
 import arenagrad.nn
 import arenagrad.optim
 from arenagrad import _core, compat
@@ -41,7 +42,7 @@ IGNORED = [
 ]
 TOP = {
     *("pyproject.toml", "CMakeLists.txt", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *("LICENSE", "cpp", "python", "tests", "benchmarks"),
+    *("LICENSE", "cpp", "python", "tests", "benchmarks", "examples"),
 }
 EXPLAINED_BY = [
     "cpp/core/ops.def",
@@ -169,7 +170,8 @@ def test_the_python_files_do_no_numerics(path: Path) -> None:
 @pytest.mark.parametrize("path", PACKAGE, ids=name_of)
 def test_the_package_imports_neither_tests_nor_benchmarks_nor_micrograd(path: Path) -> None:
     roots = {name.split(".")[0] for name in imported(path)}
-    assert not roots & {"tests", "benchmarks", "micrograd", "pytest", "hypothesis", "mpmath"}
+    foreign = {"micrograd", "pytest", "hypothesis", "mpmath"}
+    assert not roots & {"tests", "benchmarks", "examples", *foreign}
 
 
 # Sizes and texts
@@ -261,7 +263,8 @@ def public(module: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "module", [arenagrad, arenagrad.nn, arenagrad.optim, compat, arenagrad.engine, _core]
+    "module",
+    [arenagrad, arenagrad.nn, arenagrad.optim, arenagrad.losses, compat, arenagrad.engine, _core],
 )
 def test_everything_public_is_documented(module: Any) -> None:
     assert inspect.getdoc(module)
@@ -275,7 +278,9 @@ def test_everything_public_is_documented(module: Any) -> None:
                 assert inspect.getdoc(value), f"{name}.{member} has no docstring"
 
 
-@pytest.mark.parametrize("path", [*PACKAGE, *files("tests/python", suffixes=(".py",))], ids=name_of)
+@pytest.mark.parametrize(
+    "path", files("python", "tests/python", "examples", suffixes=(".py",)), ids=name_of
+)
 def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text()))
 

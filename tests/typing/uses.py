@@ -60,7 +60,7 @@ def wrong_operands_are_refused(a: Value, b: Value) -> None:
     a - "2"  # type: ignore[operator]
     a + 1j  # type: ignore[operator]
     a ** "2"  # type: ignore[operator]
-    a < "2"  # type: ignore[operator]
+    print(a < "2")  # type: ignore[operator]
     Value("1")  # type: ignore[arg-type]
     Value(a)  # type: ignore[arg-type]
     Value(np.ones(3))  # type: ignore[arg-type]

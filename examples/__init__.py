@@ -1,0 +1,1 @@
+"""Programs to read, each of them whole in one file."""
