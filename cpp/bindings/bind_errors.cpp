@@ -13,6 +13,7 @@ struct {
   PyObject* domain;
   PyObject* zero;
   PyObject* range;
+  PyObject* format;
 } classes;
 
 PyObject* define(py::module_& module, const char* name, const char* doc, PyObject* builtin) {
@@ -53,6 +54,8 @@ void translate(std::exception_ptr pending) {
     raise(classes.domain, error);
   } catch (const core::RangeError& error) {
     raise(classes.range, error);
+  } catch (const core::FormatError& error) {
+    raise(classes.format, error);
   }
 }
 
@@ -85,6 +88,9 @@ void bind_errors(py::module_& module) {
                         PyExc_ZeroDivisionError);
   classes.range =
       define(module, "RangeError", "The result is too large for a float.", PyExc_OverflowError);
+  classes.format =
+      define(module, "FormatError", "Bytes or a file that should hold something saved do not.",
+             PyExc_ValueError);
   py::register_local_exception_translator(translate);
 }
 

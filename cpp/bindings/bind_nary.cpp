@@ -1,6 +1,8 @@
 // The operations of any number of operands as functions of the module: one node for each result.
 #include <algorithm>
 
+#include <array>
+
 #include "../core/nary_rules.h"
 #include "arguments.h"
 #include "operands.h"
@@ -148,7 +150,7 @@ PyObject* parts(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
     std::vector<NodeId> nodes;
     nodes.reserve(n);
     Arena& g = arena();
-    if (xs.has_values()) reserve_for({&xs}, 2 * n + 1, n);
+    if (xs.has_values()) reserve_for(std::array{&xs}, 2 * n + 1, n);
     g.reserve_scratch(core::scratch_size(group, n));
     const double* each = g.scratch();
     const auto result = [each](const core::Exponentials& e, double x, std::size_t i) {

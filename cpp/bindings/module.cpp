@@ -12,6 +12,8 @@ PYBIND11_MODULE(_core, module) {
   bind_functional(module);
   bind_arrays(module);
   bind_build(module);
+  bind_saving(module);
+  bind_copying(module);
   bind_info(module);
   bind_optim(module);
 }

@@ -2,7 +2,6 @@
 // numbers. Numbers become leaves, as with the operators. Needs the GIL.
 #pragma once
 
-#include <initializer_list>
 #include <vector>
 
 #include "value.h"
@@ -128,7 +127,7 @@ template <class Sequences> void need_unchanged(const Sequences& read, bool forei
 }
 
 // Makes room for nodes and edges, which may run something that changes what was read.
-template <class Sequences = std::initializer_list<Sequence*>>
+template <class Sequences>
 void reserve_for(const Sequences& read, std::size_t nodes, std::size_t edges) {
   if (arena().has_room(nodes, edges)) [[likely]]
     return;

@@ -139,6 +139,7 @@ bool call_backward(core::Handle& handle);
 PyObject* value_vectorcall(PyObject* type, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* value_new(PyTypeObject* type, PyObject* args, PyObject* kwargs);
 int value_init(PyObject* self, PyObject* args, PyObject* kwargs);
+extern std::size_t exchanged_nodes; // how often __init__ has given a Value another node
 
 // --- numbers (value_number.cpp, value_read.cpp, bind_ops.cpp, number.cpp)
 // ----------------------------------------------------
@@ -161,6 +162,12 @@ Number is_real(PyObject* object);
 Number read_number(PyObject* object, double* out);
 // The same for an argument that must be one; throws TypeError naming `what`.
 double need_number(PyObject* object, const char* what);
+
+// --- saving (bind_saving.cpp, bind_copying.cpp) ------------------------------------------------
+
+PyObject* value_reduce(PyObject* self, PyObject* protocol);
+PyObject* value_copy(PyObject* self, PyObject*);
+PyObject* value_deepcopy(PyObject* self, PyObject* memo);
 
 // --- reclaiming (cycles.cpp) -------------------------------------------------------------------
 
@@ -189,6 +196,8 @@ void bind_nary(py::module_& module);
 void bind_functional(py::module_& module);
 void bind_arrays(py::module_& module);
 void bind_build(py::module_& module);
+void bind_saving(py::module_& module);
+void bind_copying(py::module_& module);
 void bind_info(py::module_& module);
 void bind_optim(py::module_& module);
 

@@ -11,6 +11,12 @@ using core::Arena;
 using core::NodeId;
 using core::Op;
 
+} // namespace
+
+std::size_t exchanged_nodes = 0;
+
+namespace {
+
 struct Arguments {
   double data = 0.0;
   py::object operands;          // a tuple of Values, or null
@@ -207,7 +213,7 @@ int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
       if (arguments.operand(i) == self)
         fail(PyExc_RuntimeError, "a Value cannot be its own operand");
     const bool leaf = arguments.is_leaf() && arena().op(link.node) == Op::Leaf;
-    if (!leaf && link.bits & core::Handle::Used)
+    if (!leaf && link.bits & (core::Handle::Used | core::Handle::Fixed))
       fail(PyExc_RuntimeError,
            "this Value is already an operand: its operands cannot change; make a new Value");
     if (!leaf) arena().reserve(1, arguments.count());
@@ -217,6 +223,7 @@ int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
       arena().gradients(std::size_t{link.node} + 1)[link.node] = 0.0;
     } else {
       const std::uint32_t bits = link.bits;
+      ++exchanged_nodes;
       arena().detach(link);
       arena().attach(link, push(arguments));
       link.bits = bits;

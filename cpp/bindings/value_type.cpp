@@ -24,12 +24,6 @@ PyObject* backward(PyObject* self, PyObject*) {
   }
 }
 
-PyObject* refuse_pickle(PyObject*, PyObject*) {
-  PyErr_SetString(PyExc_TypeError,
-                  "a Value cannot be pickled or copied: keep its .data and rebuild the graph");
-  return nullptr;
-}
-
 PyObject* repr_svg(PyObject* self, PyObject*) {
   PyObject* pictures = PyImport_ImportModule("arenagrad.pictures");
   if (pictures == nullptr) return nullptr;
@@ -54,7 +48,13 @@ std::vector<PyMethodDef> make_methods() {
   methods.push_back(
       {"_repr_svg_", repr_svg, METH_NOARGS,
        "A small picture of the graph below self as SVG text: what a notebook shows."});
-  methods.push_back({"__reduce_ex__", refuse_pickle, METH_O, "Refused: see the message."});
+  methods.push_back({"__reduce_ex__", value_reduce, METH_O,
+                     "For pickle: this Value with all that it was computed from."});
+  methods.push_back({"__reduce__", value_reduce, METH_NOARGS, "The same as __reduce_ex__."});
+  methods.push_back({"__copy__", value_copy, METH_NOARGS,
+                     "For copy.copy: a twin, the same operation on the same operands."});
+  methods.push_back({"__deepcopy__", value_deepcopy, METH_O,
+                     "For copy.deepcopy: this Value and all that it was computed from, anew."});
   for (PyMethodDef* method = value_read_methods; method->ml_name != nullptr; ++method)
     methods.push_back(*method);
   methods.push_back({nullptr, nullptr, 0, nullptr});

@@ -41,5 +41,9 @@ struct DivisionByZero : Error {
 struct RangeError : Error {
   using Error::Error;
 };
+// Bytes that should hold a graph do not.
+struct FormatError : Error {
+  using Error::Error;
+};
 
 } // namespace arenagrad::core

@@ -24,10 +24,11 @@ constexpr Op op_of(Tag tag) { return static_cast<Op>(tag & (kHasHandle - 1)); }
 // The part of a Python object (or of a C++ holder) that the arena knows: where its node is.
 struct Handle {
   enum : std::uint32_t {
-    Used = 1,    // some node has had it as an operand
-    Pinned = 2,  // the arena's side holds a reference to it because it carries state
-    Doomed = 4,  // found unreachable: must not be pinned again
-    Stateful = 8 // carries attributes or a callback
+    Used = 1,     // some node has had it as an operand
+    Pinned = 2,   // the arena's side holds a reference to it because it carries state
+    Doomed = 4,   // found unreachable: must not be pinned again
+    Stateful = 8, // carries attributes or a callback
+    Fixed = 16    // must keep its node: a graph is being read whose numbers are counted from it
   };
   bool attached() const { return node != kNoNode; }
 

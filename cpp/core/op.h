@@ -63,7 +63,10 @@ inline constexpr std::size_t kFirstTableOp = static_cast<std::size_t>(Op::LogSof
 
 constexpr const OpInfo& op_info(Op op) { return kOpInfo[static_cast<std::size_t>(op)]; }
 constexpr bool is_table_op(Op op) { return static_cast<std::size_t>(op) >= kFirstTableOp; }
+constexpr bool is_literal(Op op) { return op == Op::Literal || op == Op::LiteralInt; }
 constexpr bool is_group(Op op) { return op == Op::SoftmaxGroup || op == Op::LogSoftmaxGroup; }
+// Python never sees such a node.
+constexpr bool is_hidden(Op op) { return is_literal(op) || is_group(op); }
 // Whether each operand of this Many node has a number beside it.
 constexpr bool has_edge_numbers(Op op) { return op == Op::FixedPartials || is_group(op); }
 

@@ -15,6 +15,7 @@ from arenagrad._core import (
     ArenagradError,
     DivisionByZeroError,
     DomainError,
+    FormatError,
     RangeError,
     Value,
     arena_info,
@@ -83,6 +84,7 @@ from arenagrad.functions import (
     zero_grad,
 )
 from arenagrad.pictures import Picture, draw, to_dot, to_mermaid, to_networkx
+from arenagrad.saving import load, save
 
 __version__: str = build_info()["version"]
 
@@ -91,6 +93,7 @@ __all__ = [
     "ArenagradError",
     "DivisionByZeroError",
     "DomainError",
+    "FormatError",
     "Picture",
     "RangeError",
     "Value",
@@ -128,6 +131,7 @@ __all__ = [
     "leaky_relu",
     "lgamma",
     "linear",
+    "load",
     "log",
     "log1p",
     "log2",
@@ -143,6 +147,7 @@ __all__ = [
     "prod",
     "reciprocal",
     "relu",
+    "save",
     "sigmoid",
     "sign",
     "silu",

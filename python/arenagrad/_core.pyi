@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import (
     Any,
-    NoReturn,
+    Self,
     SupportsIndex,
     TypeAlias,
     TypedDict,
@@ -240,8 +240,17 @@ class Value:
     def __getattr__(self, name: str, /) -> Any: ...
     def __setattr__(self, name: str, value: Any, /) -> None: ...
     def __delattr__(self, name: str, /) -> None: ...
-    def __reduce_ex__(self, protocol: Any, /) -> NoReturn:
-        """Raise TypeError: a Value can be neither pickled nor copied."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: this Value with all that it was computed from."""
+
+    def __reduce_ex__(self, protocol: Any, /) -> tuple[Any, ...]:
+        """For pickle: this Value with all that it was computed from."""
+
+    def __copy__(self) -> Self:
+        """For copy.copy: a twin, the same operation on the same operands."""
+
+    def __deepcopy__(self, memo: dict[Any, Any], /) -> Self:
+        """For copy.deepcopy: this Value and all that it was computed from, anew."""
 
 class ArenagradError(Exception):
     """Base of the errors of arenagrad. `value` is the Value to blame, or None."""
@@ -259,6 +268,9 @@ class DivisionByZeroError(ArenagradError, ZeroDivisionError):
 
 class RangeError(ArenagradError, OverflowError):
     """The result is too large for a float."""
+
+class FormatError(ArenagradError, ValueError):
+    """Bytes or a file that should hold something saved do not."""
 
 @type_check_only
 class _OpRow(TypedDict):

@@ -59,6 +59,44 @@ def shape_of(roots: list[Node], known: dict[Any, int]) -> Counter[int]:
     return Counter(kinds.values())
 
 
+def picture(roots: list[Node]) -> list[Any]:
+    """The graphs below roots as plain data: two are equal if nodes, numbers and sharing are.
+
+    Requires that no two operands of a node have the same text, data and grad.
+    """
+    places: dict[Node, int] = {}
+    lines: list[Any] = []
+    for root in roots:
+        for node in nodes_below_in_order(root):
+            if node not in places:
+                places[node] = len(places)
+                operands = sorted(places[operand] for operand in node._prev)
+                lines.append((node._op, bits(node.data), bits(node.grad), operands))
+        lines.append(("root", places[root]))
+    return lines
+
+
+def nodes_below_in_order(root: Node) -> list[Node]:
+    """Every node below root, operands before users, in an order that equal graphs have alike."""
+    order, seen, stack = [], set(), [(root, False)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            operands = sorted(node._prev, key=lambda n: (n._op, bits(n.data), bits(n.grad)))
+            stack += [(operand, False) for operand in operands]
+    return order
+
+
+def assert_same_picture(theirs: list[Node], ours: list[Node]) -> None:
+    """The two lists of roots reach equal graphs, the same nodes shared."""
+    for a, b in zip(picture(theirs), picture(ours), strict=True):
+        assert a == b
+
+
 def refused(error: type[Exception], message: str) -> Any:
     """Expect this error with this message, all of it."""
     return pytest.raises(error, match=f"^{re.escape(message)}$")

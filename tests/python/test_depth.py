@@ -34,14 +34,14 @@ def small_stack(action: Callable[[], Any]) -> Any:
     return results[0]
 
 
-def in_own_process(folder: Path, action: Callable[[], Any]) -> Any:
+def in_own_process(folder: Path, action: Callable[[], Any], module: str = "") -> Any:
     """The same, in a process whose death is an ordinary failure."""
     here = Path(__file__)
     script = f"""
         import json, sys
         sys.path.insert(0, {str(here.parent)!r})
-        import {here.stem} as own
-        print(json.dumps(own.small_stack(own.{action.__name__})))
+        import {here.stem}, {module or here.stem} as own
+        print(json.dumps({here.stem}.small_stack(own.{action.__name__})))
     """
     done = run_python(folder, "script.py", script=script)
     assert done.returncode == 0, f"ended with {done.returncode}: {done.stderr[-2000:]}"

@@ -349,6 +349,7 @@ ACTIONS = """
 (): 2 / x; x ** 2; x ** c; x ** -1; x ** True; -x; +x; repr(x); hash(x); sum([x, x, c])
 (): x.exp(); x.log(); x.tanh(); x.relu(); x.data; x.grad; x._op; x._prev; x._backward
 (): x._backward(); x.backward(); ((x * c + x) ** 2).relu().backward(); decorated(x)
+(): x.__reduce_ex__(2)[1][1].__reduce__(); (x * c).__copy__(); (x * c).__deepcopy__({})
 (): topological_order(x * c); Value(c); Value(2); Value(c, (x, x), "text")
 (): Value(c, _children=[x], label="a label"); setattr(x, "data", c); setattr(x, "grad", c)
 (): lecture_tanh(x * c).backward(); vars(x * c); setattr(x * c, "_op", "text"); Value(c, {x}, (c,))
@@ -356,7 +357,7 @@ TypeError: x + None; None - x; x * "text"; pow(x, x, c); x ** None; Value(None);
 TypeError: Value(c, (x, c)); Value(c, (x,), (x,)); Value(c, (x,), 3); Value(c, wrong=x); Value()
 TypeError: Value(c, label=3); Value(c, (), "", "", x); setattr(x, "data", "text"); x.exp(c)
 TypeError: setattr(x, "grad", x); setattr(x, "_backward", 3); setattr(x, "_op", 3)
-TypeError: x.__reduce_ex__(2); topological_order(c); x < "text"; layer([None])
+TypeError: x.__deepcopy__(c); topological_order(c); x < "text"; layer([None])
 AttributeError: setattr(x, "_prev", ()); delattr(x, "data"); delattr(x, "unknown"); x.unknown
 ValueError: (x * 0.0 - c).log(); (-x) ** 0.5; Value(c, (x, x), (c,))
 OverflowError: (x * 1e300).exp(); (x * 1e300) ** 2; x + 10**400; Value(10**400)

@@ -1,0 +1,138 @@
+"""Saved graphs at their limits: depth, memory, and bytes that are damaged or hostile."""
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import arenagrad
+from arenagrad import FormatError, Value, _core
+from test_depth import in_own_process
+from test_saving import Sub, every_kind
+
+DEEP = 1_000_000
+
+
+# Depth and memory
+
+
+def deep_round_trips() -> list[Any]:
+    x = Value(1.0)
+    one = Value(1.0)
+    for _ in range(DEEP):
+        x = x + one
+    x.grad = 0.5
+    written = pickle.dumps([x, one])
+    y, leaf = pickle.loads(written)
+    z, other = copy.deepcopy([x, one])
+    y.backward()
+    z.backward()
+    found = [y.data, leaf.grad, z.data, other.grad, len(written) / DEEP]
+    del x, y, z, one, leaf, other
+    return [*found, arenagrad.arena_info()["nodes"]]
+
+
+def test_a_million_nodes_in_a_chain_pickle_and_copy_on_a_small_stack(tmp_path: Path) -> None:
+    *found, bytes_each, left = in_own_process(
+        tmp_path, deep_round_trips, module="test_saving_limits"
+    )
+    assert found == [DEEP + 1.0, DEEP, DEEP + 1.0, DEEP]
+    assert bytes_each < 30
+    assert left == 0
+
+
+def test_loading_and_dropping_leaves_nothing_behind() -> None:
+    written = pickle.dumps([*every_kind(), Sub(1.0) * 2.0])
+    arenagrad.collect()
+    before = arenagrad.arena_info()
+    for _ in range(20):
+        copy.deepcopy(pickle.loads(written))
+    arenagrad.collect()
+    after = arenagrad.arena_info()
+    assert [after[k] for k in ("nodes", "handles", "edges")] == [
+        before[k] for k in ("nodes", "handles", "edges")
+    ]
+
+
+# Damage
+
+
+def portion_of(value: Value) -> bytes:
+    """The bytes of the graph within a pickle."""
+    _, (session, portion) = value.__reduce_ex__(4)
+    session.__reduce__()
+    return portion.__reduce__()[1][1]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_damaged_graph_is_refused_and_changes_nothing(data: Any) -> None:
+    good = bytearray(portion_of(every_kind()[0]))
+    kind = data.draw(st.sampled_from(["flip", "cut", "random"]))
+    if kind == "flip":
+        place = data.draw(st.integers(0, len(good) - 1))
+        good[place] ^= data.draw(st.integers(1, 255))
+    elif kind == "cut":
+        del good[data.draw(st.integers(0, len(good) - 1)) :]
+    else:
+        good = bytearray(data.draw(st.binary(max_size=200)))
+    arenagrad.collect()
+    before = arenagrad.arena_info()
+    with pytest.raises(FormatError):
+        _core._Arrived(_core._Arriving(), bytes(good), 0, [])  # type: ignore[attr-defined]
+    assert arenagrad.arena_info() == before
+
+
+def test_a_hostile_pickle_of_our_parts_is_refused() -> None:
+    good = portion_of(Value(2.0) ** 3)  # a leaf, its hidden exponent, the power
+    arriving, arrived = _core._Arriving, _core._Arrived  # type: ignore[attr-defined]
+    for number, classes in [
+        *((3, []), (1, []), (2, [(1, Sub)]), (2, [(3, Sub)]), (2, [(0, int)]), (2, [(0, "Sub")])),
+        *((2, [(0, Sub), (0, Sub)]), (2, [(2, Sub), (0, Sub)]), (2, None), (2, [(2**70, Sub)])),
+        *((2, [(-1, Sub)]), (2, [3]), (2, [("0", Sub)])),
+    ]:
+        with pytest.raises(FormatError):
+            arrived(arriving(), good, number, classes)
+    arrivals = arriving()
+    part = arrived(arrivals, good, 2, [])
+    for state in ([(0, 3)], [(0, ("x", None))], [(1, {})], [(9, {})], "no list", [0]):
+        with pytest.raises(FormatError):
+            part.__setstate__(state)
+    for attributes in ({"_op": 3}, {"_backward": 3}):
+        with pytest.raises(TypeError):
+            part.__setstate__([(0, attributes)])
+    with pytest.raises(FormatError, match="a part of a saved graph is missing"):
+        arrived(arrivals, good, 2, [])
+    for wrong in (None, arrivals, Value(1.0)):
+        with pytest.raises(FormatError):
+            _core._pick(arrivals, wrong)  # type: ignore[attr-defined]
+    unmade = arrived.__new__(arrived)
+    for attempt in (
+        *(lambda e=e: arrived(e, good, 2, []) for e in (unmade, None, arriving.__new__(arriving))),
+        lambda: _core._pick(arrivals, unmade),  # type: ignore[attr-defined]
+        lambda: unmade.__setstate__([]),
+    ):
+        with pytest.raises(FormatError, match="not what it should be"):
+            attempt()
+
+
+def test_a_graph_of_another_version_is_told_apart_from_a_damaged_one() -> None:
+    good = bytearray(portion_of(Value(2.0)))
+    good[4] = 7
+    with pytest.raises(FormatError, match="has the format 7, and this version reads 1"):
+        _core._Arrived(_core._Arriving(), bytes(good), 0, [])  # type: ignore[attr-defined]
+
+
+def test_a_value_that_is_being_loaded_keeps_its_node() -> None:
+    arrivals = _core._Arriving()  # type: ignore[attr-defined]
+    part = _core._Arrived(arrivals, portion_of(Value(2.0) ** 3), 2, [])  # type: ignore[attr-defined]
+    value = _core._pick(arrivals, part)  # type: ignore[attr-defined]
+    with pytest.raises(RuntimeError, match="its operands cannot change"):
+        value.__init__(1.0, (Value(1.0),), "other")
+    del part, arrivals
+    value.__init__(1.0, (Value(1.0),), "other")
+    assert value._op == "other"
