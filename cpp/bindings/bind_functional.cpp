@@ -1,5 +1,6 @@
 // Whether a graph is recorded, and adjoints set back to zero.
 #include "../core/sweep.h"
+#include "operands.h"
 #include "record.h"
 
 namespace arenagrad::bindings {
@@ -30,13 +31,7 @@ void zero_below(PyObject* root) {
 
 void zero_grad(const py::object& roots) {
   if (is_value(roots.ptr())) return zero_below(roots.ptr());
-  const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(roots.ptr()));
-  if (!items) {
-    if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
-    PyErr_Clear();
-    throw py::type_error(std::string("zero_grad() wants a Value or Values, got ") +
-                         Py_TYPE(roots.ptr())->tp_name);
-  }
+  const py::object items = tuple_of(roots.ptr(), "zero_grad() wants a Value or Values");
   const Py_ssize_t count = PyTuple_GET_SIZE(items.ptr());
   for (Py_ssize_t i = 0; i < count; ++i)
     if (!is_value(PyTuple_GET_ITEM(items.ptr(), i)))

@@ -1,4 +1,8 @@
 // The operations of any number of operands as functions of the module: one node for each result.
+#include <algorithm>
+
+#include <array>
+
 #include "../core/nary_rules.h"
 #include "arguments.h"
 #include "operands.h"
@@ -13,8 +17,9 @@ using core::Op;
 
 constexpr double zero() { return 0.0; }
 
+// NumPy's scalars have the interface too, but are no sequences.
 bool is_array(PyObject* object) {
-  return !PyList_Check(object) && !PyTuple_Check(object) &&
+  return PySequence_Check(object) && !PyList_Check(object) && !PyTuple_Check(object) &&
          PyObject_HasAttrString(object, "__array_interface__");
 }
 
@@ -36,18 +41,30 @@ NodeId push_nary(Arena& g, Op op, std::size_t count) {
   return g.push_many(op, y, operands, nullptr, count);
 }
 
-// A start that adds nothing is left out of the node.
-bool counts(PyObject* start) {
-  return start != nullptr && (is_value(start) || need_number(start, "start") != zero());
-}
+// The start of a sum, if any; one that adds nothing is left out of the node. Read once only, since
+// that may run anything.
+struct Start {
+  explicit Start(PyObject* start) {
+    if (start == nullptr || is_value(start)) {
+      value = start;
+      return;
+    }
+    number = need_number(start, "start");
+    foreign = !PyFloat_CheckExact(start) && !PyLong_CheckExact(start);
+  }
+  bool counts() const { return value != nullptr || number != zero(); }
+
+  PyObject* value = nullptr;
+  double number = zero();
+  bool foreign = false;
+};
 
 // op over a start, if it counts, and the items of all parts: a Value if one of them is, else a
 // float.
-PyObject* apply(Op op, PyObject* start, std::initializer_list<Sequence*> parts) {
-  std::size_t count = 0;
-  bool values = start != nullptr && is_value(start);
-  const double first = start == nullptr || is_value(start) ? zero() : need_number(start, "start");
-  if (start != nullptr) ++count;
+PyObject* apply(Op op, const Start& start, std::initializer_list<Sequence*> parts) {
+  need_unchanged(parts, start.foreign);
+  std::size_t count = start.counts() ? 1 : 0;
+  bool values = start.value != nullptr;
   for (const Sequence* part : parts) {
     count += part->size();
     values = values || part->has_values();
@@ -55,7 +72,7 @@ PyObject* apply(Op op, PyObject* start, std::initializer_list<Sequence*> parts) 
   arena().reserve_scratch(core::scratch_size(op, count));
   if (!values) {
     std::vector<double> numbers;
-    if (start != nullptr) numbers.push_back(first);
+    if (start.counts()) numbers.push_back(start.number);
     for (const Sequence* part : parts)
       for (std::size_t i = 0; i < part->size(); ++i) numbers.push_back(part->number(i));
     const auto x = [&](std::size_t i) { return numbers[i]; };
@@ -64,7 +81,8 @@ PyObject* apply(Op op, PyObject* start, std::initializer_list<Sequence*> parts) 
   reserve_for(parts, count + 1, count);
   return recorded(0, [&](Arena& g) {
     NodeId* operand = g.next_edges();
-    if (start != nullptr) *operand++ = is_value(start) ? use(start) : g.push_leaf(first);
+    if (start.counts())
+      *operand++ = start.value != nullptr ? use(start.value) : g.push_leaf(start.number);
     for (const Sequence* part : parts) operand = part->nodes(operand);
     return push_nary(g, op, count);
   });
@@ -98,7 +116,7 @@ template <Op op> PyObject* one_list(PyObject*, Args args, Py_ssize_t count, PyOb
   return guarded([&] {
     Sequence xs(a[0], "xs");
     if (op == Op::Mean || op == Op::LogSumExp) need_some(xs, core::op_info(op).name);
-    return apply(op, nullptr, {&xs});
+    return apply(op, Start(nullptr), {&xs});
   });
 }
 
@@ -107,7 +125,7 @@ PyObject* sum(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   if (!a.read("sum", {"xs", "start"}, 1, args, count, keywords)) return nullptr;
   return guarded([&] {
     Sequence xs(a[0], "xs");
-    return apply(Op::Sum, counts(a[1]) ? a[1] : nullptr, {&xs});
+    return apply(Op::Sum, Start(a[1]), {&xs});
   });
 }
 
@@ -117,7 +135,7 @@ PyObject* dot(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   return guarded([&] {
     Sequence ws(a[0], "ws"), xs(a[1], "xs");
     need_equal("ws", ws.size(), "xs", xs.size());
-    return apply(Op::Dot, counts(a[2]) ? a[2] : nullptr, {&ws, &xs});
+    return apply(Op::Dot, Start(a[2]), {&ws, &xs});
   });
 }
 
@@ -132,7 +150,7 @@ PyObject* parts(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
     std::vector<NodeId> nodes;
     nodes.reserve(n);
     Arena& g = arena();
-    if (xs.has_values()) reserve_for({&xs}, 2 * n + 1, n);
+    if (xs.has_values()) reserve_for(std::array{&xs}, 2 * n + 1, n);
     g.reserve_scratch(core::scratch_size(group, n));
     const double* each = g.scratch();
     const auto result = [each](const core::Exponentials& e, double x, std::size_t i) {
@@ -185,14 +203,13 @@ PyObject* where(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
     }
     const py::tuple operands = py::make_tuple(condition, py::handle(a[1]), py::handle(a[2]));
     Sequence all(operands.ptr(), "x and y");
-    return apply(Op::Where, nullptr, {&all});
+    return apply(Op::Where, Start(nullptr), {&all});
   });
 }
 
 // The rows of a matrix, each with as many numbers as there are inputs.
 std::vector<Sequence> read_rows(PyObject* weights, std::size_t inputs) {
-  const auto rows = py::reinterpret_steal<py::object>(PySequence_Tuple(weights));
-  if (!rows) throw py::error_already_set();
+  const py::object rows = tuple_of(weights, "weights must be a list, tuple or array of rows");
   std::vector<Sequence> read;
   read.reserve(static_cast<std::size_t>(PyTuple_GET_SIZE(rows.ptr())));
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(rows.ptr()); ++i) {
@@ -214,12 +231,11 @@ PyObject* linear(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
     if (biased) need_equal("biases", biases.size(), "rows of weights", rows.size());
     const std::size_t n = x.size();
 
-    bool values = x.has_values() || biases.has_values();
     std::vector<Sequence*> read{&x, &biases};
-    for (Sequence& row : rows) {
-      values = values || row.has_values();
-      read.push_back(&row);
-    }
+    for (Sequence& row : rows) read.push_back(&row);
+    need_unchanged(read, !PyList_CheckExact(a[0]) && !PyTuple_CheckExact(a[0]));
+    const bool values = std::any_of(read.begin(), read.end(),
+                                    [](const Sequence* one) { return one->has_values(); });
     py::list results(rows.size());
     if (!values) {
       for (std::size_t k = 0; k < rows.size(); ++k) {

@@ -21,18 +21,22 @@ Number converted(double value, double* out) {
 
 } // namespace
 
+Number is_real(PyObject* object) {
+  if (PyFloat_Check(object) || PyLong_Check(object)) return Number::Yes;
+  // Exact types that are common operands of an operator and certainly not numbers.
+  if (object == Py_None || is_value(object) || PyUnicode_Check(object)) return Number::No;
+  const int real = PyObject_IsInstance(object, real_types());
+  return real < 0 ? Number::Failed : real == 0 ? Number::No : Number::Yes;
+}
+
 Number read_number(PyObject* object, double* out) {
   if (PyFloat_Check(object)) {
     *out = PyFloat_AS_DOUBLE(object);
     return Number::Yes;
   }
   if (PyLong_Check(object)) return converted(PyLong_AsDouble(object), out);
-  // Exact types that are common operands of an operator and certainly not numbers.
-  if (object == Py_None || is_value(object) || PyUnicode_Check(object)) return Number::No;
-  const int real = PyObject_IsInstance(object, real_types());
-  if (real < 0) return Number::Failed;
-  if (real == 0) return Number::No;
-  return converted(PyFloat_AsDouble(object), out);
+  const Number real = is_real(object);
+  return real != Number::Yes ? real : converted(PyFloat_AsDouble(object), out);
 }
 
 double need_number(PyObject* object, const char* what) {

@@ -8,6 +8,17 @@
 
 namespace arenagrad::bindings {
 
+// What can be iterated over, as a tuple; throws TypeError "`wanted`, got ..." for anything else.
+inline py::object tuple_of(PyObject* given, const std::string& wanted) {
+  const auto iterator = py::reinterpret_steal<py::object>(PyObject_GetIter(given));
+  if (!iterator && PyErr_ExceptionMatches(PyExc_TypeError))
+    PyErr_Format(PyExc_TypeError, "%s, got %.100s", wanted.c_str(), Py_TYPE(given)->tp_name);
+  if (!iterator) throw py::error_already_set();
+  auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(iterator.ptr()));
+  if (!items) throw py::error_already_set();
+  return items;
+}
+
 // Reads in two steps, because reading a number and making room may both run code of the user, which
 // may change the list: the first does all that can, the second nothing that can.
 class Sequence {
@@ -22,9 +33,8 @@ public:
     own(given);
   }
 
-  std::size_t size() const {
-    return static_cast<std::size_t>(PySequence_Fast_GET_SIZE(items_.ptr()));
-  }
+  // As it was when read; as all below it is to be trusted until something foreign has run.
+  std::size_t size() const { return size_; }
   PyObject* item(std::size_t i) const { return PySequence_Fast_GET_ITEM(items_.ptr(), i); }
   bool has_values() const { return has_values_; }
   // The number that item i is. Requires that it is no Value.
@@ -52,19 +62,24 @@ public:
     return out;
   }
 
-  // Whether it is still what was read, after something foreign may have run.
-  bool still_has(std::size_t size) { return owned_ || (this->size() == size && read_plain()); }
+  // Whether reading it may have run something foreign.
+  bool is_foreign() const { return owned_; }
+  // Whether it can still be read as it was, after something foreign may have run.
+  bool is_unchanged() {
+    const std::size_t before = size_;
+    return owned_ || (read_plain() && size_ == before);
+  }
 
 private:
   // A tuple of our own, its numbers read: nothing can change that.
   void own(PyObject* given) {
-    PyObject* tuple = PySequence_Tuple(given);
-    if (tuple == nullptr) refuse(given);
-    items_ = py::reinterpret_steal<py::object>(tuple);
+    const std::string name = name_, kind = " must be a list, tuple or array of Values and numbers";
+    items_ = tuple_of(given, name + kind);
     owned_ = true;
     has_values_ = false;
-    numbers_.assign(size(), 0.0);
-    const std::string what = std::string("an element of ") + name_;
+    size_ = static_cast<std::size_t>(PyTuple_GET_SIZE(items_.ptr()));
+    numbers_.assign(size_, 0.0);
+    const std::string what = "an element of " + name;
     for (std::size_t i = 0; i < size(); ++i) {
       if (is_value(item(i)))
         has_values_ = true;
@@ -77,6 +92,7 @@ private:
   // anything.
   bool read_plain() {
     bool values = false;
+    size_ = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(items_.ptr()));
     for (std::size_t i = 0; i < size(); ++i) {
       PyObject* object = item(i);
       if (is_exact_value(object)) {
@@ -90,31 +106,33 @@ private:
     return true;
   }
 
-  [[noreturn]] void refuse(PyObject* given) const {
-    if (PyErr_ExceptionMatches(PyExc_TypeError))
-      PyErr_Format(PyExc_TypeError,
-                   "%s must be a list, tuple or array of Values and numbers, got %.100s", name_,
-                   Py_TYPE(given)->tp_name);
-    throw py::error_already_set();
-  }
-
   const char* name_;
   py::object items_; // a list or a tuple
   std::vector<double> numbers_;
+  std::size_t size_ = 0;
   bool owned_ = false, has_values_ = false;
 };
 
-// Makes room for nodes and edges; throws RuntimeError if that has run something that changed what
-// was read.
-inline void reserve_for(std::vector<Sequence*> read, std::size_t nodes, std::size_t edges) {
+// Throws RuntimeError if what was read has changed since.
+template <class Sequences> void need_unchanged(const Sequences& read) {
+  for (Sequence* sequence : read)
+    if (!sequence->is_unchanged())
+      throw std::runtime_error("a list of operands was changed while it was being read");
+}
+
+// The same after all are read: reading one, or what else was `foreign`, may have changed another.
+template <class Sequences> void need_unchanged(const Sequences& read, bool foreign) {
+  for (const Sequence* sequence : read) foreign = foreign || sequence->is_foreign();
+  if (foreign) need_unchanged(read);
+}
+
+// Makes room for nodes and edges, which may run something that changes what was read.
+template <class Sequences>
+void reserve_for(const Sequences& read, std::size_t nodes, std::size_t edges) {
   if (arena().has_room(nodes, edges)) [[likely]]
     return;
-  std::vector<std::size_t> sizes;
-  for (const Sequence* sequence : read) sizes.push_back(sequence->size());
   arena().reserve(nodes, edges);
-  for (std::size_t i = 0; i < read.size(); ++i)
-    if (!read[i]->still_has(sizes[i]))
-      throw std::runtime_error("a list of operands was changed while it was being read");
+  need_unchanged(read);
 }
 
 } // namespace arenagrad::bindings

@@ -154,7 +154,10 @@ PyObject* value_binary(core::Op op, PyObject* a, PyObject* b);
 std::vector<PyMethodDef> op_methods();
 
 enum class Number { Yes, No, Failed }; // Failed: a Python error is set
-// Reads a real number (float, int, and what registers as numbers.Real or is a Decimal).
+// Whether it is one: float, int, and what registers as numbers.Real or is a Decimal. Failed: an
+// error is set.
+Number is_real(PyObject* object);
+// Reads one.
 Number read_number(PyObject* object, double* out);
 // The same for an argument that must be one; throws TypeError naming `what`.
 double need_number(PyObject* object, const char* what);

@@ -139,7 +139,8 @@ PyObject* power(PyObject* base, PyObject* exponent, PyObject* modulus) {
   return with_number(exponent, [&](double number) -> PyObject* {
     const bool integer = PyIndex_Check(exponent);
     PyObject* out = recorded(2, [&](Arena& g) { return push_power(g, base, number, integer); });
-    if (out == nullptr || literal_says_all(exponent, number)) return out;
+    const bool leaf = no_grad_depth != 0; // whose text is empty
+    if (out == nullptr || leaf || literal_says_all(exponent, number)) return out;
     try {
       set_state(out, "_op",
                 py::reinterpret_steal<py::object>(PyUnicode_FromFormat("**%S", exponent)).ptr());

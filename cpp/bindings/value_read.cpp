@@ -31,21 +31,15 @@ PyObject* format(PyObject* self, PyObject* spec) {
 
 PyObject* compare(PyObject* self, PyObject* other, int op) {
   if (op == Py_EQ || op == Py_NE) Py_RETURN_NOTIMPLEMENTED; // identity, then
-  double right = 0.0;
-  if (is_value(other)) {
-    right = data_of(other);
-  } else {
-    switch (read_number(other, &right)) {
-    case Number::Yes:
-      break;
-    case Number::Failed:
-      return nullptr;
-    case Number::No:
-      Py_RETURN_NOTIMPLEMENTED;
-    }
-  }
-  const double left = data_of(self); // after reading a number, which may run anything
-  Py_RETURN_RICHCOMPARE(left, right, op);
+  const double left = data_of(self);
+  if (is_value(other)) Py_RETURN_RICHCOMPARE(left, data_of(other), op);
+  if (PyFloat_CheckExact(other)) Py_RETURN_RICHCOMPARE(left, PyFloat_AS_DOUBLE(other), op);
+  const Number real = is_real(other);
+  if (real == Number::Failed) return nullptr;
+  if (real == Number::No) Py_RETURN_NOTIMPLEMENTED;
+  // As a float compares, exactly: not every int or Fraction has a double.
+  const auto number = py::reinterpret_steal<py::object>(PyFloat_FromDouble(left));
+  return number ? PyObject_RichCompare(number.ptr(), other, op) : nullptr;
 }
 
 } // namespace

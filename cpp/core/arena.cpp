@@ -48,7 +48,9 @@ void Arena::set_limit() { limit_ = detaching_ ? 0 : std::min(reclaim_at_, touche
 void Arena::detach_above(std::size_t size, std::size_t edge_size, std::vector<NodeId>& nodes) {
   std::vector<double> primals;
   for (const NodeId node : nodes) primals.push_back(data_[node]);
+  edge_touched_ = std::max(edge_touched_, edge_size_);
   size_ = size, edge_size_ = edge_size;
+  ++deaths_; // their operands count as used, so that no one will count their deaths
   if (size <= first_power_) first_power_ = kNoNode;
   for (std::size_t i = 0; i < nodes.size(); ++i)
     if (nodes[i] >= size) nodes[i] = push_leaf(primals[i]);

@@ -1,5 +1,5 @@
 // The step of one node in a reverse sweep: adjoint(operand) += partial * adjoint(node), with the
-// partials of the node's row in ops.def. Not thread-safe; never throws.
+// partials of the node's row in ops.def. Not thread-safe; only check_partials throws.
 #pragma once
 
 #include <algorithm>
@@ -105,6 +105,20 @@ inline void propagate(const Tape& t, NodeId node, bool whole, Reached&& reached)
   default:
     return propagate_many(t, node, whole, reached);
   }
+}
+
+// Throws where micrograd's own rule would raise in Python.
+inline void check_partials(Arena& arena, NodeId node) {
+  if (arena.op(node) != Op::Pow) return;
+  const Operand2 o = arena.operands(node);
+  check_power(arena.data(o.a), arena.data(o.b) - 1.0, o.a);
+}
+
+// Whether both are results of one group, as of one softmax.
+inline bool share_group(const Arena& arena, NodeId one, NodeId other) {
+  for (const NodeId node : {one, other})
+    if (op_info(arena.op(node)).operands != Operands::Part) return false;
+  return arena.operands(one).a == arena.operands(other).a;
 }
 
 } // namespace arenagrad::core

@@ -26,13 +26,6 @@ template <class Visit> void descend(std::uint8_t* marks, NodeId root, Visit&& vi
   }
 }
 
-// Throws where micrograd's own rule would raise in Python, before the sweep changes anything.
-void check_partials(Arena& arena, NodeId node) {
-  if (arena.op(node) != Op::Pow) return;
-  const Operand2 o = arena.operands(node);
-  check_power(arena.data(o.a), arena.data(o.b) - 1.0, o.a);
-}
-
 // Whether check_partials might throw for some node up to `root`: one look at each tag, far cheaper
 // than listing what is reachable.
 bool partials_may_fail(Arena& arena, NodeId root) {
@@ -75,8 +68,13 @@ void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
     if (!arena.has_callback(node)) check_partials(arena, node);
   const Arena::Frozen frozen(arena);
   arena.gradients(std::size_t{root} + 1)[root] = 1.0;
-  for (const NodeId node : nodes) {
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const NodeId node = nodes[i];
     if (arena.has_callback(node) && callback(*arena.handle_of(node))) continue;
+    // The Parts of a group are neighbours and none uses another: one step does them all.
+    while (i + 1 < nodes.size() && share_group(arena, node, nodes[i + 1]) &&
+           !arena.has_callback(nodes[i + 1]))
+      propagate(Tape(arena, node), nodes[++i], true, [](NodeId) {});
     reverse_step(arena, node); // checks anew: a callback may have changed the primals
   }
 }

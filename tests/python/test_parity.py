@@ -161,7 +161,8 @@ def test_an_integer_too_large_for_a_float_is_refused_as_by_python(
     function: Callable[[Any, Any], Any],
 ) -> None:
     assert_same_everything(lambda v: function(v, 10**400), 2.0)
-    assert_same_everything(lambda v: function(-(10**400), v), 2.0)
+    if function is not operator.pow:  # micrograd's has no number on the left
+        assert_same_everything(lambda v: function(-(10**400), v), 2.0)
 
 
 @pytest.mark.parametrize("function", OPERATORS[:4])

@@ -1,0 +1,204 @@
+"""Values in NumPy arrays, and Values read as numbers, beside arrays of floats and floats."""
+
+import math
+import operator
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arenagrad as ag
+from arenagrad import Value
+
+
+def numbers(*shape: int) -> Any:
+    return np.random.default_rng(len(shape)).uniform(0.5, 2.0, shape)
+
+
+# Made, read and written
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (5,), (2, 0), (2, 3), (2, 3, 4), (100_000,)])
+def test_values_have_the_shape_and_the_numbers_of_the_array(shape: tuple[int, ...]) -> None:
+    array = numbers(*shape)
+    made = ag.values(array)
+    assert (made.shape, made.dtype) == (shape, object)
+    assert np.array_equal(ag.data_of(made), array)
+    assert ag.data_of(made).dtype == np.float64
+    assert np.array_equal(ag.grad_of(made), np.zeros(shape))
+    assert len({id(value) for value in made.flat}) == array.size
+    ag.assign(made, array + 1)
+    assert np.array_equal(ag.data_of(made.tolist()), array + 1)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int8, np.uint64, np.longdouble, bool])
+def test_numbers_of_every_real_kind_are_taken(kind: Any) -> None:
+    array = np.array([[0, 1], [1, 1]], kind)
+    assert np.array_equal(ag.data_of(ag.values(array)), array.astype(float))
+
+
+def test_lists_tuples_arrays_and_numbers_may_be_mixed_in_one_shape() -> None:
+    a, b = Value(1.0), Value(2.0)
+    nested = [[a, 3], (Fraction(1, 2), b), np.array([4.0, b])]
+    (a * b * b).backward()
+    assert ag.data_of(nested).tolist() == [[1.0, 3.0], [0.5, 2.0], [4.0, 2.0]]
+    assert ag.grad_of(nested).tolist() == [[4.0, 0.0], [0.0, 4.0], [0.0, 4.0]]
+    assert ag.data_of([[], []]).shape == (2, 0)
+    assert ag.data_of(np.asfortranarray(ag.values([[1, 2], [3, 4]])).T).tolist() == [[1, 3], [2, 4]]
+
+
+def itself() -> list[Any]:
+    xs: list[Any] = []
+    xs.append(xs)
+    return xs
+
+
+RAGGED = [[[1.0], [1.0, 2.0]], [1.0, [2.0]], [[2.0], 1.0], [[], 1.0], [[], [1.0]], itself()]
+
+
+@pytest.mark.parametrize("function", [ag.values, ag.data_of, ag.grad_of])
+def test_ragged_lists_and_what_is_no_number_are_refused(function: Callable[[Any], Any]) -> None:
+    before = ag.arena_info()["nodes"]
+    for ragged in RAGGED:
+        with pytest.raises(ValueError, match="lists"):
+            function(ragged)
+    for wrong in ([1.0, "a"], [None], np.array([1j]), {1.0}):
+        with pytest.raises(TypeError, match="an element must be a real number, got"):
+            function(wrong)
+    assert ag.arena_info()["nodes"] == before
+
+
+def test_an_assignment_that_fails_has_written_nothing() -> None:
+    made = ag.values([[1.0, 2.0], [3.0, 4.0]])
+    for wrong in ([[1.0, 2.0]], [9.0] * 4, 9.0):
+        with pytest.raises(ValueError, match="in the same shape"):
+            ag.assign(made, wrong)
+    with pytest.raises(TypeError, match="real number, got str"):
+        ag.assign(made, [[9.0, 9.0], [9.0, "a"]])
+    with pytest.raises(TypeError, match="writes to Values, but one element is float"):
+        ag.assign([made[0, 0], 5.0], [9.0, 9.0])
+    assert ag.data_of(made).tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_an_assignment_may_swap_the_data_of_its_own_values() -> None:
+    a, b = Value(1.0), Value(2.0)
+    ag.assign([a, b], [b, a])
+    assert (a.data, b.data) == (2.0, 1.0)
+
+
+# NumPy's own functions
+
+ARRAY: list[Callable[[Any, Any], Any]] = [
+    operator.add,
+    operator.sub,
+    operator.mul,
+    operator.truediv,
+    operator.matmul,
+    operator.pow,
+    np.dot,
+    np.maximum,
+    np.minimum,
+    np.hypot,
+    np.arctan2,
+    lambda a, b: np.sum(a * b),
+    lambda a, b: np.sum(a + b, axis=0),
+    lambda a, b: np.linalg.norm(a * b),
+    lambda a, b: np.exp(a) + np.log(b),
+    lambda a, b: np.tanh(a) * np.sqrt(b),
+    lambda a, b: np.abs(-a) + np.square(b),
+    lambda a, b: a[0, 0] * b + b * a[1, 1],
+    lambda a, b: a.mean() + b.T,
+]
+
+
+@pytest.mark.parametrize("function", ARRAY)
+def test_functions_of_object_arrays_are_those_of_float_arrays(
+    function: Callable[[Any, Any], Any],
+) -> None:
+    a, b = numbers(3, 3), numbers(3, 3)[::-1] * 0.9
+    one, two = ag.values(a), ag.values(b)
+    want = function(a, b)
+    # On the left NumPy asks a float for the method of its own name.
+    methods = function in (np.hypot, np.arctan2)
+    for left, right in ((one, two), (one, b), (one if methods else a, two)):
+        assert ag.data_of(function(left, right)) == pytest.approx(want, rel=1e-14)
+    ag.sum(np.ravel(function(one, two)).tolist()).backward()
+    for i in np.ndindex(3, 3):
+        step = np.zeros((3, 3))
+        step[i] = 1e-6
+        slope = np.sum(function(a + step, b)) - np.sum(function(a - step, b))
+        assert one[i].grad == pytest.approx(slope / 2e-6, rel=1e-6, abs=1e-7)
+
+
+SCALARS = [np.float64(3), np.float32(3), np.int64(3), np.array(3.0), np.longdouble(3)]
+
+
+@pytest.mark.parametrize("scalar", SCALARS, ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul, operator.truediv])
+def test_scalars_of_numpy_are_numbers_on_either_side(operation: Any, scalar: Any) -> None:
+    v = Value(2.0)
+    for result, want in ((operation(v, scalar), (2, 3)), (operation(scalar, v), (3, 2))):
+        assert isinstance(result, Value)
+        assert result.data == pytest.approx(operation(*want))
+
+
+# A Value as a number
+
+FLOATS = [0.0, -0.0, 1.5, -2.5, 2.0**53, 0.1, 1e300, math.inf, -math.inf, math.nan]
+OTHERS: list[Any] = [*FLOATS, 2**53 + 1, 10**400, -(10**400), True, Decimal("0.1")]
+OTHERS += [Fraction(1, 10), Fraction(10**400), np.float64(0.1), np.int64(2)]
+
+
+@pytest.mark.parametrize("order", [operator.lt, operator.le, operator.gt, operator.ge])
+@pytest.mark.parametrize("x", FLOATS)
+def test_comparisons_are_those_of_the_float_exactly(order: Any, x: float) -> None:
+    for other in OTHERS:
+        if isinstance(other, Decimal) and math.isnan(x):
+            continue  # Python's own answer depends on the decimal context
+        assert bool(order(Value(x), other)) is bool(order(x, other))
+        assert bool(order(other, Value(x))) is bool(order(other, x))
+    for other in FLOATS:
+        assert order(Value(x), Value(other)) is order(x, other)
+
+
+def test_values_are_sorted_by_data_and_equal_by_identity() -> None:
+    values = [Value(x) for x in (3.0, 1.0, 2.0, 1.0)]
+    assert sorted(values) == [values[1], values[3], values[2], values[0]]
+    assert max(values) is values[0]
+    assert min(values) is values[1]
+    assert values[1] != values[3]
+    assert len({*values, values[0]}) == 4
+    for wrong in (None, "text", 1j, [1.0]):
+        with pytest.raises(TypeError, match="not supported between"):
+            values[0] < wrong  # noqa: B015
+    assert (values[0] < np.array([1.0, 5.0])).tolist() == [False, True]
+
+
+READINGS: list[Callable[[Any], Any]] = [
+    *(float, int, round, math.floor, math.sqrt),
+    *(lambda x: round(x, 1), lambda x: round(x, -1), lambda x: round(x, None)),
+    *(lambda x: f"{x:.3f}", lambda x: f"{x:>12.2e}", lambda x: format(x, "g")),
+    *(lambda x: f"{x:d}", lambda x: np.asarray([x], float)[0]),
+]
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("x", [2.5, 0.0, -7.25, 1e30, math.inf, math.nan])
+def test_a_value_is_read_as_its_float_is(reading: Callable[[Any], Any], x: float) -> None:
+    class Own(Value):
+        pass
+
+    try:
+        want = reading(x)
+    except (ValueError, OverflowError) as error:
+        for value in (Value(x), Own(x)):
+            with pytest.raises(type(error)):
+                reading(value)
+        return
+    for value in (Value(x), Own(x)):
+        got = reading(value)
+        assert (type(got), repr(got)) == (type(want), repr(want))
+    assert f"{Value(x)}" == str(Value(x))
