@@ -13,7 +13,7 @@ using core::Op;
 using core::Operands;
 
 PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
 
 bool wrong_count(Op op, Py_ssize_t count, Py_ssize_t least, Py_ssize_t most) {

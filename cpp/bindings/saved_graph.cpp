@@ -15,6 +15,7 @@ using core::NodeNumber;
 std::vector<NodeId> Leaving::add(PyObject* value) {
   if (compactions_ != arena().compactions()) {
     std::vector<NodeId> roots;
+    roots.reserve(roots_.size());
     for (const py::object& root : roots_) roots.push_back(node_of(root.ptr()));
     numbers_.follow(arena(), roots);
     compactions_ = arena().compactions();

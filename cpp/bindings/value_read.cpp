@@ -52,7 +52,7 @@ PyType_Slot value_read_slots[] = {
 };
 
 PyMethodDef value_read_methods[] = {
-    {"__round__", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(round)), METH_FASTCALL,
+    {"__round__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(round)), METH_FASTCALL,
      "The data rounded as a float is: an int, or with a number of digits a float."},
     {"__format__", format, METH_O, "The data formatted as a float is; str(self) without a format."},
     {nullptr, nullptr, 0, nullptr},

@@ -47,6 +47,7 @@ void Arena::set_limit() { limit_ = detaching_ ? 0 : std::min(reclaim_at_, touche
 
 void Arena::detach_above(std::size_t size, std::size_t edge_size, std::vector<NodeId>& nodes) {
   std::vector<double> primals;
+  primals.reserve(nodes.size());
   for (const NodeId node : nodes) primals.push_back(data_[node]);
   edge_touched_ = std::max(edge_touched_, edge_size_);
   size_ = size, edge_size_ = edge_size;
