@@ -12,7 +12,10 @@ from time import perf_counter
 from arenagrad import info
 from benchmarks.measure import DifferentAnswersError, NotMeasurableError, Row, setting, table
 
-NAMES = ("eager", "backward", "memory", "drop", "moons", "gpt", "gpt_nary", "adam", "imports")
+NAMES = (
+    *("eager", "backward", "operations", "memory", "drop", "moons", "gpt", "gpt_nary", "adam"),
+    "imports",
+)
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

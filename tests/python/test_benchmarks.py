@@ -28,6 +28,7 @@ from benchmarks import (  # noqa: E402
     gpt_script,
     instructions,
     measure,
+    operations,
     pure_value,
 )
 
@@ -293,3 +294,14 @@ def test_only_growth_of_what_is_gated_fails_the_check(
 def test_instructions_are_stored_for_every_workload() -> None:
     for stored in json.loads(instructions.STORED.read_text(encoding="utf-8")).values():
         assert stored["counts"].keys() == instructions.WORKLOADS.keys()
+
+
+def test_every_operation_is_timed_beside_a_function_of_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "_CALLS", 2)
+    rows = operations.rows(True)[2:]
+    timed = {row.what.split("`")[1] for row in rows}
+    named = {row["name"] for row in _core.op_table()}
+    assert timed == named - {"add", "multiply", "pow"}  # which are operators: `eager` has those
+    monkeypatch.setattr(arenagrad, "exp", lambda x: x if isinstance(x, float) else x * 2.0)
+    with pytest.raises(measure.DifferentAnswersError, match="exp"):
+        operations.rows(False)

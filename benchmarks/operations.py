@@ -1,0 +1,88 @@
+"""What each operation of the table costs beyond the C function it is made of.
+
+Both are called from Python in the same way, `exp(v)` on a Value and `math.exp(x)` on a float: the
+difference is the price of recording.
+"""
+
+import math
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import arenagrad
+from arenagrad import Value, _core
+from benchmarks.measure import DifferentAnswersError, Row, duration
+
+_LIMIT = 25e-9
+_CALLS = 2_000
+# C's own names where NumPy's differ, and the function that a formula is made of where C has none.
+_IN_C = {
+    **{"arc" + name: "a" + name for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")},
+    **{"power": "pow", "sigmoid": "exp", "silu": "exp", "softplus": "log1p", "gelu": "erfc"},
+    **{"elu": "expm1", "hypot": "atan2", "lgamma": "lgamma"},
+}
+_PLAIN = "fabs"  # for those that are a comparison or a product
+
+
+def _loop(call: Callable[..., Any], arguments: tuple[Any, ...]) -> float:
+    """Seconds of one call. Results are dropped at once, so the arena stays as it is."""
+    turns = range(_CALLS)
+    if len(arguments) == 1:
+        (a,) = arguments
+        start = perf_counter()
+        for _ in turns:
+            call(a)
+        return (perf_counter() - start) / _CALLS
+    a, b = arguments
+    start = perf_counter()
+    for _ in turns:
+        call(a, b)
+    return (perf_counter() - start) / _CALLS
+
+
+def _beyond(row: dict[str, Any], rounds: int) -> tuple[float, float]:
+    """The seconds of one recorded operation, and of C's function called on floats."""
+    name = row["name"]
+    ours: Callable[..., Any] = getattr(arenagrad, name)
+    library: Callable[..., float] = getattr(math, _IN_C.get(name, name), None) or getattr(
+        math, _PLAIN
+    )
+    a = 0.5 * (row["low"] + row["high"]) + 0.25
+    numbers = (a, 0.9 * a)[: row["arity"]]
+    values = tuple(map(Value, numbers))
+    if float(ours(*values)) != ours(*numbers):
+        raise DifferentAnswersError(f"{name} of Values and of floats differ at {numbers}")
+    plain = numbers if row["arity"] == 2 and library not in (math.fabs,) else numbers[:1]
+    times: list[tuple[float, float]] = [
+        (_loop(ours, values), _loop(library, plain)) for _ in range(rounds)
+    ]
+    return median(t[0] for t in times), median(t[1] for t in times)
+
+
+def rows(full: bool) -> list[Row]:
+    """One row for the operation that costs most beyond its function, one for the median.
+
+    With full, one for each operation besides.
+    """
+    table = [row for row in _core.op_table() if row["name"] not in ("add", "multiply", "pow")]
+    costs = {row["name"]: _beyond(row, 15 if full else 5) for row in table}
+    over = {name: ours - library for name, (ours, library) in costs.items()}
+    ranked = sorted(over, key=lambda name: over[name])
+
+    def line(what: str, name: str, limit: bool) -> Row:
+        return Row(
+            f"{what}, `{name}`",
+            duration(costs[name][0]),
+            duration(costs[name][1]),
+            f"{over[name] * 1e9:.1f} ns more",
+            "at most 25 ns" if limit else "-",
+            over[name] <= _LIMIT if limit else None,
+            {"ours_seconds": costs[name][0], "other_seconds": costs[name][1]},
+        )
+
+    found = [
+        line("the dearest operation beyond its C function", ranked[-1], True),
+        line("the median operation beyond its C function", ranked[len(ranked) // 2], False),
+    ]
+    return found + [line("an operation", name, True) for name in ranked] if full else found
