@@ -41,7 +41,7 @@ def _loop(call: Callable[..., Any], arguments: tuple[Any, ...]) -> float:
     return (perf_counter() - start) / _CALLS
 
 
-def _beyond(row: dict[str, Any], rounds: int) -> tuple[float, float]:
+def _beyond(row: Any, rounds: int) -> tuple[float, float]:
     """The seconds of one recorded operation, and of C's function called on floats."""
     name = row["name"]
     ours: Callable[..., Any] = getattr(arenagrad, name)
