@@ -24,6 +24,8 @@ PyObject* round(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   return as_float(self, "__round__", args, count);
 }
 
+PyObject* trunc(PyObject* self, PyObject*) { return to_int(self); }
+
 PyObject* format(PyObject* self, PyObject* spec) {
   if (PyUnicode_Check(spec) && PyUnicode_GET_LENGTH(spec) == 0) return PyObject_Str(self);
   return as_float(self, "__format__", &spec, 1);
@@ -54,6 +56,7 @@ PyType_Slot value_read_slots[] = {
 PyMethodDef value_read_methods[] = {
     {"__round__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(round)), METH_FASTCALL,
      "The data rounded as a float is: an int, or with a number of digits a float."},
+    {"__trunc__", trunc, METH_NOARGS, "The data towards 0, an int: what math.trunc gives."},
     {"__format__", format, METH_O, "The data formatted as a float is; str(self) without a format."},
     {nullptr, nullptr, 0, nullptr},
 };

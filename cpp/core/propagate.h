@@ -53,7 +53,7 @@ template <class Reached>
   const double g = t.grad[node];
   Operand2 o = t.operands[node];
   if (op_info(op).operands == Operands::Part && whole) {
-    t.edge_numbers[t.operands[o.a].a + o.b] = g;
+    t.edge_numbers[t.operands[o.a].a + o.b] += g; // a loaded graph may have it twice
     return reached(o.a);
   }
   const std::size_t position = o.b;
@@ -81,7 +81,7 @@ template <class Reached>
     return;
   case Op::SoftmaxGroup:
   case Op::LogSoftmaxGroup:
-    if (!whole) numbers[position] = g;
+    if (!whole) numbers[position] += g;
     propagate_group(group, count, x, [=](std::size_t i) { return numbers[i]; }, add, scratch);
     std::fill_n(numbers, count, 0.0);
     return;

@@ -115,6 +115,19 @@ TEST_CASE("a group is kept by one result and moved by compacting") {
   CHECK(arena.gradient(a->node()) == doctest::Approx(-p * (1.0 - p)));
 }
 
+TEST_CASE("a result that a loaded graph holds twice owes its operands twice") {
+  Arena arena;
+  Held a = leaf(arena, 0.5), b = leaf(arena, -1.0);
+  Softmax made = softmax(arena, {a.get(), b.get()});
+  const double p = arena.data(made.parts[0]->node());
+  arena.reserve(1);
+  Held twin = hold(arena, arena.push(Op::Softmax, p, {made.group, 0}));
+  Held root = apply(Op::Add, *made.parts[0], *twin);
+  reverse_sweep(arena, root->node(), nullptr);
+  CHECK(arena.gradient(a->node()) == doctest::Approx(2.0 * p * (1.0 - p)));
+  CHECK(arena.gradient(b->node()) == doctest::Approx(-2.0 * p * (1.0 - p)));
+}
+
 TEST_CASE("sweeps with and without callbacks agree in every bit and leave no adjoint behind") {
   Arena arena;
   Held a = leaf(arena, 0.5), b = leaf(arena, -1.0), c = leaf(arena, 2.0);

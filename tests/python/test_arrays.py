@@ -178,7 +178,7 @@ def test_values_are_sorted_by_data_and_equal_by_identity() -> None:
 
 
 READINGS: list[Callable[[Any], Any]] = [
-    *(float, int, round, math.floor, math.sqrt),
+    *(float, int, round, math.floor, math.ceil, math.trunc, math.sqrt),
     *(lambda x: round(x, 1), lambda x: round(x, -1), lambda x: round(x, None)),
     *(lambda x: f"{x:.3f}", lambda x: f"{x:>12.2e}", lambda x: format(x, "g")),
     *(lambda x: f"{x:d}", lambda x: np.asarray([x], float)[0]),
