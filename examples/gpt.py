@@ -278,10 +278,17 @@ def save(training: Training, path: Path) -> None:
     }
     arrays["parameters"] = arenagrad.data_of(training.model.parameters())
     arrays["rest"] = np.array(json.dumps(rest))
+    path = path.resolve()  # of a link the file that it leads to
     beside = path.with_name(f"{path.name}.part")  # a write that fails leaves the old file whole
-    with beside.open("wb") as file:
-        np.savez(file, **arrays)
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            np.savez(file, **arrays)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+WRONG = (ValueError, TypeError, LookupError, BadZipFile)  # what a damaged file leads to
 
 
 def resume(path: Path, hot: str | None) -> Training:
@@ -296,7 +303,9 @@ def resume(path: Path, hot: str | None) -> Training:
         training.schedule.load_state_dict(rest["schedule"])
         version, numbers, gauss = rest["draw"]
         training.draw.setstate((version, tuple(numbers), gauss))
-    except (OSError, EOFError, ValueError, TypeError, LookupError, BadZipFile) as error:
+        if not np.isfinite(arenagrad.data_of(training.model.parameters())).all():
+            raise ValueError("a parameter is no number")
+    except (OSError, EOFError, ArithmeticError, RecursionError, *WRONG) as error:
         raise SystemExit(f"{path} is no file that --save has written: {error}") from None
     return training
 
@@ -321,6 +330,8 @@ def arguments() -> argparse.Namespace:
     asked = parser.parse_args()
     if asked.save and not asked.save.parent.is_dir():
         parser.error(f"there is no folder {asked.save.parent} to save in")
+    if asked.save and asked.save.exists() and not asked.save.is_file():
+        parser.error(f"{asked.save} is there and no file")
     return asked
 
 

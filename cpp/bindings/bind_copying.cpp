@@ -1,4 +1,5 @@
 // copy.copy and copy.deepcopy of Values.
+#include "made.h"
 #include "record.h"
 #include "saved_graph.h"
 
@@ -60,7 +61,7 @@ py::object copying_in(const py::dict& memo) {
       py::object(py::module_::import("arenagrad._core").attr("_Copying")).release();
   if (memo.contains(key)) {
     const py::object found = memo[key];
-    if (py::isinstance<Copying>(found) && found.cast<Copying&>().from.valid()) return found;
+    if (is_made<Copying>(found) && found.cast<Copying&>().from.valid()) return found;
   }
   memo[key] = py::cast(std::make_unique<Copying>());
   return memo[key];
@@ -91,15 +92,6 @@ py::object deepcopy(const py::object& self, const py::dict& memo) {
     if (!state.is_none()) restore_state(copying.to.value(place), deep(state, memo));
   }
   return copy;
-}
-
-template <class Body> PyObject* guarded(Body&& body) {
-  try {
-    return py::object(body()).release().ptr();
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
 }
 
 } // namespace

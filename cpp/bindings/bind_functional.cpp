@@ -13,6 +13,8 @@ int no_grad_blocks = 0; // of all threads
 
 // Enters (+1) or leaves (-1) a no_grad block in this thread.
 void no_grad(int step) {
+  if ((step != 1 && step != -1) || no_grad_depth + step < 0)
+    throw std::runtime_error("a no_grad block was left that had not been entered");
   no_grad_depth += step;
   no_grad_blocks += step;
   arena().set_detaching(no_grad_blocks != 0);

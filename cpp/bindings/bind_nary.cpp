@@ -99,15 +99,6 @@ void need_equal(const char* what, std::size_t one, const char* other_what, std::
                           std::to_string(one) + " and " + std::to_string(other));
 }
 
-template <class Body> PyObject* guarded(Body&& body) {
-  try {
-    return body();
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
-}
-
 using Args = PyObject* const*;
 
 template <Op op> PyObject* one_list(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {

@@ -56,15 +56,6 @@ PyObject* apply_binary(Op op, PyObject* a, PyObject* b) {
   return of_numbers(op, x, need_number(b, "the second argument"));
 }
 
-template <class Body> PyObject* guarded(Body&& body) {
-  try {
-    return body();
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
-}
-
 template <Op op> PyObject* unary_method(PyObject* self, PyObject*) {
   if (PyObject* out = recorded_at_once<op>(self)) [[likely]]
     return out;
@@ -104,28 +95,49 @@ template <Op op> PyObject* function(PyObject*, PyObject* const* args, Py_ssize_t
 // What Python spells with an operator has no method or function.
 constexpr bool is_operator(Op op) { return op == Op::Add || op == Op::Mul || op == Op::Pow; }
 
-constexpr const char* kMethodDoc = "This function of self, as a new Value.";
-constexpr const char* kFunctionDoc =
-    "This function of the arguments: a Value if one of them is, a float for real numbers.\n\n"
-    "Raises what Python's math raises outside its domain, TypeError for anything else.";
+constexpr const char* kFormulas[] = {
+#define ARENAGRAD_OP(Id, name, symbol, operands, primal, ...) #primal,
+#include "../core/ops.def"
+};
+
+// What help() shows: the signature, and the formula as it stands in the table.
+const char* doc_of(Op op, const char* receiver) {
+  const core::OpInfo& info = core::op_info(op);
+  const bool method = receiver[1] == 's';
+  std::string second;
+  if (info.operands == Operands::Binary) second = ", b";
+  if (info.operands == Operands::Parametric)
+    second = ", b=" + std::string(py::str(py::float_(info.b)));
+  const auto row = static_cast<std::size_t>(op) - core::kFirstTableOp;
+  // Leaked: Python keeps the pointer.
+  const auto* text = new std::string(
+      std::string(info.name) + "(" + receiver + (method ? "" : ", a") + second + ", /)\n--\n\n" +
+      kFormulas[row] +
+      (method ? ", where a is self: a new Value."
+              : ": a Value if an argument is "
+                "one, a float for real numbers.") +
+      "\n\nRaises what Python's math raises outside the domain, TypeError for what is neither a "
+      "Value\nnor a real number. Its errors and conventions stand in cpp/OPERATIONS.md.");
+  return text->c_str();
+}
 
 template <Op op> PyMethodDef method_of() {
   const char* name = core::op_info(op).name;
   switch (core::op_info(op).operands) {
   case Operands::Unary:
-    return {name, unary_method<op>, METH_NOARGS, kMethodDoc};
+    return {name, unary_method<op>, METH_NOARGS, doc_of(op, "$self")};
   case Operands::Binary:
-    return {name, binary_method<op>, METH_O, kMethodDoc};
+    return {name, binary_method<op>, METH_O, doc_of(op, "$self")};
   default:
-    return {name, fast(parametric_method<op>), METH_FASTCALL, kMethodDoc};
+    return {name, fast(parametric_method<op>), METH_FASTCALL, doc_of(op, "$self")};
   }
 }
 
 template <Op op> PyMethodDef function_of() {
   const char* name = core::op_info(op).name;
   if (core::op_info(op).operands == Operands::Unary)
-    return {name, unary_function<op>, METH_O, kFunctionDoc};
-  return {name, fast(function<op>), METH_FASTCALL, kFunctionDoc};
+    return {name, unary_function<op>, METH_O, doc_of(op, "$module")};
+  return {name, fast(function<op>), METH_FASTCALL, doc_of(op, "$module")};
 }
 
 } // namespace

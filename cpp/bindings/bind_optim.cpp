@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../core/optim.h"
+#include "made.h"
 #include "value.h"
 
 namespace arenagrad::bindings {
@@ -73,6 +74,13 @@ private:
   std::size_t places_ = 0;
 };
 
+Parameters& made(py::handle object) {
+  if (!is_made<Parameters>(object))
+    throw py::type_error(std::string("parameters must be Parameters, got ") +
+                         Py_TYPE(object.ptr())->tp_name);
+  return object.cast<Parameters&>();
+}
+
 // The numbers of an array of state, one for each parameter.
 double* numbers_of(State& state, core::Nodes nodes) {
   if (state.ndim() != 1 || static_cast<std::size_t>(state.size()) != nodes.size())
@@ -83,7 +91,7 @@ double* numbers_of(State& state, core::Nodes nodes) {
 
 // In all of these the settings come first: reading them may run Python, which may move the nodes.
 
-void sgd_step(Parameters& parameters, State velocity, py::handle lr, py::handle momentum,
+void sgd_step(const py::object& parameters, State velocity, py::handle lr, py::handle momentum,
               py::handle dampening, py::handle weight_decay, bool nesterov, bool first) {
   const core::Sgd rule{need_number(lr.ptr(), "lr"),
                        need_number(momentum.ptr(), "momentum"),
@@ -91,13 +99,13 @@ void sgd_step(Parameters& parameters, State velocity, py::handle lr, py::handle 
                        need_number(weight_decay.ptr(), "weight_decay"),
                        nesterov,
                        first};
-  const core::Nodes nodes = parameters.nodes();
+  const core::Nodes nodes = made(parameters).nodes();
   core::step(arena(), nodes, rule, numbers_of(velocity, nodes));
 }
 
-void adam_step(Parameters& parameters, State mean, State square, py::handle lr, py::handle beta1,
-               py::handle beta2, py::handle eps, py::handle weight_decay, bool decoupled,
-               std::size_t steps) {
+void adam_step(const py::object& parameters, State mean, State square, py::handle lr,
+               py::handle beta1, py::handle beta2, py::handle eps, py::handle weight_decay,
+               bool decoupled, std::size_t steps) {
   const core::Adam rule{need_number(lr.ptr(), "lr"),
                         need_number(beta1.ptr(), "betas[0]"),
                         need_number(beta2.ptr(), "betas[1]"),
@@ -105,26 +113,28 @@ void adam_step(Parameters& parameters, State mean, State square, py::handle lr, 
                         need_number(weight_decay.ptr(), "weight_decay"),
                         decoupled,
                         static_cast<double>(steps)};
-  const core::Nodes nodes = parameters.nodes();
+  const core::Nodes nodes = made(parameters).nodes();
   double *m = numbers_of(mean, nodes), *v = numbers_of(square, nodes);
   core::step(arena(), nodes, rule, m, v);
 }
 
-void rmsprop_step(Parameters& parameters, State square, State mean, State velocity, py::handle lr,
-                  py::handle alpha, py::handle eps, py::handle weight_decay, py::handle momentum,
-                  bool centered) {
+void rmsprop_step(const py::object& parameters, State square, State mean, State velocity,
+                  py::handle lr, py::handle alpha, py::handle eps, py::handle weight_decay,
+                  py::handle momentum, bool centered) {
   const core::RmsProp rule{need_number(lr.ptr(), "lr"),
                            need_number(alpha.ptr(), "alpha"),
                            need_number(eps.ptr(), "eps"),
                            need_number(weight_decay.ptr(), "weight_decay"),
                            need_number(momentum.ptr(), "momentum"),
                            centered};
-  const core::Nodes nodes = parameters.nodes();
+  const core::Nodes nodes = made(parameters).nodes();
   double *v = numbers_of(square, nodes), *m = numbers_of(mean, nodes);
   core::step(arena(), nodes, rule, v, m, numbers_of(velocity, nodes));
 }
 
-void zero_grad(Parameters& parameters) { core::zero_gradients(arena(), parameters.nodes()); }
+void zero_grad(const py::object& parameters) {
+  core::zero_gradients(arena(), made(parameters).nodes());
+}
 
 State optimizer_state(std::size_t count) {
   State state(static_cast<py::ssize_t>(count));
@@ -156,8 +166,16 @@ void bind_optim(py::module_& module) {
           py::init<const py::object&>(), py::arg("params"),
           "Keep the Values of an iterable.\n\nRaises TypeError for what is no Value, ValueError if "
           "there are none or one comes twice.")
-      .def_property_readonly("values", &Parameters::values, "The Values, a tuple.")
-      .def("__len__", &Parameters::size);
+      .def_property_readonly(
+          "values", [](const py::object& self) { return made(self).values(); },
+          "The Values, a tuple.")
+      .def("__len__", [](const py::object& self) { return made(self).size(); })
+      .def(
+          "__reduce__",
+          [](const py::object& self) {
+            return py::make_tuple(py::type::of(self), py::make_tuple(made(self).values()));
+          },
+          "For pickle and copy: made anew of the same Values.");
   const char* doc = "Take one step of the rule over all parameters.\n\n"
                     "The arrays of state are changed in place and hold one number for each "
                     "parameter; the rest is as in arenagrad.optim. Raises TypeError and ValueError "
@@ -172,10 +190,8 @@ void bind_optim(py::module_& module) {
   module.def("rmsprop_step", rmsprop_step, py::arg("parameters"), state("square"), state("mean"),
              state("velocity"), py::arg("lr"), py::arg("alpha"), py::arg("eps"),
              py::arg("weight_decay"), py::arg("momentum"), py::arg("centered"), doc);
-  module.def(
-      "zero_parameters", zero_grad, py::arg("parameters"),
-      "Set the grad of every parameter, a tuple of Values, to 0.\n\n"
-      "Raises TypeError for what is no Value, before anything changes. Cost: about 2 ns each.");
+  module.def("zero_parameters", zero_grad, py::arg("parameters"),
+             "Set the grad of every parameter to 0. Cost: about 1 ns each.");
   module.def("optimizer_state", optimizer_state, py::arg("count"),
              "A NumPy array of so many zeros: a number to be kept with each parameter.");
   module.def(

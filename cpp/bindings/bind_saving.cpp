@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "made.h"
 #include "saved_graph.h"
 
 namespace arenagrad::bindings {
@@ -28,10 +29,7 @@ py::handle arrivals_type, arrived_type, pick_function;
 // What a pickle gives back should be an object of ours, and one whose __init__ has been called:
 // pybind11 would lend memory that nothing was ever written to.
 template <class T> T& made(py::handle object) {
-  if (!py::isinstance<T>(object) || !reinterpret_cast<py::detail::instance*>(object.ptr())
-                                         ->get_value_and_holder()
-                                         .holder_constructed())
-    throw FormatError("a pickled Value is not what it should be");
+  if (!is_made<T>(object)) throw FormatError("a pickled Value is not what it should be");
   return object.cast<T&>();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "value.h"
@@ -31,6 +32,19 @@ private:
   std::size_t size_, edge_size_;
 };
 
+// What `body` returns, or null with a Python error set if it throws.
+template <class Body> PyObject* guarded(Body&& body) {
+  try {
+    if constexpr (std::is_pointer_v<decltype(body())>)
+      return body();
+    else
+      return py::object(body()).release().ptr();
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+}
+
 // The Value of a node that has just been recorded. Throws std::bad_alloc.
 inline PyObject* new_value(core::NodeId node) {
   PyValue* out = new_handle();
@@ -43,15 +57,12 @@ inline PyObject* new_value(core::NodeId node) {
 // because making room may move them.
 template <class Record>
 inline PyObject* recorded(std::size_t nodes, Record&& record, std::size_t edges = 0) {
-  core::Arena& g = arena();
-  try {
+  return guarded([&] {
+    core::Arena& g = arena();
     g.reserve(nodes, edges);
     const Recording recording;
     return new_value(recording.finish(record(g)));
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
+  });
 }
 
 // The usual case of an operation, which can neither fail nor call anything: one or two plain

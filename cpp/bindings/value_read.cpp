@@ -24,6 +24,8 @@ PyObject* round(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   return as_float(self, "__round__", args, count);
 }
 
+PyObject* conjugate(PyObject* self, PyObject*) { return Py_NewRef(self); }
+
 PyObject* trunc(PyObject* self, PyObject*) { return to_int(self); }
 
 PyObject* format(PyObject* self, PyObject* spec) {
@@ -56,6 +58,8 @@ PyType_Slot value_read_slots[] = {
 PyMethodDef value_read_methods[] = {
     {"__round__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(round)), METH_FASTCALL,
      "The data rounded as a float is: an int, or with a number of digits a float."},
+    {"conjugate", conjugate, METH_NOARGS,
+     "Self: a real number is its own conjugate, which NumPy asks for in norm, var and vdot."},
     {"__trunc__", trunc, METH_NOARGS, "The data towards 0, an int: what math.trunc gives."},
     {"__format__", format, METH_O, "The data formatted as a float is; str(self) without a format."},
     {nullptr, nullptr, 0, nullptr},

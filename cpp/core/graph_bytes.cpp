@@ -41,6 +41,13 @@ void put(std::string& out, double number) { put(out, std::bit_cast<std::uint64_t
 
 Op group_of(Op op) { return op == Op::Softmax ? Op::SoftmaxGroup : Op::LogSoftmaxGroup; }
 
+// A text that any reader of the message can show.
+std::string printable(std::string_view text) {
+  std::string out(text);
+  std::replace_if(out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return out;
+}
+
 } // namespace
 
 // --- writing -------------------------------------------------------------------------------------
@@ -183,7 +190,7 @@ void SavedPart::read(Reader& in) {
                                      [&](const OpInfo& info) { return info.id == id; });
     if (found == std::end(kOpInfo))
       throw FormatError("a saved graph has an operation that this version does not know: " +
-                        std::string(id));
+                        printable(id));
     op = static_cast<Op>(found - kOpInfo);
   }
   in.need(count, 1);

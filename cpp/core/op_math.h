@@ -24,7 +24,8 @@ inline double power_slope(double a, double b, double y) {
   if (b == 0.0) return 0.0;
   const double size = std::fabs(y);
   const bool usual = size > 1e-280 && size < 1e280 && std::fabs(a) > 1e-20;
-  return b * (usual ? y / a : std::pow(a, b - 1.0));
+  const double slope = b * (usual ? y / a : std::pow(a, b - 1.0));
+  return std::isfinite(slope) || a == 0.0 ? slope : b / a * y; // a small b brings it back
 }
 
 // d(a**b)/db: y log(a), in the limit 0 at a = 0; a small y in two halves, for its lost digits.
@@ -63,7 +64,7 @@ inline double arctan2_slope(double a, double b) {
   if (y == 0.0 || std::isinf(a) || std::isinf(b)) return 0.0;
   if (y < 1e-290) return arctan2_slope(a * kScale, b * kScale) * kScale;
   if (y > 1e290) return arctan2_slope(a / kScale, b / kScale) / kScale;
-  return a / y / y;
+  return std::fabs(a) < 1e-200 && y < 1e100 ? a * kScale / y / y / kScale : a / y / y;
 }
 
 inline double sign(double a) { return std::isnan(a) ? a : double(a > 0.0) - double(a < 0.0); }

@@ -10,6 +10,9 @@ Record with `Value`, differentiate with `backward()`:
 (9.0, 2.0)
 """
 
+from importlib import import_module
+from typing import Any
+
 from arenagrad._core import (
     ArenaFullError,
     ArenagradError,
@@ -85,6 +88,16 @@ from arenagrad.functions import (
 )
 from arenagrad.pictures import Picture, draw, to_dot, to_mermaid, to_networkx
 from arenagrad.saving import load, save
+
+_SUBMODULES = ("losses", "nn", "optim")
+
+
+def __getattr__(name: str) -> Any:
+    """`arenagrad.optim` and the like, which are imported when they are first asked for."""
+    if name in _SUBMODULES:
+        return import_module(f"arenagrad.{name}")
+    raise AttributeError(f"module 'arenagrad' has no attribute {name!r}")
+
 
 __version__: str = build_info()["version"]
 

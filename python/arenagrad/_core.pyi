@@ -224,6 +224,9 @@ class Value:
     def elu(self, alpha: _Real = 1.0, /) -> Value:
         """Self above 0, alpha * (exp(self) - 1) elsewhere; at the kink the slope is alpha."""
 
+    def conjugate(self) -> Self:
+        """Self: a real number is its own conjugate, which NumPy asks for in norm, var and vdot."""
+
     def detach(self) -> Value:
         """A new leaf with the same data."""
 
@@ -301,6 +304,9 @@ def attributes(value: Value) -> dict[str, Any]:
 
     Unlike vars(value) it leaves the Value as it was.
     """
+
+def no_grad_step(step: int) -> None:
+    """Enter (+1) or leave (-1) a block of this thread in which operations record no graph."""
 
 def collect() -> int:
     """Drop every unreachable node, cycles included, and return how many nodes went.

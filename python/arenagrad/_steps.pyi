@@ -32,6 +32,7 @@ class Parameters:
         """The Values, in the order in which they were given."""
 
     def __len__(self) -> int: ...
+    def __reduce__(self) -> tuple[type[Parameters], tuple[tuple[Value, ...]]]: ...
 
 _State: TypeAlias = npt.NDArray[np.float64]
 

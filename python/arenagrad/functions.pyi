@@ -47,7 +47,6 @@ __all__ = [
     "maximum",
     "mean",
     "minimum",
-    "no_grad_step",
     "norm",
     "power",
     "prod",
@@ -203,9 +202,6 @@ def linear(weights: Iterable[_Operands], x: _Operands, biases: _Operands | None 
     A list, or an array if x is one. Raises ValueError if a row and x, or biases and the rows, are
     not equally many, else as sum does.
     """
-
-def no_grad_step(step: int) -> None:
-    """Enter (+1) or leave (-1) a block of this thread in which operations record no graph."""
 
 def zero_grad(roots: Value | Iterable[Value]) -> None:
     """Set the grad of every node below the roots to 0, the roots included.

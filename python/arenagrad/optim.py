@@ -110,6 +110,8 @@ class Optimizer:
         Raises ValueError if names or sizes are different and TypeError if kinds are; then nothing
         has changed.
         """
+        if not isinstance(state_dict, dict):
+            raise TypeError(f"state_dict must be a dict, got {type(state_dict).__name__}")
         names = {*self._settings, "steps", *self._ARRAYS}
         if state_dict.keys() != names:
             different = ", ".join(sorted(map(str, state_dict.keys() ^ names)))
@@ -141,6 +143,7 @@ class SGD(Optimizer):
     dampening: float
     weight_decay: float
     nesterov: bool
+    moving: bool  # whether momentum_buffer has begun: its first content is not dampened
 
     def __init__(
         self,
@@ -152,7 +155,8 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         settings = {"lr": lr, "momentum": momentum, "dampening": dampening}
-        super().__init__(params, {**settings, "weight_decay": weight_decay, "nesterov": nesterov})
+        settings |= {"weight_decay": weight_decay, "nesterov": nesterov, "moving": False}
+        super().__init__(params, settings)
 
     @staticmethod
     def _checked(settings: dict[str, Any]) -> dict[str, Any]:
@@ -161,6 +165,7 @@ class SGD(Optimizer):
         }
         checked["dampening"] = real("dampening", settings["dampening"])
         checked["nesterov"] = bool(settings["nesterov"])
+        checked["moving"] = bool(settings["moving"])
         if checked["nesterov"] and (not checked["momentum"] or checked["dampening"]):
             raise ValueError("nesterov needs momentum above 0 and dampening 0")
         return checked
@@ -175,8 +180,9 @@ class SGD(Optimizer):
             self.dampening,
             self.weight_decay,
             self.nesterov,
-            self.steps == 0,
+            not self.moving,
         )
+        self.moving = self.moving or self.momentum != 0
         self.steps += 1
 
 

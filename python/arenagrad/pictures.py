@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from arenagrad._core import Value, operands
+from arenagrad._core import attributes as attributes_of
 from arenagrad._excerpt import Excerpt, Words, nodes_below, roots_of
 
 LIMIT = 200
@@ -115,7 +116,8 @@ def to_networkx(v: Value | Iterable[Value]) -> Any:
     """The graph below v as a networkx.DiGraph, all of it.
 
     Its nodes are whole numbers, operands before users, with the attributes value (the Value), data,
-    grad, op and label. An edge runs from an operand to its user; count says how often it is used.
+    grad, op, label and attributes (a dict of those that were set). An edge runs from an operand to
+    its user; count says how often it is used.
     The numbers are copies, which later changes do not reach. Raises TypeError for what is not a
     Value, ImportError if networkx is missing. Cost: some 15 us a node, most of it networkx's.
     """
@@ -131,7 +133,9 @@ def to_networkx(v: Value | Iterable[Value]) -> Any:
     for value in nodes:
         user = place[id(value)] = len(place)
         known = {"value": value, "data": value.data, "grad": value.grad}
-        graph.add_node(user, **known, op=value._op, label=value.label)
+        graph.add_node(
+            user, **known, op=value._op, label=value.label, attributes=attributes_of(value)
+        )
         for operand, count in Counter(place[id(operand)] for operand in operands(value)).items():
             graph.add_edge(operand, user, count=count)
     return graph

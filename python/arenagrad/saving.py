@@ -22,12 +22,22 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _HEAD = "arenagrad"
+_LONGEST = 60_000  # bytes of a name: a zip archive has two for its length
+_DEEPEST = 64  # lists in lists, as in NumPy: more are a list that contains itself
 _NUMBERS = "fiub"  # the kinds of NumPy arrays that a file may hold: nothing that needs pickle
 
 
 def state_dict(module: Any) -> "dict[str, NDArray[np.float64]]":
     """The numbers of a Module's Values by name; see `Module.state_dict`."""
-    return {name: _core.data_of(group) for name, group in _named_groups(module)}
+    groups = dict(_named_groups(module))
+    saved = {id(value) for group in groups.values() for value in _values_in(group)}
+    lost = sum(id(parameter) not in saved for parameter in module.parameters())
+    if lost:
+        raise ValueError(
+            f"{lost} of the parameters stand in no attribute, list, tuple, dict or Module of the "
+            "module, so a state would lack them"
+        )
+    return {name: _core.data_of(group) for name, group in groups.items()}
 
 
 def load_state_dict(module: Any, state: Any, strict: bool = True) -> None:
@@ -70,7 +80,10 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     from arenagrad.nn import Module
 
     arrays: dict[str, Any] = {}
-    plan = _plan(state_dict(state) if isinstance(state, Module) else state, "", arrays)
+    try:
+        plan = _plan(state_dict(state) if isinstance(state, Module) else state, "", arrays)
+    except RecursionError:
+        raise ValueError("the state is nested too deeply, or contains itself") from None
     target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
@@ -136,11 +149,21 @@ def _groups(name: str, thing: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 def _is_array_of_values(thing: Any) -> bool:
     items = [thing]
-    while items and all(isinstance(item, list | tuple) for item in items):
+    for _ in range(_DEEPEST):
+        if not items or not all(isinstance(item, list | tuple) for item in items):
+            break
         if len({len(item) for item in items}) != 1:
             return False
         items = [member for item in items for member in item]
     return bool(items) and all(isinstance(item, Value) for item in items)
+
+
+def _values_in(group: Any) -> Iterator[Value]:
+    if isinstance(group, Value):
+        yield group
+    else:
+        for member in group:
+            yield from _values_in(member)
 
 
 # Files
@@ -167,6 +190,8 @@ def _plan(thing: Any, name: str, arrays: dict[str, Any]) -> Any:
         array = _core.data_of(array)
     if array.dtype.kind not in _NUMBERS:
         raise TypeError(f"{name or 'a state'} has the dtype {array.dtype}, which cannot be saved")
+    if len(name.encode()) > _LONGEST:
+        raise ValueError(f"the name {name[:40]}... in the state is too long")
     if name in arrays or name == _HEAD or "\0" in name:
         raise ValueError(f"an array in the state cannot have the name {name!r}, or has it twice")
     arrays[name] = array
@@ -197,10 +222,12 @@ def _read(archive: zipfile.ZipFile, size: int) -> Any:
     if _HEAD not in entries:
         raise ValueError("it is not of arenagrad's making")
     head = json.loads(_read_array(archive, entries.pop(_HEAD)).tobytes())
-    if not isinstance(head, dict) or head.get("format") != FORMAT:
+    if not isinstance(head, dict) or head.get("format") != FORMAT or head["format"] is True:
         found = head.get("format") if isinstance(head, dict) else None
         raise ValueError(f"it has the format {found!r}, and this version reads {FORMAT}")
     arrays = {name: _read_array(archive, info) for name, info in entries.items()}
+    if "state" not in head:
+        raise ValueError("it holds no state")
     state = _restored(head["state"], arrays)
     if arrays:
         raise ValueError(f"it has arrays without a place: {', '.join(arrays)}")
@@ -233,17 +260,20 @@ def _restored(plan: Any, arrays: dict[str, Any]) -> Any:
     """The state of a plan; takes the arrays that it uses."""
     if not isinstance(plan, dict):
         return plan
-    [(kind, content)] = plan.items()
-    if kind == "dict":
-        return {_key(key): _restored(member, arrays) for key, member in content}
-    if kind == "list":
+    kind, content = next(iter(plan.items()), (None, None))
+    if len(plan) == 1 and kind == "dict" and isinstance(content, list):
+        pairs = [_pair(member) for member in content]
+        if len(dict(pairs)) != len(pairs):
+            raise ValueError("it has a name twice")
+        return {key: _restored(member, arrays) for key, member in pairs}
+    if len(plan) == 1 and kind == "list" and isinstance(content, list):
         return [_restored(member, arrays) for member in content]
-    if kind == "array":
+    if len(plan) == 1 and kind == "array" and content in arrays:
         return arrays.pop(content)
-    raise ValueError(f"it has something of the unknown kind {kind!r}")
+    raise ValueError(f"it has something of an unknown kind: {', '.join(map(str, plan))}")
 
 
-def _key(key: Any) -> Any:
-    if not isinstance(key, int | str):
+def _pair(pair: Any) -> tuple[Any, Any]:
+    if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], int | str):
         raise ValueError("it has a key that is neither text nor number")
-    return key
+    return pair[0], pair[1]

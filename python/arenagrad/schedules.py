@@ -79,12 +79,15 @@ class Schedule:
             different = ", ".join(sorted(map(str, state_dict.keys() ^ present.keys())))
             raise ValueError(f"state_dict of another kind of schedule, by its names: {different}")
         for name, value in present.items():
-            if not isinstance(state_dict[name], type(value)):
-                wanted, got = type(value).__name__, type(state_dict[name]).__name__
-                raise TypeError(f"{name} must be of type {wanted}, got {got}")
+            wanted = list | tuple if isinstance(value, tuple) else type(value)  # files have lists
+            if not isinstance(state_dict[name], wanted):
+                got = type(state_dict[name]).__name__
+                raise TypeError(f"{name} must be of type {type(value).__name__}, got {got}")
 
     def _restore(self, state_dict: dict[str, Any]) -> None:
-        self.__dict__.update(state_dict)
+        self.__dict__.update(
+            {name: tuple(v) if isinstance(v, list) else v for name, v in state_dict.items()}
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(last_epoch={self.last_epoch}, last_lr={self.last_lr!r})"
