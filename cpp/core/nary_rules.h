@@ -14,11 +14,6 @@
 
 namespace arenagrad::core {
 
-// exp(x - largest), and 1 where that is inf - inf.
-inline double shifted_exp(double x, double largest) {
-  return x == largest ? 1.0 : std::exp(x - largest);
-}
-
 // What softmax and its relatives are made of: the largest x, the sum of exp(x - largest), that sum
 // without the largest's own 1, which keeps the digits of a small logarithm, and in `each` the
 // terms.

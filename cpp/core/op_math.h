@@ -5,6 +5,15 @@
 
 namespace arenagrad::core {
 
+// The functions of C that ops.def names, so that its slopes also have a meaning for other types.
+using std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atan2, std::atanh, std::cbrt,
+    std::ceil, std::cos, std::cosh, std::erf, std::exp, std::exp2, std::expm1, std::fabs,
+    std::floor, std::hypot, std::lgamma, std::log, std::log10, std::log1p, std::log2, std::pow,
+    std::sin, std::sinh, std::sqrt, std::tan, std::tanh;
+
+// x where the condition holds, else y.
+inline double pick(bool condition, double x, double y) { return condition ? x : y; }
+
 inline constexpr double kLn2 = 0.69314718055994530942;
 inline constexpr double kLog2E = 1.44269504088896340736;
 inline constexpr double kLog10E = 0.43429448190325182765;
@@ -195,6 +204,37 @@ inline double digamma(double a) {
                            t * (1.0 / 252 -
                                 t * (1.0 / 240 - t * (1.0 / 132 - t * (691.0 / 32760 - t / 12))))));
   return y + (std::log(a) - 0.5 / a - series);
+}
+
+// exp(x - largest), and 1 where that is inf - inf.
+inline double shifted_exp(double x, double largest) {
+  return x == largest ? 1.0 : std::exp(x - largest);
+}
+
+inline double log_or_zero(double a) { return a == 0.0 ? 0.0 : std::log(a); }
+
+// The derivative of order n of digamma, n = 1, 2, ...: recurrence up to where the asymptotic series
+// serves, then that series (Abramowitz and Stegun 6.4.6, 6.4.11); reflection by the recurrence
+// itself, which for a below 0 costs a step a unit.
+inline double polygamma(double n, double a) {
+  if (!(n >= 1.0) || (a <= 0.0 && a == std::floor(a)) || a < -1e6) return std::nan("");
+  if (std::isinf(a)) return 0.0;
+  const double sign_of = std::fmod(n, 2.0) == 1.0 ? 1.0 : -1.0; // (-1)**(n + 1)
+  const double factorial = std::exp(std::lgamma(n + 1.0));
+  double sum = 0.0;
+  for (; a < 20.0 + 2.0 * n; a += 1.0) sum += std::pow(a, -n - 1.0);
+  sum *= factorial;
+  constexpr double kBernoulli[] = {1.0 / 6,  -1.0 / 30,     1.0 / 42, -1.0 / 30,
+                                   5.0 / 66, -691.0 / 2730, 7.0 / 6,  -3617.0 / 510};
+  // (n-1)!/a^n + n!/(2 a^(n+1)) + sum of B_2k (2k+n-1)!/((2k)! a^(2k+n))
+  double term = factorial / n * std::pow(a, -n);
+  double series = term * (1.0 + n / (2.0 * a));
+  for (int k = 1; k <= 8; ++k) {
+    const double m = 2.0 * k;
+    term *= (m + n - 2.0) * (m + n - 1.0) / (m * (m - 1.0) * a * a);
+    series += kBernoulli[k - 1] * term;
+  }
+  return sign_of * (sum + series);
 }
 
 } // namespace arenagrad::core

@@ -10,9 +10,10 @@
 
 namespace arenagrad::core {
 
-struct Partials {
-  double a, b;
+template <class Number> struct PartialsOf {
+  Number a, b;
 };
+using Partials = PartialsOf<double>;
 
 // The primal y of a table operation. Never throws: see check_primal for the errors.
 [[gnu::always_inline]] inline double evaluate(Op op, [[maybe_unused]] double a,
@@ -28,8 +29,9 @@ struct Partials {
 }
 
 // dy/da and dy/db of a table operation at (a, b) with y = evaluate(op, a, b).
-[[gnu::always_inline]] inline Partials
-partials(Op op, [[maybe_unused]] double a, [[maybe_unused]] double b, [[maybe_unused]] double y) {
+// Number is double, or a type that writes down what is done to it (program/number.h).
+template <class Number> [[gnu::always_inline]] inline PartialsOf<Number>
+partials(Op op, [[maybe_unused]] Number a, [[maybe_unused]] Number b, [[maybe_unused]] Number y) {
   switch (op) {
 #define ARENAGRAD_OP(Id, name, symbol, operands, primal, da, db, ...)                              \
   case Op::Id:                                                                                     \

@@ -1,0 +1,162 @@
+#include "builder.h"
+
+#include <array>
+#include <bit>
+
+namespace arenagrad::program {
+namespace {
+
+// Whether the order of a and b makes no difference, so that x * y and y * x are one.
+bool commutes(Code code) {
+  return code == Code::Add || code == Code::Mul || code == Code::Equal || code == Code::Hypot;
+}
+
+std::uint64_t mix(std::uint64_t x) {
+  x *= 0x9e3779b97f4a7c15u;
+  return x ^ x >> 32;
+}
+
+} // namespace
+
+bool Builder::is_constant(Index i, double value) const {
+  return is_constant(i) &&
+         std::bit_cast<std::uint64_t>(constant_of(i)) == std::bit_cast<std::uint64_t>(value);
+}
+
+Index Builder::constant(double value) {
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  if (passes_.share)
+    if (const auto found = constants_.find(bits); found != constants_.end()) return found->second;
+  program_.constants.push_back(value);
+  const Index place =
+      append({Code::Constant, false, static_cast<Index>(program_.constants.size() - 1)});
+  if (passes_.share) constants_.emplace(bits, place);
+  return place;
+}
+
+Index Builder::input() { return append({Code::Input, false, program_.input_count++}); }
+
+Index Builder::append(const Instruction& instruction) {
+  program_.code.push_back(instruction);
+  return static_cast<Index>(program_.size() - 1);
+}
+
+Index Builder::emit(Code code, Index a, Index b, Index c, bool checked) {
+  const std::size_t count = operand_count(code);
+  if (passes_.fold && code != Code::LaneSum && is_constant(a) && (count < 2 || is_constant(b)) &&
+      (count < 3 || is_constant(c))) {
+    const auto value = [&](std::size_t k, Index i) { return count > k ? constant_of(i) : 0.0; };
+    const double y = evaluate(code, value(0, a), value(1, b), value(2, c));
+    if (!checked || std::isfinite(y)) return constant(y);
+  }
+  if (passes_.clean)
+    if (const Index known = cleaned(code, a, b, c); known != kNone) return known;
+  if (passes_.reorder)
+    if (const Index known = reordered(code, a, b, checked); known != kNone) return known;
+  if (passes_.share && commutes(code) && a > b) std::swap(a, b);
+  return shared({code, checked, a, b, c});
+}
+
+// Another instruction with the very same result, if there is a cheaper one.
+Index Builder::cleaned(Code code, Index a, Index b, Index c) {
+  switch (code) {
+  case Code::Mul:
+    if (is_constant(a)) std::swap(a, b);
+    if (is_constant(b, 1.0)) return a;
+    if (is_constant(b, -1.0)) return emit(Code::Negate, a);
+    return kNone;
+  case Code::Add:
+    for (int turn = 0; turn < 2; ++turn, std::swap(a, b)) {
+      if (is_constant(b, -0.0)) return a;
+      if (at(b).code == Code::Negate) return emit(Code::Subtract, a, at(b).a);
+    }
+    return kNone;
+  case Code::Subtract:
+    if (is_constant(b, 0.0)) return a;
+    if (at(b).code == Code::Negate) return emit(Code::Add, a, at(b).a);
+    return kNone;
+  case Code::Divide:
+    return is_constant(b, 1.0) ? a : kNone;
+  case Code::Negate:
+    return at(a).code == Code::Negate ? at(a).a : kNone;
+  case Code::Pow:
+    return is_constant(b, 1.0) ? a : kNone;
+  case Code::PowerSlope:
+    return is_constant(b, 2.0) ? emit(Code::Mul, b, a) : kNone;
+  case Code::Select:
+    return is_constant(a) ? constant_of(a) != 0.0 ? b : c : b == c ? b : kNone;
+  default:
+    return kNone;
+  }
+}
+
+// The same but for rounding.
+Index Builder::reordered(Code code, Index a, Index b, bool checked) {
+  if (code != Code::Pow) return kNone;
+  if (is_constant(b, 2.0)) return emit(Code::Mul, a, a, kNone, checked);
+  if (is_constant(b, 3.0)) return emit(Code::Mul, emit(Code::Mul, a, a), a, kNone, checked);
+  if (is_constant(b, -1.0)) return emit(Code::Reciprocal, a, kNone, kNone, checked);
+  if (is_constant(b, 0.5)) return emit(Code::Sqrt, a, kNone, kNone, checked);
+  return kNone;
+}
+
+Index Builder::emit_many(Code code, const std::vector<Index>& operands, bool checked) {
+  bool known = passes_.fold;
+  for (const Index operand : operands) known = known && is_constant(operand);
+  if (known) {
+    std::vector<double> x, scratch(operands.size());
+    for (const Index operand : operands) x.push_back(constant_of(operand));
+    const double y = many_value(code, x.size(), x.data(), scratch.data());
+    if (!checked || std::isfinite(y)) return constant(y);
+  }
+  const auto start = static_cast<Index>(program_.lists.size());
+  program_.lists.insert(program_.lists.end(), operands.begin(), operands.end());
+  const auto before = program_.size();
+  const Index place = shared({code, checked, start, static_cast<Index>(operands.size()), kNone});
+  if (place < before) program_.lists.resize(start);
+  return place;
+}
+
+std::uint64_t Builder::hash(const Instruction& i) const {
+  std::uint64_t h = static_cast<std::uint64_t>(i.code);
+  if (is_many(i.code)) {
+    program_.for_each_operand(i, [&](Index operand) { h = mix(h + operand); });
+    return h;
+  }
+  return mix(mix(mix(h + i.a) + i.b) + i.c);
+}
+
+bool Builder::same(const Instruction& one, const Instruction& other) const {
+  if (one.code != other.code || one.b != other.b) return false;
+  if (!is_many(one.code)) return one.a == other.a && one.c == other.c;
+  for (Index k = 0; k < one.b; ++k)
+    if (program_.lists[one.a + k] != program_.lists[other.a + k]) return false;
+  return true;
+}
+
+// The place of an instruction that is already there, or of this one, now appended.
+Index Builder::shared(const Instruction& instruction) {
+  if (!passes_.share) return append(instruction);
+  if (2 * (program_.size() + 1) > table_.size()) grow();
+  const std::size_t mask = table_.size() - 1;
+  for (std::size_t k = hash(instruction) & mask;; k = (k + 1) & mask) {
+    if (table_[k] == kNone) return table_[k] = append(instruction);
+    if (same(program_.code[table_[k]], instruction)) {
+      program_.code[table_[k]].checked |= instruction.checked;
+      return table_[k];
+    }
+  }
+}
+
+void Builder::grow() {
+  table_.assign(std::bit_ceil(4 * (program_.size() + 16)), kNone);
+  const std::size_t mask = table_.size() - 1;
+  for (std::size_t i = 0; i < program_.size(); ++i) {
+    if (program_.code[i].code <= Code::Input) continue;
+    std::size_t k = hash(program_.code[i]) & mask;
+    while (table_[k] != kNone) k = (k + 1) & mask;
+    table_[k] = static_cast<Index>(i);
+  }
+}
+
+} // namespace arenagrad::program

@@ -1,0 +1,39 @@
+// A graph in the arena as a program. Not thread-safe: the caller holds the arena's lock.
+#pragma once
+
+#include <vector>
+
+#include "../core/arena.h"
+#include "builder.h"
+
+namespace arenagrad::program {
+
+// How two primals were compared while a function was traced, and what came out.
+enum class Relation : std::uint8_t { Less, LessEqual, Equal };
+struct Comparison {
+  core::NodeId left, right; // kNoNode: the number beside it
+  double left_number, right_number;
+  Relation relation;
+  bool outcome;
+};
+
+struct Traced {
+  std::vector<core::NodeId> inputs; // leaves made for the trace, in order
+  std::vector<core::NodeId> outputs;
+  std::vector<Comparison> comparisons;
+  core::NodeId first; // nodes below are older than the trace
+};
+
+struct Captured {
+  Program program;
+  // Nodes older than the trace that it uses: they are inputs too, behind those of the trace, whose
+  // numbers whoever runs the program must read anew each time.
+  std::vector<core::NodeId> outer;
+};
+
+// The program that computes the outputs and the conditions of all comparisons from the inputs; what
+// nothing needs is left out. Throws core::Error, the node to blame in it, for a node whose rule the
+// arena does not know (a callback, fixed partials). Cost: about 100 ns a node.
+Captured capture(core::Arena& arena, const Traced& traced, const Passes& passes);
+
+} // namespace arenagrad::program

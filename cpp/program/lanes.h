@@ -1,0 +1,55 @@
+// Runs a program on many rows: a block of rows at a time, each instruction on all of them, in slots
+// that are used again once their number has had its last use.
+//
+// What does not vary from row to row is computed once, before; what is made of sums over all rows,
+// once, after. A sum over the rows is that of pieces of a size that depends on nothing but the
+// program and the number of rows, added in order, so that it is the same for any number of threads.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "kernels.h"
+#include "program.h"
+
+namespace arenagrad::program {
+
+// Where an input's or output's numbers are: row r at at[r * step]. An input that does not vary has
+// step 0; so has an output that is the same for all rows.
+struct Column {
+  double* at;
+  std::ptrdiff_t step;
+};
+
+struct Rows {
+  bool finite = true;   // as in Outcome, of all rows
+  bool guards = true;   // all guards came out as they should in all rows
+  bool stopped = false; // `stop` was set: the outputs mean nothing
+};
+
+// Immutable once made; run() may be called from several threads at once.
+class LanePlan {
+public:
+  // varies: of each input, whether it differs from row to row. Throws std::invalid_argument if
+  // something that varies is made of a sum over the rows; std::bad_alloc.
+  LanePlan(const Program& program, const std::vector<std::uint8_t>& varies, bool strict);
+
+  // Runs on rows [0, rows). `good`, if not null, gets for each row whether it was finite where
+  // checked and went the way of all guards. Sums over the rows are of all rows. `scale` multiplies
+  // every sum over the rows that is an output (1/rows for a mean). `done` counts finished rows.
+  // Needs no lock of Python's. Throws std::bad_alloc.
+  Rows run(const std::vector<Column>& inputs, const std::vector<Column>& outputs, std::size_t rows,
+           std::uint8_t* good, double scale, std::size_t threads, const std::atomic<bool>& stop,
+           std::atomic<std::size_t>& done) const;
+
+  std::size_t slots() const; // live at once
+  std::size_t block() const; // rows
+  std::size_t bytes() const;
+
+private:
+  struct Body;
+  std::shared_ptr<const Body> body_;
+};
+
+} // namespace arenagrad::program

@@ -1,0 +1,95 @@
+#include "program.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace arenagrad::program {
+
+double many_value(Code code, std::size_t count, const double* x, double* scratch) {
+  const auto at = [=](std::size_t i) { return x[i]; };
+  switch (code) {
+  case Code::SumOf: {
+    double y = x[0];
+    for (std::size_t i = 1; i < count; ++i) y += x[i];
+    return y;
+  }
+  case Code::DotOf:
+    return core::nary_value(Op::Dot, count, at, scratch);
+  case Code::NormOf:
+    return core::norm(count, at);
+  case Code::Largest:
+    return core::Exponentials(count, at, scratch).largest;
+  case Code::LogTotal:
+    return std::log1p(core::Exponentials(count, at, scratch).others);
+  case Code::Take: {
+    const double size = static_cast<double>(count - 1);
+    if (!(x[0] >= 0.0 && x[0] < size) || x[0] != std::floor(x[0])) return std::nan("");
+    return x[1 + static_cast<std::size_t>(x[0])];
+  }
+  default:
+    return 0.0;
+  }
+}
+
+void interpret(const Program& program, const double* inputs, double* values) {
+  std::vector<double> gathered, scratch;
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    const Instruction& at = program.code[i];
+    if (at.code == Code::Constant) {
+      values[i] = program.constants[at.a];
+    } else if (at.code == Code::Input) {
+      values[i] = inputs[at.a];
+    } else if (at.code == Code::LaneSum) {
+      values[i] = values[at.a];
+    } else if (is_many(at.code)) {
+      gathered.clear();
+      program.for_each_operand(at, [&](Index operand) { gathered.push_back(values[operand]); });
+      scratch.resize(gathered.size());
+      values[i] = many_value(at.code, gathered.size(), gathered.data(), scratch.data());
+    } else {
+      const auto value = [&](Index operand) { return operand == kNone ? 0.0 : values[operand]; };
+      values[i] = evaluate(at.code, value(at.a), value(at.b), value(at.c));
+    }
+  }
+}
+
+std::vector<std::uint8_t> varying(const Program& program, const std::vector<std::uint8_t>& inputs) {
+  std::vector<std::uint8_t> varies(program.size(), 0);
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    const Instruction& at = program.code[i];
+    if (at.code == Code::Input) varies[i] = inputs[at.a];
+    if (at.code == Code::LaneSum) continue;
+    program.for_each_operand(at, [&](Index operand) { varies[i] |= varies[operand]; });
+  }
+  return varies;
+}
+
+std::string Program::text() const {
+  std::string out;
+  const auto name = [](Index i) { return "v" + std::to_string(i); };
+  for (std::size_t i = 0; i < size(); ++i) {
+    const Instruction& at = code[i];
+    out += name(static_cast<Index>(i)) + " = " + code_name(at.code);
+    if (at.code == Code::Constant) {
+      char number[32];
+      std::snprintf(number, sizeof number, " %.17g", constants[at.a]);
+      out += number;
+    } else if (at.code == Code::Input) {
+      out += " " + std::to_string(at.a);
+    }
+    for_each_operand(at, [&](Index operand) { out += " " + name(operand); });
+    out += "\n";
+  }
+  for (const Guard& guard : guards)
+    out += "guard " + name(guard.condition) + (guard.outcome ? " is true\n" : " is false\n");
+  out += "return";
+  for (const Index output : outputs) out += " " + name(output);
+  return out + "\n";
+}
+
+std::size_t Program::bytes() const {
+  const auto of = [](const auto& array) { return array.size() * sizeof(array[0]); };
+  return of(code) + of(constants) + of(lists) + of(outputs) + of(guards);
+}
+
+} // namespace arenagrad::program
