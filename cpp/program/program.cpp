@@ -66,7 +66,7 @@ std::vector<std::uint8_t> varying(const Program& program, const std::vector<std:
 
 std::string Program::text() const {
   std::string out;
-  const auto name = [](Index i) { return "v" + std::to_string(i); };
+  const auto name = [](Index i) { return std::string("v").append(std::to_string(i)); };
   for (std::size_t i = 0; i < size(); ++i) {
     const Instruction& at = code[i];
     out += name(static_cast<Index>(i)) + " = " + code_name(at.code);
