@@ -1,7 +1,8 @@
 #include "program.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <iomanip>
+#include <sstream>
 
 namespace arenagrad::program {
 
@@ -65,26 +66,21 @@ std::vector<std::uint8_t> varying(const Program& program, const std::vector<std:
 }
 
 std::string Program::text() const {
-  std::string out;
-  const auto name = [](Index i) { return std::string("v").append(std::to_string(i)); };
+  std::ostringstream out;
   for (std::size_t i = 0; i < size(); ++i) {
     const Instruction& at = code[i];
-    out += name(static_cast<Index>(i)) + " = " + code_name(at.code);
-    if (at.code == Code::Constant) {
-      char number[32];
-      std::snprintf(number, sizeof number, " %.17g", constants[at.a]);
-      out += number;
-    } else if (at.code == Code::Input) {
-      out += " " + std::to_string(at.a);
-    }
-    for_each_operand(at, [&](Index operand) { out += " " + name(operand); });
-    out += "\n";
+    out << 'v' << i << " = " << code_name(at.code);
+    if (at.code == Code::Constant) out << ' ' << std::setprecision(17) << constants[at.a];
+    if (at.code == Code::Input) out << ' ' << at.a;
+    for_each_operand(at, [&](Index operand) { out << " v" << operand; });
+    out << '\n';
   }
   for (const Guard& guard : guards)
-    out += "guard " + name(guard.condition) + (guard.outcome ? " is true\n" : " is false\n");
-  out += "return";
-  for (const Index output : outputs) out += " " + name(output);
-  return out + "\n";
+    out << "guard v" << guard.condition << (guard.outcome ? " is true\n" : " is false\n");
+  out << "return";
+  for (const Index output : outputs) out << " v" << output;
+  out << '\n';
+  return out.str();
 }
 
 std::size_t Program::bytes() const {
