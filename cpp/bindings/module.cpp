@@ -1,11 +1,12 @@
 // arenagrad._core: the table of contents.
-#include "value.h"
+#include "trace.h"
 
 PYBIND11_MODULE(_core, module) {
   using namespace arenagrad::bindings;
   module.doc() = "The compiled core of arenagrad.";
   bind_errors(module);
   bind_value(module);
+  bind_trace(module);
   bind_graph(module);
   bind_ops(module);
   bind_nary(module);
