@@ -8,6 +8,11 @@
 
 namespace arenagrad::program {
 
+// A node whose rule is the user's own, so that there is nothing to replay.
+struct CannotCapture : core::Error {
+  using Error::Error;
+};
+
 // How two primals were compared while a function was traced, and what came out.
 enum class Relation : std::uint8_t { Less, LessEqual, Equal };
 struct Comparison {
@@ -32,8 +37,8 @@ struct Captured {
 };
 
 // The program that computes the outputs and the conditions of all comparisons from the inputs; what
-// nothing needs is left out. Throws core::Error, the node to blame in it, for a node whose rule the
-// arena does not know (a callback, fixed partials). Cost: about 100 ns a node.
+// nothing needs is left out. Throws CannotCapture for a node with a callback or
+// fixed partials. Cost: about 100 ns a node.
 Captured capture(core::Arena& arena, const Traced& traced, const Passes& passes);
 
 } // namespace arenagrad::program

@@ -30,6 +30,8 @@ public:
     return of(builder_->emit(code, a.index_, b.index_, c.index_));
   }
   Index index() const { return index_; }
+  // Of the innermost Writing.
+  static Builder& builder() { return *builder_; }
 
 private:
   Number(Index index, int) : index_(index) {}

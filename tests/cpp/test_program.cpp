@@ -1,17 +1,55 @@
 // Programs: building, tidying, and what their instructions mean.
 #include <doctest/doctest.h>
 
-#include "program/number.h"
+#include <bit>
+
+#include "program/optimise.h"
+#include "program_cases.h"
 
 using namespace arenagrad::program;
+using namespace arenagrad::program::cases;
 
 namespace {
 
-std::vector<double> run(const Program& program, const std::vector<double>& inputs) {
-  std::vector<double> values(program.size()), out;
-  interpret(program, inputs.data(), values.data());
-  for (const Index output : program.outputs) out.push_back(values[output]);
-  return out;
+constexpr Passes kNoPasses{false, false, false, false, false, false};
+
+std::size_t count(const Program& program, Code code) {
+  std::size_t n = 0;
+  for (const Instruction& at : program.code) n += at.code == code;
+  return n;
+}
+
+bool same_bits(const std::vector<double>& one, const std::vector<double>& other) {
+  if (one.size() != other.size()) return false;
+  for (std::size_t k = 0; k < one.size(); ++k)
+    if (std::bit_cast<std::uint64_t>(one[k]) != std::bit_cast<std::uint64_t>(other[k]))
+      return false;
+  return true;
+}
+
+// A random program over all codes, on values that stay near 1.
+Program random_program(std::mt19937& random, std::size_t size, const Passes& passes) {
+  const std::vector<Code> codes = all_codes();
+  Builder builder(passes);
+  std::vector<Index> values;
+  for (int k = 0; k < 6; ++k) values.push_back(builder.input());
+  for (const double number : {0.0, -0.0, 1.0, -1.0, 2.0, 0.5})
+    values.push_back(builder.constant(number));
+  const auto any = [&] { return values[random() % values.size()]; };
+  for (std::size_t k = 0; k < size; ++k) {
+    const Code code =
+        random() % 2 ? random() % 2 ? Code::Add : Code::Mul : codes[random() % codes.size()];
+    if (is_many(code)) {
+      std::vector<Index> x(1 + random() % 5);
+      for (Index& place : x) place = any();
+      if (code == Code::DotOf && x.size() < 2) x.push_back(any());
+      values.push_back(builder.emit_many(code, x));
+    } else {
+      values.push_back(builder.emit(code, any(), any(), any()));
+    }
+  }
+  for (int k = 0; k < 4; ++k) builder.output(values[values.size() - 1 - random() % (size / 2)]);
+  return builder.finish();
 }
 
 } // namespace
@@ -23,3 +61,96 @@ TEST_CASE("a program computes what was written") {
   builder.output((x * y + exp(x) - y / x).index());
   CHECK(run(builder.finish(), {2.0, 3.0})[0] == 2.0 * 3.0 + std::exp(2.0) - 3.0 / 2.0);
 }
+
+TEST_CASE("optimising in order keeps every bit, each pass alone and all together") {
+  std::mt19937 random(1);
+  for (int turn = 0; turn < 300; ++turn) {
+    const Program plain = random_program(random, 60, kNoPasses);
+    std::vector<double> x;
+    for (int k = 0; k < 6; ++k) x.push_back(std::uniform_real_distribution<double>(-2, 2)(random));
+    for (int pass = 0; pass < 6; ++pass) {
+      Passes passes = kNoPasses;
+      passes.fold = pass == 0 || pass == 5;
+      passes.share = pass == 1 || pass == 5;
+      passes.clean = pass == 2 || pass == 5;
+      passes.prune = pass == 3 || pass == 5;
+      passes.fuse = pass == 4 || pass == 5;
+      const Program better = optimise(plain, passes);
+      const std::vector<double> wanted = run(plain, x), got = run(better, x);
+      for (std::size_t k = 0; k < wanted.size(); ++k) {
+        CAPTURE(pass);
+        if (std::isnan(wanted[k]))
+          CHECK(std::isnan(got[k]));
+        else
+          CHECK(std::bit_cast<std::uint64_t>(wanted[k]) == std::bit_cast<std::uint64_t>(got[k]));
+      }
+    }
+  }
+}
+
+TEST_CASE("what computes the same is computed once, whichever way round it is written") {
+  Builder builder(Passes{});
+  const Index x = builder.input(), y = builder.input();
+  CHECK(builder.emit(Code::Mul, x, y) == builder.emit(Code::Mul, y, x));
+  CHECK(builder.emit(Code::Subtract, x, y) != builder.emit(Code::Subtract, y, x));
+  CHECK(builder.emit_many(Code::SumOf, {x, y, x}) == builder.emit_many(Code::SumOf, {x, y, x}));
+  CHECK(builder.emit_many(Code::SumOf, {x, y, x}) != builder.emit_many(Code::SumOf, {x, x, y}));
+}
+
+TEST_CASE("a subtraction and a negation come back from what micrograd records for them") {
+  Builder builder(Passes{});
+  const Index x = builder.input(), y = builder.input();
+  const Index minus = builder.emit(Code::Mul, y, builder.constant(-1.0));
+  const Index difference = builder.emit(Code::Add, x, minus);
+  CHECK(builder.at(minus).code == Code::Negate);
+  CHECK(builder.at(difference).code == Code::Subtract);
+  CHECK(builder.emit(Code::Mul, x, builder.constant(1.0)) == x);
+  CHECK(builder.emit(Code::Add, x, builder.constant(0.0)) != x); // -0.0 + 0.0 is 0.0
+}
+
+TEST_CASE("a chain of products becomes a dot product, with its start and in its order") {
+  const Program plain = mlp({2, 3, 1}, kNoPasses);
+  Passes in_order;
+  in_order.reorder = false;
+  for (const Passes& passes : {Passes{}, in_order}) {
+    const Program fused = optimise(plain, passes);
+    CHECK(count(fused, Code::DotOf) == 4);
+    CHECK(count(fused, Code::Add) == 0);
+  }
+  std::vector<double> x;
+  for (std::size_t k = 0; k < plain.input_count; ++k) x.push_back(std::sin(k + 1.0));
+  CHECK(same_bits(run(plain, x), run(optimise(plain, in_order), x)));
+  CHECK(run(optimise(plain, Passes{}), x)[0] == doctest::Approx(run(plain, x)[0]).epsilon(1e-13));
+}
+
+TEST_CASE("division comes back from ** -1 only where rounding may differ") {
+  Passes in_order;
+  in_order.reorder = false;
+  for (const Passes& passes : {Passes{}, in_order}) {
+    Builder builder(passes);
+    const Index x = builder.input(), y = builder.input();
+    const Index inverse = builder.emit(Code::Pow, y, builder.constant(-1.0), kNone, true);
+    builder.output(builder.emit(Code::Mul, x, inverse));
+    const Program better = optimise(builder.finish(), passes);
+    CHECK(count(better, Code::Divide) == (passes.reorder ? 1 : 0));
+    CHECK(count(better, Code::Pow) == (passes.reorder ? 0 : 1));
+    CHECK(count(better, Code::Reciprocal) == 0);
+    CHECK(better.code.back().checked == passes.reorder);
+  }
+}
+
+TEST_CASE("nothing needless is left, but for inputs and what may raise") {
+  Builder builder(Passes{});
+  const Index x = builder.input();
+  builder.input();
+  builder.emit(Code::Exp, x);
+  const Index log = builder.emit(Code::Log, x, kNone, kNone, true);
+  builder.output(builder.emit(Code::Sin, x));
+  const Program better = prune(builder.finish());
+  CHECK(better.input_count == 2);
+  CHECK(count(better, Code::Exp) == 0);
+  CHECK(count(better, Code::Log) == 1);
+  CHECK(log == 3);
+}
+
+TEST_CASE("an instruction takes 16 bytes") { CHECK(sizeof(Instruction) == 16); }

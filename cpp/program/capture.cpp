@@ -1,0 +1,174 @@
+#include "capture.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace arenagrad::program {
+namespace {
+
+using core::Arena;
+using core::NodeId;
+
+class Capture {
+public:
+  Capture(Arena& arena, const Traced& traced, const Passes& passes)
+      : arena_(arena), traced_(traced), builder_(passes) {}
+
+  Captured run() {
+    mark();
+    for (const NodeId input : traced_.inputs) place_[input] = builder_.input();
+    for (const NodeId node : outer_) place_[node] = builder_.input();
+    for (std::size_t k = 0; k < needed_.size(); ++k) {
+      const auto node = static_cast<NodeId>(traced_.first + k);
+      if (needed_[k] && !place_.contains(node)) write(node);
+    }
+    for (const NodeId output : traced_.outputs) builder_.output(place_.at(output));
+    for (const Comparison& comparison : traced_.comparisons) write(comparison);
+    return {builder_.finish(), outer_};
+  }
+
+private:
+  struct Group {
+    Index largest = kNone, total = kNone; // of a log_softmax: the logarithm of the total
+    std::vector<Index> terms;
+  };
+
+  // Finds what outputs and comparisons reach, and which of that is older than the trace.
+  void mark() {
+    needed_.assign(arena_.size() - traced_.first, 0);
+    const auto reached = [&](NodeId node) {
+      if (node >= traced_.first)
+        needed_[node - traced_.first] = 1;
+      else
+        outer_.push_back(node);
+    };
+    for (const NodeId output : traced_.outputs) reached(output);
+    for (const Comparison& c : traced_.comparisons)
+      for (const NodeId node : {c.left, c.right})
+        if (node != core::kNoNode) reached(node);
+    std::vector<std::uint8_t> is_input(needed_.size(), 0);
+    for (const NodeId input : traced_.inputs) is_input[input - traced_.first] = 1;
+    for (std::size_t k = needed_.size(); k-- > 0;)
+      if (needed_[k] && !is_input[k])
+        arena_.for_each_operand(static_cast<NodeId>(traced_.first + k), true, reached);
+    std::sort(outer_.begin(), outer_.end());
+    outer_.erase(std::unique(outer_.begin(), outer_.end()), outer_.end());
+  }
+
+  std::vector<Index> operands(NodeId node) const {
+    std::vector<Index> places;
+    arena_.for_each_operand(node, true, [&](NodeId o) { places.push_back(place_.at(o)); });
+    return places;
+  }
+
+  void write(NodeId node) {
+    const Op op = arena_.op(node);
+    if (op == Op::Leaf || core::is_literal(op)) {
+      place_[node] = builder_.constant(arena_.data(node));
+    } else if (arena_.has_callback(node) || op == Op::Opaque || op == Op::FixedPartials) {
+      throw CannotCapture("a node with a rule of its own (_backward or partials) cannot be "
+                          "compiled: its number would be frozen",
+                          node);
+    } else if (core::is_group(op)) {
+      write_group(node);
+    } else if (core::op_info(op).operands == core::Operands::Part) {
+      write_part(node);
+    } else if (core::is_table_op(op)) {
+      const core::Operand2 o = arena_.operands(node);
+      const bool two = core::op_info(op).operands != core::Operands::Unary;
+      place_[node] = builder_.emit(code_of(op), place_.at(o.a), two ? place_.at(o.b) : kNone, kNone,
+                                   core::op_info(op).may_fail != core::MayFail::Never);
+    } else {
+      write_many(op, node);
+    }
+  }
+
+  void write_many(Op op, NodeId node) {
+    std::vector<Index> x = operands(node);
+    Index y = kNone;
+    switch (op) {
+    case Op::Sum:
+    case Op::Mean: {
+      std::vector<Index> terms{builder_.constant(0.0)};
+      terms.insert(terms.end(), x.begin(), x.end());
+      y = builder_.emit_many(Code::SumOf, terms);
+      if (op == Op::Mean)
+        y = builder_.emit(Code::Divide, y, builder_.constant(static_cast<double>(x.size())));
+      break;
+    }
+    case Op::Prod:
+      y = x.empty() ? builder_.constant(1.0) : x[0];
+      for (std::size_t k = 1; k < x.size(); ++k) y = builder_.emit(Code::Mul, y, x[k]);
+      break;
+    case Op::Dot:
+      y = builder_.emit_many(Code::DotOf, x);
+      break;
+    case Op::Norm:
+      y = builder_.emit_many(Code::NormOf, x);
+      break;
+    case Op::LogSumExp:
+      y = builder_.emit(Code::Add, builder_.emit_many(Code::Largest, x),
+                        builder_.emit_many(Code::LogTotal, x));
+      break;
+    case Op::Where:
+      y = builder_.emit(Code::Select, x[0], x[1], x[2]);
+      break;
+    default:
+      throw CannotCapture("this operation cannot be compiled", node);
+    }
+    place_[node] = y;
+  }
+
+  // What the results of one softmax share.
+  void write_group(NodeId node) {
+    const std::vector<Index> x = operands(node);
+    Group& group = groups_[node];
+    group.largest = builder_.emit_many(Code::Largest, x);
+    if (arena_.op(node) == Op::LogSoftmaxGroup) {
+      for (const Index i : x)
+        group.terms.push_back(builder_.emit(Code::Distance, i, group.largest));
+      group.total = builder_.emit_many(Code::LogTotal, x);
+    } else {
+      std::vector<Index> terms{builder_.constant(0.0)};
+      for (const Index i : x) terms.push_back(builder_.emit(Code::ShiftedExp, i, group.largest));
+      group.total = builder_.emit_many(Code::SumOf, terms);
+      group.terms.assign(terms.begin() + 1, terms.end());
+    }
+    place_[node] = group.total; // never asked for; says that it has been written
+  }
+
+  void write_part(NodeId node) {
+    const core::Operand2 o = arena_.operands(node);
+    const Group& group = groups_.at(o.a);
+    const bool logarithm = arena_.op(node) == Op::LogSoftmax;
+    place_[node] =
+        builder_.emit(logarithm ? Code::Subtract : Code::Divide, group.terms[o.b], group.total);
+  }
+
+  void write(const Comparison& c) {
+    const auto side = [&](NodeId node, double number) {
+      return node == core::kNoNode ? builder_.constant(number) : place_.at(node);
+    };
+    const Code codes[] = {Code::Less, Code::LessEqual, Code::Equal};
+    const Index condition =
+        builder_.emit(codes[static_cast<std::size_t>(c.relation)], side(c.left, c.left_number),
+                      side(c.right, c.right_number));
+    if (!builder_.is_constant(condition)) builder_.guard(condition, c.outcome);
+  }
+
+  Arena& arena_;
+  const Traced& traced_;
+  Builder builder_;
+  std::vector<std::uint8_t> needed_; // of the nodes from traced_.first
+  std::vector<NodeId> outer_;
+  std::unordered_map<NodeId, Index> place_;
+  std::unordered_map<NodeId, Group> groups_;
+};
+
+} // namespace
+
+Captured capture(Arena& arena, const Traced& traced, const Passes& passes) {
+  return Capture(arena, traced, passes).run();
+}
+
+} // namespace arenagrad::program

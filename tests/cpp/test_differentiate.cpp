@@ -1,0 +1,148 @@
+// Derivatives of programs, against differences of their values, sweeps against tangents, and orders
+// against each other.
+#include <doctest/doctest.h>
+
+#include "program/differentiate.h"
+#include "program_cases.h"
+
+using namespace arenagrad::program;
+using namespace arenagrad::program::cases;
+
+namespace {
+
+Wanted all_of(const Program& program) {
+  Wanted wanted;
+  for (Index k = 0; k < program.input_count; ++k) wanted.inputs.push_back(k);
+  return wanted;
+}
+
+double difference(const Program& program, std::vector<double> x, std::size_t k,
+                  std::size_t output) {
+  const double h = 1e-5 * std::max(1.0, std::fabs(x[k])), at = x[k];
+  const auto value = [&](double shift) {
+    x[k] = at + shift;
+    return run(program, x)[output];
+  };
+  return (8.0 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12.0 * h);
+}
+
+bool whole(Code code, std::size_t k) { // an operand that cannot be moved by a little
+  return k == 0 && (code == Code::Take || code == Code::Polygamma || code == Code::Select);
+}
+
+} // namespace
+
+TEST_CASE("the slopes of every code agree with differences, to the third order") {
+  std::mt19937 random(2);
+  for (const Code code : all_codes()) {
+    // They move by more than their slopes say, which are those of what they stand in.
+    if (code == Code::LaneSum || code == Code::Largest || code == Code::LogTotal) continue;
+    for (int turn = 0; turn < 5; ++turn) {
+      const std::vector<double> x = operands_of(code, random);
+      Program program = single(code, x.size(), Passes{});
+      for (int order = 1; order <= 3; ++order) {
+        const Program slopes = reverse(program, all_of(program), false, Passes{});
+        const std::vector<double> got = run(slopes, x);
+        const bool pow = code == Code::Pow || code == Code::LeakyRelu || code == Code::Elu;
+        for (std::size_t k = 0; k < x.size(); ++k) {
+          if (whole(code, k) || (pow && k == 1)) continue;
+          CAPTURE(code_name(code));
+          CAPTURE(order);
+          CAPTURE(k);
+          const double wanted = difference(program, x, k, 0);
+          const double size = 1.0 + std::fabs(wanted) + std::fabs(got[0]);
+          CHECK(std::fabs(got[1 + k] - wanted) <= 2e-7 * size);
+        }
+        // On with a slope that is not flat.
+        std::size_t next = whole(code, 0) ? 1 : 0;
+        program = outputs_of(slopes, 1 + next, 1);
+      }
+    }
+  }
+}
+
+TEST_CASE("the logarithm of a sum of exponentials has its shares as slopes, to any order") {
+  Builder builder(Passes{});
+  std::vector<Index> x;
+  for (int k = 0; k < 4; ++k) x.push_back(builder.input());
+  builder.output(builder.emit(Code::Add, builder.emit_many(Code::Largest, x),
+                              builder.emit_many(Code::LogTotal, x)));
+  Program program = builder.finish();
+  const std::vector<double> at{0.3, 1.5, -0.4, 1.2};
+  for (int order = 1; order <= 3; ++order) {
+    const Program slopes = reverse(program, all_of(program), false, Passes{});
+    const std::vector<double> got = run(slopes, at);
+    for (std::size_t k = 0; k < 4; ++k)
+      CHECK(got[1 + k] == doctest::Approx(difference(program, at, k, 0)).epsilon(1e-7));
+    program = outputs_of(slopes, 2, 1);
+  }
+}
+
+TEST_CASE("a tangent agrees with a sweep") {
+  std::mt19937 random(3);
+  for (const Code code : all_codes()) {
+    if (code == Code::Largest) continue;
+    const std::size_t count = code == Code::LaneSum ? 1 : operands_of(code, random).size();
+    const Program program = single(code, count, Passes{});
+    std::vector<double> x =
+        code == Code::LaneSum ? std::vector<double>{2.0} : operands_of(code, random);
+    const std::vector<double> slopes = run(reverse(program, all_of(program), false, Passes{}), x);
+    double wanted = 0;
+    std::vector<double> inputs = x;
+    for (std::size_t k = 0; k < count; ++k) {
+      inputs.push_back(0.5 + static_cast<double>(k));
+      wanted += slopes[1 + k] * inputs.back();
+    }
+    CAPTURE(code_name(code));
+    CHECK(run(tangent(program, all_of(program), Passes{}), inputs)[1] == doctest::Approx(wanted));
+  }
+}
+
+TEST_CASE("cotangents weigh the outputs of a sweep") {
+  Builder builder(Passes{});
+  const Number::Writing writing(builder);
+  const Number x = Number::of(builder.input()), y = Number::of(builder.input());
+  builder.output((x * y).index());
+  builder.output(exp(x).index());
+  const Program swept = reverse(builder.finish(), {{0, 1}, {}}, true, Passes{});
+  const std::vector<double> got = run(swept, {2.0, 3.0, 10.0, 100.0});
+  CHECK(got[2] == doctest::Approx(10.0 * 3.0 + 100.0 * std::exp(2.0)));
+  CHECK(got[3] == doctest::Approx(10.0 * 2.0));
+}
+
+TEST_CASE("a Jacobian has the entries that are not 0, whichever way it was taken") {
+  for (const std::size_t outputs : {2, 9}) {
+    Builder builder(Passes{});
+    const Number::Writing writing(builder);
+    std::vector<Number> x;
+    for (int k = 0; k < 5; ++k) x.push_back(Number::of(builder.input()));
+    for (std::size_t k = 0; k < outputs; ++k)
+      builder.output((x[k % 4] * x[k % 4 + 1] * Number(1.0 + static_cast<double>(k))).index());
+    const Program program = builder.finish();
+    const Jacobian jacobian_of = jacobian(program, all_of(program), Passes{});
+    CHECK(jacobian_of.rows.size() == 2 * outputs);
+    const std::vector<double> at{1.0, 2.0, 3.0, 4.0, 5.0}, got = run(jacobian_of.program, at);
+    for (std::size_t k = 0; k < jacobian_of.rows.size(); ++k)
+      CHECK(got[outputs + k] ==
+            doctest::Approx(difference(program, at, jacobian_of.columns[k], jacobian_of.rows[k])));
+    CHECK(std::is_sorted(jacobian_of.rows.begin(), jacobian_of.rows.end()));
+  }
+}
+
+TEST_CASE("what does not vary is owed the sum over the rows") {
+  const Program rows = summed(mlp({2, 3, 1}, Passes{}), Passes{});
+  Wanted wanted = all_of(rows);
+  wanted.varies.assign(rows.input_count, 0);
+  for (Index k = 0; k < 3; ++k) wanted.varies[rows.input_count - 1 - k] = 1;
+  wanted.inputs.resize(rows.input_count - 3);
+  const Program swept = reverse(rows, wanted, false, Passes{});
+  std::size_t sums = 0;
+  for (const Index output : swept.outputs) sums += swept.code[output].code == Code::LaneSum;
+  CHECK(sums == swept.outputs.size());
+}
+
+TEST_CASE("a gradient costs a small multiple of its function") {
+  const Program program = optimise(mlp({2, 16, 16, 1}, Passes{}), Passes{});
+  const Program swept = reverse(program, all_of(program), false, Passes{});
+  CHECK(swept.size() < 1200);
+}
