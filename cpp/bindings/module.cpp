@@ -1,4 +1,5 @@
 // arenagrad._core: the table of contents.
+#include "programs.h"
 #include "trace.h"
 
 PYBIND11_MODULE(_core, module) {
@@ -17,4 +18,9 @@ PYBIND11_MODULE(_core, module) {
   bind_copying(module);
   bind_info(module);
   bind_optim(module);
+  bind_tree(module);
+  bind_program(module);
+  bind_capture(module);
+  bind_runner(module);
+  bind_call(module);
 }
