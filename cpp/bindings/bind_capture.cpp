@@ -4,6 +4,7 @@
 
 #include "closure.h"
 #include "programs.h"
+#include "record.h"
 #include "tree.h"
 
 namespace arenagrad::bindings {
@@ -11,6 +12,13 @@ namespace {
 
 using Kind = Branch::Kind;
 using Numbers = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+py::object new_leaf(double number) {
+  auto leaf = py::reinterpret_steal<py::object>(
+      recorded(1, [&](core::Arena& g) { return g.push_leaf(number); }));
+  if (!leaf) throw py::error_already_set();
+  return leaf;
+}
 
 py::tuple capture(const py::object& function, const Tree& arguments, const Numbers& numbers,
                   bool strict) {
@@ -52,6 +60,16 @@ py::tuple capture(const py::object& function, const Tree& arguments, const Numbe
                         results.tree, std::make_shared<Closure>(std::move(outer)));
 }
 
+// What the function gives for Values of these numbers, as it is.
+py::object call_on_values(const py::object& function, const Tree& arguments,
+                          const Numbers& numbers) {
+  std::vector<py::object> leaves;
+  const double* next = numbers.data();
+  for (std::size_t k = 0; k < arguments.numbers(); ++k) leaves.push_back(new_leaf(*next++));
+  const py::tuple given = arguments.make_of(leaves);
+  return function(*given);
+}
+
 } // namespace
 
 void bind_capture(py::module_& module) {
@@ -68,6 +86,8 @@ void bind_capture(py::module_& module) {
             return numbers;
           },
           "Their data as it is now.");
+  module.def("call_on_values", call_on_values, py::arg("function"), py::arg("arguments"),
+             py::arg("numbers"), "Run a function on Values of these numbers: what it gives.");
   module.def("capture", capture, py::arg("function"), py::arg("arguments"), py::arg("numbers"),
              py::arg("strict"),
              "Run a function on Values of these numbers: its program, the structure of its "

@@ -1,5 +1,4 @@
 // Runners as Python objects.
-#include <pybind11/numpy.h>
 
 #include <algorithm>
 
@@ -11,9 +10,9 @@ namespace {
 
 using Numbers = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
-// (result, whether all is finite that had to be), or None if a guard came out otherwise.
+// (whether all is finite that had to be, result), or None if a guard came out otherwise.
 py::object run(const Runner& runner, const Numbers& numbers, const py::object& more,
-               const py::object& out) {
+               const py::object& out, bool any) {
   Runner::Buffers buffers(runner);
   const Numbers extra = more.is_none() ? Numbers(0) : Numbers(more);
   if (static_cast<std::size_t>(numbers.size()) != runner.arguments().numbers() ||
@@ -24,7 +23,8 @@ py::object run(const Runner& runner, const Numbers& numbers, const py::object& m
   runner.check_buffers(out);
   const program::Outcome outcome = runner.run(buffers);
   if (outcome.guard != program::kNone) return py::none();
-  return py::make_tuple(runner.result(buffers, out), outcome.finite);
+  if (!outcome.finite && !any) return py::make_tuple(false, py::none());
+  return py::make_tuple(outcome.finite, runner.result(buffers, out));
 }
 
 } // namespace
@@ -49,8 +49,10 @@ void bind_runner(py::module_& module) {
       .def(
           "text", [](const Runner& runner) { return runner.plan().text(); }, "One line a step.")
       .def("run", run, py::arg("numbers"), py::arg("more"), py::arg("out"),
-           "The result for the numbers of the arguments and more inputs, and whether it is finite "
-           "where it must be; None if a guard came out otherwise.");
+           py::arg("any"),
+           "Whether all is finite that must be, and the result for the numbers of the arguments and "
+           "more inputs, which is left out if it is not unless `any` will do. None if a guard came "
+           "out otherwise.");
 }
 
 } // namespace arenagrad::bindings

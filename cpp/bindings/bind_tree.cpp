@@ -44,6 +44,18 @@ void bind_tree(py::module_& module) {
            "Where each entry of the matrix of derivatives stands among the numbers of jacobian().")
       .def("stacked", &Tree::stacked, py::arg("rows"), py::arg("all"),
            "The structure of the results of a batch: arrays in place of what varies, or of all.")
+      .def("leaf_varies", &Tree::leaf_varies, "Of each leaf whether rows of a batch differ in it.")
+      .def("arrays", &Tree::arrays, "An array of zeros for each leaf.")
+      .def("buffers", &Tree::buffers, py::arg("out"),
+           "An array for each leaf in the memory of `out`. Raises TypeError and ValueError.")
+      .def_static(
+          "array",
+          [](const Shape& shape) {
+            TreeBuilder builder;
+            builder.leaf(Branch::Kind::Array, size_of(shape), shape);
+            return builder.finish();
+          },
+          py::arg("shape"), "A single array.")
       .def_static("tuple_of", &Tree::tuple_of, py::arg("parts"), "A tuple of these.")
       .def(
           "numbers_of",

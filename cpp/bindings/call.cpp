@@ -9,6 +9,8 @@
 namespace arenagrad::bindings {
 namespace {
 
+constexpr std::size_t kMost = 300; // programs known at once; all paths of a function and more
+
 struct Known {
   py::object argnums; // null: left out
   std::shared_ptr<const Runner> runner;
@@ -29,6 +31,11 @@ bool same_argnums(PyObject* known, PyObject* given) {
   const int equal = PyObject_RichCompareBool(known, given, Py_EQ);
   if (equal < 0) throw py::error_already_set();
   return equal != 0;
+}
+
+// The first argument is what is meant if nothing is said.
+bool is_zero(PyObject* argnums) {
+  return PyLong_CheckExact(argnums) && PyObject_Not(argnums) == 1;
 }
 
 // The result, or null with no error set if the fallback must do it.
@@ -67,7 +74,7 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObje
       if (name == out_name)
         out = given;
       else if (name == argnums_name)
-        argnums = given;
+        argnums = is_zero(given) ? nullptr : given;
       else
         usual = false;
     }
@@ -131,12 +138,13 @@ PyObject* learn(PyObject* self, PyObject* args) {
   if (!PyArg_ParseTuple(args, "OO", &argnums, &runner)) return nullptr;
   try {
     Known known{py::object(), py::cast<std::shared_ptr<Runner>>(py::handle(runner))};
-    if (argnums != Py_None) known.argnums = py::reinterpret_borrow<py::object>(argnums);
+    if (!is_zero(argnums)) known.argnums = py::reinterpret_borrow<py::object>(argnums);
     std::vector<Known>& list = *as_call(self)->known;
     std::erase_if(list, [&](const Known& other) {
       return other.runner == known.runner && other.argnums.ptr() == known.argnums.ptr();
     });
     list.insert(list.begin(), std::move(known));
+    if (list.size() > kMost) list.pop_back();
     Py_RETURN_NONE;
   } catch (...) {
     set_python_error();

@@ -23,4 +23,5 @@ PYBIND11_MODULE(_core, module) {
   bind_capture(module);
   bind_runner(module);
   bind_call(module);
+  bind_batch(module);
 }

@@ -1,7 +1,6 @@
 // NumPy arrays looked at without copying. Needs the GIL.
 #pragma once
 
-#include <pybind11/numpy.h>
 
 #include "tree.h"
 

@@ -1,6 +1,5 @@
 #include "tree.h"
 
-#include <pybind11/numpy.h>
 
 namespace arenagrad::bindings {
 
@@ -17,7 +16,8 @@ std::size_t size_of(const Shape& shape) {
 std::size_t TreeBuilder::open(Kind kind, py::object extra) {
   if (open_.size() > 64) throw py::value_error("lists are nested more than 64 deep");
   if (!open_.empty()) ++tree_.branches_[open_.back()].children;
-  Branch branch{kind};
+  Branch branch;
+  branch.kind = kind;
   branch.extra = std::move(extra);
   tree_.branches_.push_back(std::move(branch));
   open_.push_back(tree_.branches_.size() - 1);
@@ -36,7 +36,9 @@ void TreeBuilder::leaf(Kind kind, std::size_t numbers, Shape shape, py::object e
     ++tree_.branches_[open_.back()].children;
     tree_.branches_[open_.back()].numbers += numbers;
   }
-  Branch branch{kind, varies};
+  Branch branch;
+  branch.kind = kind;
+  branch.varies = varies;
   branch.numbers = numbers;
   branch.shape = std::move(shape);
   branch.extra = std::move(extra);
@@ -151,9 +153,10 @@ Tree Tree::jacobian(const Tree& results) const {
       if (argument.kind == Kind::Static) return to.leaf(Kind::Static, 0, {}, py::none());
       Shape shape = result.shape;
       shape.insert(shape.end(), argument.shape.begin(), argument.shape.end());
-      if (shape.empty() && result.kind == Kind::Number && argument.kind == Kind::Number)
-        return to.leaf(Kind::Number, 1);
-      to.leaf(Kind::Array, size_of(shape), std::move(shape));
+      const bool number = result.kind == Kind::Number && argument.kind == Kind::Number;
+      const std::size_t size = size_of(shape);
+      to.leaf(number ? Kind::Number : Kind::Array, size, std::move(shape), {},
+              result.varies || argument.varies);
     });
   });
 }
@@ -204,8 +207,7 @@ bool equal_objects(const py::object& one, const py::object& other) {
 }
 
 bool equal_branches(const Branch& one, const Branch& other) {
-  return one.kind == other.kind && one.varies == other.varies && one.children == other.children &&
-         one.numbers == other.numbers && one.end == other.end && one.shape == other.shape;
+  return one.kind == other.kind && one.children == other.children && one.numbers == other.numbers && one.end == other.end && one.shape == other.shape;
 }
 
 } // namespace
@@ -213,7 +215,9 @@ bool equal_branches(const Branch& one, const Branch& other) {
 bool Tree::operator==(const Tree& other) const {
   if (branches_.size() != other.branches_.size()) return false;
   for (std::size_t i = 0; i < branches_.size(); ++i)
-    if (!equal_branches(branches_[i], other.branches_[i])) return false;
+    if (branches_[i].varies != other.branches_[i].varies ||
+        !equal_branches(branches_[i], other.branches_[i]))
+      return false;
   for (std::size_t i = 0; i < branches_.size(); ++i) {
     const Branch &one = branches_[i], &same = other.branches_[i];
     const bool is_identity = one.kind == Kind::Module || one.kind == Kind::Number;

@@ -7,6 +7,8 @@
 // Immutable. Needs the GIL. Cost: some 10 ns a number that is no array's, 1 ns one that is.
 #pragma once
 
+#include <pybind11/numpy.h>
+
 #include <string>
 #include <vector>
 
@@ -19,7 +21,7 @@ using Shape = std::vector<py::ssize_t>;
 struct Branch {
   enum class Kind : std::uint8_t { Number, Array, List, Tuple, Dict, Module, Static };
 
-  Kind kind;
+  Kind kind = Kind::Static;
   bool varies = false;      // differs from row to row of a batch
   std::size_t children = 0; // that follow; each stands before its own children
   std::size_t numbers = 0;  // here or below
@@ -40,7 +42,8 @@ public:
   std::size_t start(std::size_t k) const;
   // A single number, and the Value or float of a function that may be differentiated.
   bool is_number() const {
-    return branches_.size() == 1 && branches_[0].kind == Branch::Kind::Number;
+    return branches_.size() == 1 && branches_[0].numbers == 1 && branches_[0].shape.empty() &&
+           branches_[0].kind <= Branch::Kind::Array;
   }
   // Whether a batch has other numbers in each row: one byte a number.
   std::vector<std::uint8_t> varying() const;
@@ -76,11 +79,15 @@ public:
   void check_buffers(const py::object& out) const;
   // Requires check_buffers(out).
   void write(const py::object& out, const double* numbers) const;
+  // An array for each leaf with numbers, zeros or in the memory of `out`, which is checked.
+  std::vector<py::array> arrays() const;
+  std::vector<py::array> buffers(const py::object& out) const;
+  std::vector<bool> leaf_varies() const; // of each such leaf
   // One array for each leaf, in order, as make() would put it there.
   py::object make_of_arrays(const std::vector<py::array>& leaves) const;
 
   bool operator==(const Tree& other) const;
-  // The same but for what functions gave that was no Value.
+  // The same but for what functions gave that was no Value, and for what varies.
   bool same_layout(const Tree& other) const;
   Py_hash_t hash() const;
   std::string text() const; // such as (float, array(3, 2), [float, float])

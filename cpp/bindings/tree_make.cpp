@@ -1,6 +1,7 @@
 // Objects from numbers whose structure is known.
+#include <pybind11/stl.h>
+
 #include <algorithm>
-#include <cstring>
 
 #include "numpy.h"
 
@@ -53,6 +54,11 @@ private:
 
 template <class Leaf> py::object made(const std::vector<Branch>& branches, Leaf&& leaf) {
   return Maker(branches, leaf).make();
+}
+
+// Has numbers of its own, or might have.
+bool is_leaf(const Branch& branch) {
+  return branch.kind == Kind::Number || branch.kind == Kind::Array || branch.kind == Kind::Module;
 }
 
 py::array object_array(const Shape& shape) {
@@ -161,6 +167,42 @@ void Tree::write(const py::object& out, const double* numbers) const {
     std::copy_n(numbers, count, buffer);
     numbers += count;
   });
+}
+
+std::vector<bool> Tree::leaf_varies() const {
+  std::vector<bool> varies;
+  for (const Branch& branch : branches_)
+    if (is_leaf(branch)) varies.push_back(branch.varies);
+  return varies;
+}
+
+std::vector<py::array> Tree::arrays() const {
+  std::vector<py::array> arrays;
+  for (const Branch& branch : branches_) {
+    if (!is_leaf(branch)) continue;
+    arrays.push_back(py::array_t<double>(branch.shape));
+    std::fill_n(static_cast<double*>(arrays.back().mutable_data()), branch.numbers, 0.0);
+  }
+  return arrays;
+}
+
+std::vector<py::array> Tree::buffers(const py::object& out) const {
+  std::vector<double*> memory; // of each buffer
+  std::vector<std::size_t> sizes;
+  std::size_t i = 0;
+  each_buffer(branches_, i, out.ptr(), [&](double* buffer, std::size_t count) {
+    memory.push_back(buffer);
+    sizes.push_back(count);
+  });
+  std::vector<py::array> arrays;
+  std::size_t buffer = 0, used = 0;
+  for (const Branch& branch : branches_) {
+    if (!is_leaf(branch)) continue;
+    while (buffer + 1 < sizes.size() && used == sizes[buffer]) ++buffer, used = 0;
+    arrays.push_back(py::array_t<double>(branch.shape, memory.at(buffer) + used, out));
+    used += branch.numbers;
+  }
+  return arrays;
 }
 
 } // namespace arenagrad::bindings
