@@ -99,8 +99,10 @@ void owed_to_operands(const Program& program, Index i, Number g, Value&& value,
   const Index operands[] = {at.a, at.b, at.c};
   const auto number = [&](Index o) { return o == kNone ? g : value(o); };
   const Slopes d = slopes(at.code, number(at.a), number(at.b), number(at.c), value(i));
+  // Eager adjoints know no flat slopes: there an infinite g times 0 is nan.
+  const bool as_eager = !Number::builder().passes().reorder;
   for (std::size_t k = 0; k < operand_count(at.code); ++k)
-    if (!is_zero(d[k])) owed(operands[k], d[k] * g);
+    if (as_eager || !is_zero(d[k])) give(operands[k], [&] { return d[k] * g; });
 }
 
 // The tangent of instruction `i`, given those of all before it; kNone stands for 0.
