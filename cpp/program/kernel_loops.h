@@ -5,7 +5,8 @@
 #pragma once
 
 #include "lane.h"
-#include "lane_math.h"
+#include "lane_special.h"
+#include "lane_trig.h"
 
 namespace arenagrad::program {
 namespace {

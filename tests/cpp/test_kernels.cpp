@@ -188,14 +188,13 @@ double allowed(Code code) {
   switch (code) {
   case Code::SiluSlope: // of its largest terms: it is their difference
   case Code::GeluSlope:
+  case Code::Gelu:
     return 4.0;
   case Code::Tanh: // of the portable kernels, which have no fused multiply-add
   case Code::Silu:
-  case Code::Sinh:
-  case Code::Arcsinh:
-  case Code::Arctanh:
-  case Code::Arccosh:
-  case Code::Gelu:
+  case Code::TanhSlope:
+  case Code::Arctan2Slope:
+  case Code::Cbrt: // evaluate's, for the smallest numbers
     return 3.0;
   default:
     return 2.0;
