@@ -225,7 +225,10 @@ Outcome PointPlan::run(const double* inputs, double* outputs, double* workspace)
   for (std::size_t k = 0; k < steps.copies.size(); k += 2) {
     const double* from = v + steps.copies[k];
     const std::size_t n = steps.copies[k + 1];
-    std::memcpy(outputs, from, n * sizeof *v);
+    if (n < 8)
+      for (std::size_t i = 0; i < n; ++i) outputs[i] = from[i];
+    else
+      std::memcpy(outputs, from, n * sizeof *v);
     outputs += n;
   }
   for (std::size_t k = 0; k < steps.guards.size(); ++k)
