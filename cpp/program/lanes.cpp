@@ -13,11 +13,13 @@ namespace {
 
 constexpr std::size_t kMostPieces = 64;
 
-// Rows of a block: all slots should fit into half of a first-level cache.
+// Rows of a block. Fewer than 64 are worse than slots beyond the first-level cache, for what each act
+// costs whatever the rows; so are slots beyond the second-level one.
 std::size_t block_for(std::size_t slots) {
-  constexpr std::size_t kBytes = 24 * 1024, kLeast = 16, kMost = 256, kStep = 16;
-  const std::size_t rows = kBytes / sizeof(double) / std::max<std::size_t>(slots, 1);
-  return std::clamp(rows / kStep * kStep, kLeast, kMost);
+  constexpr std::size_t kSmall = 64 * 1024, kLarge = 512 * 1024, kStep = 16, kMost = 256;
+  const std::size_t row = sizeof(double) * std::max<std::size_t>(slots, 1);
+  const std::size_t rows = std::max(kSmall / row, std::min<std::size_t>(kLarge / row, 64));
+  return std::clamp(rows / kStep * kStep, kStep, kMost);
 }
 
 } // namespace
