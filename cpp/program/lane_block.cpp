@@ -8,10 +8,11 @@
 namespace arenagrad::program {
 
 LaneBlock::LaneBlock(const Schedule& schedule, const Kernels& kernels, std::size_t block,
-                     const double* uniforms, const std::vector<Column>& inputs,
+                     const LaneMemory& shared, const std::vector<Column>& inputs,
                      const std::vector<Column>& outputs, LaneMemory& memory)
-    : schedule_(schedule), kernels_(kernels), stride_(lane_stride(block)), uniforms_(uniforms),
-      inputs_(inputs), outputs_(outputs), memory_(memory) {
+    : schedule_(schedule), kernels_(kernels), stride_(lane_stride(block)),
+      uniforms_(shared.uniforms.data()), packed_(shared.packed.data()), inputs_(inputs),
+      outputs_(outputs), memory_(memory) {
   constexpr std::size_t kLine = 8; // doubles of a cache line
   memory.numbers.resize((schedule.slots + kOwnSlots) * stride_ + kLine);
   const auto address = reinterpret_cast<std::uintptr_t>(memory.numbers.data());
@@ -26,8 +27,10 @@ LaneBlock::LaneBlock(const Schedule& schedule, const Kernels& kernels, std::size
       memory.columns[k] = slots_ + slot * stride_;
   }
   memory.lists.resize(schedule.lists.size());
-  for (std::size_t k = 0; k < schedule.lists.size(); ++k)
-    if (schedule.lists[k] != kNone) memory.lists[k] = lane(schedule.lists[k]);
+  for (std::size_t k = 0; k < schedule.lists.size(); ++k) memory.lists[k] = lane(schedule.lists[k]);
+  memory.pointers.resize(schedule.pointers.size());
+  for (std::size_t k = 0; k < schedule.pointers.size(); ++k)
+    memory.pointers[k] = at(schedule.pointers[k]);
 }
 
 const Column& LaneBlock::column(Place number) const {
@@ -51,6 +54,8 @@ void LaneBlock::run(std::size_t first, std::size_t count, double* sums, std::uin
   for (const std::uint32_t k : in_place_) memory_.columns[k] = column(k).at + first;
   for (const std::uint32_t k : schedule_.columns_in_lists)
     memory_.lists[k].at = at(schedule_.lists[k]);
+  for (const std::uint32_t k : schedule_.columns_in_pointers)
+    memory_.pointers[k] = at(schedule_.pointers[k]);
   if (good != nullptr) std::fill_n(good += first, count, std::uint8_t{1});
   for (const Act& act : schedule_.rows) {
     switch (act.what) {
@@ -70,6 +75,11 @@ void LaneBlock::run(std::size_t first, std::size_t count, double* sums, std::uin
       kernels_.tanh_and_slope(at(act.y), at(act.b), at(act.a), count);
       if (act.checked) check(at(act.y), good, rows);
       break;
+    case Do::Layer: {
+      double* const* const y = memory_.pointers.data() + act.a;
+      kernels_.layer(y, packed_ + act.y, y + act.b, act.b, act.c, count);
+      break;
+    }
     case Do::Load:
       load(act);
       break;
@@ -88,6 +98,11 @@ void LaneBlock::run(std::size_t first, std::size_t count, double* sums, std::uin
     case Do::Inner:
       sums[act.y] += kernels_.inner(at(act.a), at(act.b), count);
       break;
+    case Do::Grid: {
+      double* const* const a = memory_.pointers.data() + act.a;
+      kernels_.grid(sums + act.y, a, act.b, a + act.b, act.c, count);
+      break;
+    }
     }
   }
 }

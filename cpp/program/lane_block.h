@@ -10,16 +10,17 @@ namespace arenagrad::program {
 // What a run wants of memory, kept from one run to the next.
 struct LaneMemory {
   std::vector<double> numbers; // the slots, from the first place that is a multiple of 64 bytes
-  std::vector<double> uniforms, sums;
+  std::vector<double> uniforms, packed, sums;
   std::vector<Lane> lists;
+  std::vector<double*> pointers;
   std::vector<double*> columns; // where each column is in this block
 };
 
 class LaneBlock {
 public:
-  // Throws std::bad_alloc. What it is given must outlive it.
+  // Throws std::bad_alloc. What it is given must outlive it; of `shared` it reads uniforms, packed.
   LaneBlock(const Schedule& schedule, const Kernels& kernels, std::size_t block,
-            const double* uniforms, const std::vector<Column>& inputs,
+            const LaneMemory& shared, const std::vector<Column>& inputs,
             const std::vector<Column>& outputs, LaneMemory& memory);
 
   // On rows [first, first + count), count <= block. Adds to `sums`; `good` may be null.
@@ -40,7 +41,7 @@ private:
   const Schedule& schedule_;
   const Kernels& kernels_;
   const std::size_t stride_; // of slots
-  const double* const uniforms_;
+  const double *const uniforms_, *const packed_;
   const std::vector<Column>&inputs_, &outputs_;
   LaneMemory& memory_;
   double* slots_ = nullptr;

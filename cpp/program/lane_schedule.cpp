@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "lane_groups.h"
+
 namespace arenagrad::program {
 namespace {
 
@@ -19,6 +21,7 @@ public:
     mark_needed();
     for (Index i = 0; i < program_.size(); ++i) ready_[i] = i;
     if (!strict_) find_slopes();
+    find_layers();
     for (Index i = 0; i < program_.size(); ++i)
       if (needed_[i] && !varies_[i]) uniform(i);
     for (const Index output : program_.outputs)
@@ -26,6 +29,7 @@ public:
     for (const Guard& guard : program_.guards)
       if (!varies_[guard.condition])
         out_.guards.push_back({number_of(places_[guard.condition]), guard.outcome});
+    grids();
     leave_rows();
     rows();
     return std::move(out_);
@@ -70,6 +74,43 @@ private:
     }
   }
 
+  // Dot products of the same numbers are computed as one, with the first of them.
+  void find_layers() {
+    std::vector<std::uint8_t> candidates(program_.size());
+    for (Index i = 0; i < program_.size(); ++i)
+      candidates[i] = needed_[i] && varies_[i] && !program_.code[i].checked;
+    layers_ = layers_of(program_, varies_, candidates);
+    for (std::size_t k = 0; k < layers_.size(); ++k)
+      for (const Index i : layers_[k].results) {
+        ready_[i] = layers_[k].results[0];
+        absorbed_[i] = i != ready_[i];
+      }
+  }
+
+  // The act of the layer whose first result is i.
+  Act layer(const Layer& layer) {
+    const auto count = [](const auto& array) { return static_cast<Place>(array.size()); };
+    const Act act{Do::Layer,
+                  Code::DotOf,
+                  false,
+                  false,
+                  count(out_.packed),
+                  count(out_.pointers),
+                  count(layer.results),
+                  count(layer.x)};
+    for (const Index i : layer.results) {
+      const Instruction& at = program_.code[i];
+      const Index start = at.b % 2, terms = at.b / 2;
+      const Index* const w = program_.lists.data() + at.a + start;
+      out_.packed.push_back(start != 0 ? number_of(places_[w[-1]]) : kNone);
+      for (Index k = 0; k < terms; ++k)
+        out_.packed.push_back(number_of(places_[varies_[w[k]] != 0 ? w[k + terms] : w[k]]));
+      out_.pointers.push_back(i);
+    }
+    out_.pointers.insert(out_.pointers.end(), layer.x.begin(), layer.x.end());
+    return act;
+  }
+
   Place place(Index i) const { return i == kNone ? kNone : varies_[i] ? i : places_[i]; }
 
   // An instruction with places in the place of operands.
@@ -112,6 +153,7 @@ private:
   void term(Do what, Place y, Index a, Index b = kNone) {
     if (what == Do::Inner && !varies_[a]) std::swap(a, b);
     if (what == Do::Inner && !varies_[b]) what = Do::ScaledTotal;
+    if (what == Do::Inner && !strict_) return products_.push_back({a, b, y});
     const Index ready = std::max(ready_[a], b != kNone && varies_[b] ? ready_[b] : 0);
     leaving_.push_back({ready, {what, Code::LaneSum, false, false, y, place(a), place(b)}});
   }
@@ -139,6 +181,44 @@ private:
     term(Do::Total, y, i);
   }
 
+  // Sums of products become grids as far as their sums can be numbered side by side.
+  void grids() {
+    std::vector<std::uint32_t> numbers(out_.sums, kNone);
+    std::uint32_t next = 0;
+    const std::vector<Grid> grids = grids_of(std::move(products_));
+    for (const Grid& grid : grids)
+      for (const std::uint32_t sum : grid.sums)
+        if (numbers[sum] == kNone) numbers[sum] = next++;
+    for (std::uint32_t& number : numbers)
+      if (number == kNone) number = next++;
+    for (Leaving& leaving : leaving_) leaving.act.y = numbers[leaving.act.y];
+    for (Act& act : out_.after)
+      if (act.code == Code::LaneSum && act.b != kNone) act.b = numbers[act.b];
+    for (const Grid& grid : grids) {
+      const auto rows = static_cast<Index>(grid.rows.size());
+      const auto columns = static_cast<Index>(grid.columns.size());
+      const std::uint32_t first = numbers[grid.sums[0]];
+      bool side_by_side = rows * columns > 1;
+      Index ready = 0;
+      for (Index k = 0; k < rows * columns; ++k) {
+        side_by_side = side_by_side && numbers[grid.sums[k]] == first + k;
+        ready =
+            std::max({ready, ready_[grid.rows[k / columns]], ready_[grid.columns[k % columns]]});
+      }
+      for (Index k = 0; k < rows * columns && !side_by_side; ++k) {
+        const Index a = grid.rows[k / columns], b = grid.columns[k % columns];
+        leaving_.push_back({std::max(ready_[a], ready_[b]),
+                            {Do::Inner, Code::LaneSum, false, false, numbers[grid.sums[k]], a, b}});
+      }
+      if (!side_by_side) continue;
+      leaving_.push_back({ready,
+                          {Do::Grid, Code::LaneSum, false, false, first,
+                           static_cast<Place>(out_.pointers.size()), rows, columns}});
+      out_.pointers.insert(out_.pointers.end(), grid.rows.begin(), grid.rows.end());
+      out_.pointers.insert(out_.pointers.end(), grid.columns.begin(), grid.columns.end());
+    }
+  }
+
   // Outputs and guards; sums are there already.
   void leave_rows() {
     for (Index k = 0; k < program_.outputs.size(); ++k) {
@@ -159,9 +239,11 @@ private:
   }
 
   void rows() {
-    std::size_t next = 0;
+    std::size_t next = 0, next_layer = 0;
     for (Index i = 0; i < program_.size(); ++i) {
-      if (needed_[i] && varies_[i] && !absorbed_[i] && !has(i, Code::Input)) {
+      if (next_layer < layers_.size() && layers_[next_layer].results[0] == i) {
+        out_.rows.push_back(layer(layers_[next_layer++]));
+      } else if (needed_[i] && varies_[i] && !absorbed_[i] && !has(i, Code::Input)) {
         Act act = act_of(i);
         if (slope_[i] != kNone) act.what = Do::TanhAndSlope, act.b = slope_[i];
         out_.rows.push_back(act);
@@ -180,6 +262,8 @@ private:
   std::vector<Index> slope_;  // of a tanh
   std::vector<Place> places_; // of what is uniform
   std::vector<Leaving> leaving_;
+  std::vector<Product> products_;
+  std::vector<Layer> layers_; // by their first results
   Schedule out_;
 };
 
@@ -187,8 +271,9 @@ private:
 
 std::size_t Schedule::bytes() const {
   const auto of = [](const auto& array) { return array.size() * sizeof(array[0]); };
-  return of(before) + of(rows) + of(after) + of(lists) + of(columns_in_lists) + of(uniforms) +
-         of(uniform_inputs) + of(outputs) + of(guards) + of(column_slots);
+  return of(before) + of(rows) + of(after) + of(lists) + of(pointers) + of(columns_in_lists) +
+         of(columns_in_pointers) + of(packed) + of(uniforms) + of(uniform_inputs) + of(outputs) +
+         of(guards) + of(column_slots);
 }
 
 Schedule schedule_of(const Program& program, const std::vector<std::uint8_t>& varies, bool strict) {

@@ -18,12 +18,14 @@ enum class Do : std::uint8_t {
   Map,          // y = code(a, b, c)
   Many,         // y = code of the b places from a on in `lists`
   TanhAndSlope, // y = tanh(a), b = its slope
+  Layer,        // of `pointers`, from a on: b results, c numbers; from y on in `packed`: weights
   Load,         // y: the slot of input c
   Store,        // a to output c
   Guard,        // a should be `outcome`
   Total,        // sum y gets the sum of a
   ScaledTotal,  // sum y gets b, uniform, times the sum of a
   Inner,        // sum y gets the sum of a * b
+  Grid, // sums from y on get those of the products of b and c numbers, from a on in `pointers`
 };
 
 struct Act {
@@ -39,9 +41,10 @@ struct Schedule {
   // Of before and after, all places are uniform; a LaneSum there has b: which sum, or kNone where a
   // is uniform.
   std::vector<Act> before, rows, after;
-  std::vector<Place> lists;
-  std::vector<std::uint32_t> columns_in_lists; // where lists have columns
-  std::vector<double> uniforms;                // constants, and room for the others
+  std::vector<Place> lists, pointers;
+  std::vector<std::uint32_t> columns_in_lists, columns_in_pointers; // where they have columns
+  std::vector<Place> packed;    // numbers of uniforms, which layers want side by side; kNone: 0
+  std::vector<double> uniforms; // constants, and room for the others
 
   struct UniformInput {
     Index input;

@@ -35,11 +35,16 @@ public:
       acts.push_back(act);
     }
     schedule_.rows = std::move(acts);
-    for (std::uint32_t k = 0; k < schedule_.lists.size(); ++k)
-      if ((schedule_.lists[k] & kPlaceKind) == kColumn) schedule_.columns_in_lists.push_back(k);
+    find_columns(schedule_.lists, schedule_.columns_in_lists);
+    find_columns(schedule_.pointers, schedule_.columns_in_pointers);
   }
 
 private:
+  static void find_columns(const std::vector<Place>& places, std::vector<std::uint32_t>& columns) {
+    for (std::uint32_t k = 0; k < places.size(); ++k)
+      if ((places[k] & kPlaceKind) == kColumn) columns.push_back(k);
+  }
+
   // Calls visit with a reference to each place that has to be found.
   template <class Visit> void for_each_use(Act& act, Visit&& visit) {
     const auto look = [&](Place& use) {
@@ -49,11 +54,17 @@ private:
       for (Place k = 0; k < act.b; ++k) look(schedule_.lists[act.a + k]);
       return;
     }
+    if (act.what == Do::Layer || act.what == Do::Grid) {
+      const Place results = act.what == Do::Layer ? act.b : 0;
+      for (Place k = results; k < act.b + act.c; ++k) look(schedule_.pointers[act.a + k]);
+      return;
+    }
     look(act.a);
     if (act.what == Do::Map || act.what == Do::Inner) look(act.b);
     if (act.what == Do::Map) look(act.c);
   }
-  template <class Visit> static void for_each_result(Act& act, Visit&& visit) {
+  template <class Visit> void for_each_result(Act& act, Visit&& visit) {
+    for (Place k = 0; act.what == Do::Layer && k < act.b; ++k) visit(schedule_.pointers[act.a + k]);
     if (act.what <= Do::TanhAndSlope) visit(act.y);
     if (act.what == Do::TanhAndSlope) visit(act.b);
   }
@@ -63,7 +74,7 @@ private:
       Act& act = schedule_.rows[t];
       for_each_use(act, [&](Place use) {
         last_[use] = t;
-        if (act.what == Do::Many) ++lists_[use];
+        if (act.what == Do::Many || act.what == Do::Layer || act.what == Do::Grid) ++lists_[use];
       });
       for_each_result(act, [&](Place result) { last_[result] = t; });
     }

@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::size_t kMostPieces = 64;
 
-// Rows of a block. Fewer than 64 are worse than slots beyond the first-level cache, for what each act
-// costs whatever the rows; so are slots beyond the second-level one.
+// Rows of a block. Fewer than 64 are worse than slots beyond the first-level cache, for what each
+// act costs whatever the rows; so are slots beyond the second-level one.
 std::size_t block_for(std::size_t slots) {
   constexpr std::size_t kSmall = 64 * 1024, kLarge = 512 * 1024, kStep = 16, kMost = 256;
   const std::size_t row = sizeof(double) * std::max<std::size_t>(slots, 1);
@@ -87,34 +87,19 @@ public:
 
   std::size_t pieces() const { return pieces_; }
 
-  void uniforms(const std::vector<Act>& acts, double scale) {
-    std::vector<double> gathered, scratch;
-    const auto number = [&](Place place) {
-      return place == kNone ? 0.0 : memory_.uniforms[number_of(place)];
-    };
-    for (const Act& act : acts) {
-      double& y = memory_.uniforms[number_of(act.y)];
-      if (act.code == Code::LaneSum) {
-        y = scale *
-            (act.b == kNone ? static_cast<double>(rows_) * number(act.a) : memory_.sums[act.b]);
-      } else if (act.what == Do::Many) {
-        gathered.clear();
-        for (Place k = 0; k < act.b; ++k) gathered.push_back(number(schedule_.lists[act.a + k]));
-        scratch.resize(gathered.size());
-        y = many_value(act.code, gathered.size(), gathered.data(), scratch.data());
-      } else {
-        y = evaluate(act.code, number(act.a), number(act.b), number(act.c));
-      }
-      if (act.checked && !std::isfinite(y)) result_.finite = uniforms_good_ = false;
-    }
+  // All that does not vary, before the rows.
+  void begin(double scale) {
+    uniforms(schedule_.before, scale);
+    memory_.packed.clear();
+    for (const Place place : schedule_.packed)
+      memory_.packed.push_back(place == kNone ? 0.0 : memory_.uniforms[place]);
   }
 
   // Pieces until none is left, for one of the threads.
   void work(LaneMemory& memory, std::uint8_t* good, const std::atomic<bool>& stop,
             std::atomic<std::size_t>& done) {
     Rows result;
-    LaneBlock block(schedule_, kernels_, block_, memory_.uniforms.data(), inputs_, outputs_,
-                    memory);
+    LaneBlock block(schedule_, kernels_, block_, memory_, inputs_, outputs_, memory);
     for (std::size_t piece; !result.stopped && (piece = next_.fetch_add(1)) < pieces_;) {
       double* const sums = memory_.sums.data() + piece * schedule_.sums;
       const std::size_t end = std::min(rows_, (piece + 1) * piece_);
@@ -162,6 +147,28 @@ public:
   }
 
 private:
+  void uniforms(const std::vector<Act>& acts, double scale) {
+    std::vector<double> gathered, scratch;
+    const auto number = [&](Place place) {
+      return place == kNone ? 0.0 : memory_.uniforms[number_of(place)];
+    };
+    for (const Act& act : acts) {
+      double& y = memory_.uniforms[number_of(act.y)];
+      if (act.code == Code::LaneSum) {
+        y = scale *
+            (act.b == kNone ? static_cast<double>(rows_) * number(act.a) : memory_.sums[act.b]);
+      } else if (act.what == Do::Many) {
+        gathered.clear();
+        for (Place k = 0; k < act.b; ++k) gathered.push_back(number(schedule_.lists[act.a + k]));
+        scratch.resize(gathered.size());
+        y = many_value(act.code, gathered.size(), gathered.data(), scratch.data());
+      } else {
+        y = evaluate(act.code, number(act.a), number(act.b), number(act.c));
+      }
+      if (act.checked && !std::isfinite(y)) result_.finite = uniforms_good_ = false;
+    }
+  }
+
   const Schedule& schedule_;
   const Kernels& kernels_;
   const std::size_t block_;
@@ -187,7 +194,7 @@ Rows LanePlan::run(const std::vector<Column>& inputs, const std::vector<Column>&
                    const std::atomic<bool>& stop, std::atomic<std::size_t>& done) const {
   Body::Borrowed memory(*body_);
   Run run(body_->schedule, body_->kernels, body_->block, *memory, inputs, outputs, rows);
-  run.uniforms(body_->schedule.before, scale);
+  run.begin(scale);
   const auto work = [&](bool own) noexcept {
     try {
       if (!own) return run.work(*memory, good, stop, done);

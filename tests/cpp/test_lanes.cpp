@@ -1,98 +1,13 @@
 // Programs on many rows, held against interpret() row by row.
 #include <doctest/doctest.h>
 
-#include <bit>
-#include <cmath>
-#include <random>
 #include <stdexcept>
 
-#include "program/lanes.h"
-#include "program/number.h"
+#include "batch.h"
 
 using namespace arenagrad::program;
 
 namespace {
-
-using Random = std::mt19937_64;
-constexpr Passes kNoPasses{false, false, false, false, false, false};
-
-std::size_t below(Random& random, std::size_t n) { return random() % n; }
-
-// Numbers with a distance between rows, with others between them that must stay.
-struct Numbers {
-  std::vector<double> memory;
-  std::ptrdiff_t step;
-  std::size_t rows;
-
-  Numbers(std::size_t n, std::ptrdiff_t distance)
-      : memory((n + 1) * static_cast<std::size_t>(std::max<std::ptrdiff_t>(std::abs(distance), 1)),
-               0.5),
-        step(distance), rows(n) {}
-  Column column() { return {first(), step}; }
-  double* first() {
-    return step < 0 ? memory.data() - static_cast<std::ptrdiff_t>(rows) * step : memory.data();
-  }
-  double& operator[](std::size_t r) { return first()[static_cast<std::ptrdiff_t>(r) * step]; }
-};
-
-struct Result {
-  Rows rows;
-  std::vector<Numbers> outputs;
-  std::vector<std::uint8_t> good;
-  std::size_t done;
-};
-
-struct Batch {
-  std::vector<std::uint8_t> varies;
-  std::vector<Numbers> inputs;
-  std::size_t rows;
-
-  Batch(Random& random, std::size_t count, std::size_t n, double share = 0.7) : rows(n) {
-    constexpr std::ptrdiff_t kSteps[] = {1, 1, 1, 2, 3, 7, -1, -2};
-    std::uniform_real_distribution<double> numbers(-3.0, 3.0);
-    for (std::size_t k = 0; k < count; ++k) {
-      varies.push_back(std::bernoulli_distribution(share)(random) ? 1 : 0);
-      inputs.emplace_back(n, varies[k] != 0 ? kSteps[below(random, 8)] : 0);
-      for (std::size_t r = 0; r < n; ++r)
-        if (varies[k] != 0 || r == 0) inputs[k][r] = numbers(random);
-      if (below(random, 4) == 0) // ties, zeros and bounds
-        for (std::size_t r = 0; r < (varies[k] != 0 ? n : 1); ++r)
-          inputs[k][r] = std::round(inputs[k][r]);
-    }
-  }
-  // All instructions of the program in one row.
-  std::vector<double> row(const Program& program, std::size_t r) {
-    std::vector<double> x, values(program.size());
-    for (std::size_t k = 0; k < inputs.size(); ++k) x.push_back(inputs[k][varies[k] ? r : 0]);
-    interpret(program, x.data(), values.data());
-    return values;
-  }
-  Result run(const Program& program, const LanePlan& plan, std::size_t threads = 1,
-             double scale = 1.0, bool with_good = true, bool stopped = false) {
-    const auto varying_ones = varying(program, varies);
-    Result result;
-    constexpr std::ptrdiff_t kSteps[] = {1, 1, 3, -1};
-    std::vector<Column> from, to;
-    for (std::size_t k = 0; k < program.outputs.size(); ++k)
-      result.outputs.emplace_back(rows, varying_ones[program.outputs[k]] ? kSteps[k % 4] : 0);
-    for (Numbers& numbers : inputs) from.push_back(numbers.column());
-    for (Numbers& numbers : result.outputs) to.push_back(numbers.column());
-    result.good.assign(rows, 7);
-    std::atomic<bool> stop{stopped};
-    std::atomic<std::size_t> done{0};
-    result.rows = plan.run(from, to, rows, with_good ? result.good.data() : nullptr, scale, threads,
-                           stop, done);
-    result.done = done;
-    return result;
-  }
-};
-
-bool same(double x, double y) {
-  return (x != x && y != y) || std::bit_cast<std::uint64_t>(x) == std::bit_cast<std::uint64_t>(y);
-}
-bool near(double x, double y, double size = 0.0) {
-  return same(x, y) || x == y || std::fabs(x - y) <= 1e-9 * (1.0 + std::max(std::fabs(y), size));
-}
 
 // Any instruction on any earlier values, mostly late ones.
 Index random_instruction(Builder& builder, Random& random, Code code) {
@@ -106,7 +21,23 @@ Index random_instruction(Builder& builder, Random& random, Code code) {
     const Index order = builder.constant(1.0 + static_cast<double>(below(random, 3)));
     return builder.emit(code, order, builder.emit(Code::Softplus, any()), kNone, checked);
   }
-  if (!is_many(code)) return builder.emit(code, any(), any(), any(), checked);
+  const Index a = any(), b = any();
+  switch (code) { // where an operand follows from the others
+  case Code::TanhSlope:
+    return builder.emit(code, a, builder.emit(Code::Tanh, a), kNone, checked);
+  case Code::CbrtSlope:
+    return builder.emit(code, a, builder.emit(Code::Cbrt, a), kNone, checked);
+  case Code::HypotSlope:
+    return builder.emit(code, a, builder.emit(Code::Hypot, a, b), kNone, checked);
+  case Code::HypotSlopeOf:
+    return builder.emit(code, a, b, builder.emit(Code::Hypot, a, b), checked);
+  case Code::PowerSlopeOf:
+  case Code::PowerSlopeB:
+    return builder.emit(code, a, b, builder.emit(Code::Power, a, b), checked);
+  default:
+    break;
+  }
+  if (!is_many(code)) return builder.emit(code, a, b, any(), checked);
   std::vector<Index> operands;
   for (std::size_t k = 1 + below(random, 7); k-- > 0;) operands.push_back(any());
   if (code == Code::Take) operands.push_back(any());
@@ -228,62 +159,6 @@ TEST_CASE("where each instruction is an output, each follows from the others") {
           CHECK(value(i) == y);
         }
       }
-    }
-  }
-}
-
-TEST_CASE("sums over the rows are what a loop gives, for any number of threads") {
-  Random random(4);
-  for (int turn = 0; turn < 60; ++turn) {
-    for (const bool strict : {false, true}) {
-      CAPTURE(turn);
-      Builder builder(kNoPasses);
-      for (int k = 0; k < 6; ++k) builder.input();
-      std::vector<Index> summed;
-      const auto any = [&] { return static_cast<Index>(below(random, builder.size())); };
-      for (int k = 0; k < 30; ++k) {
-        constexpr Code kCodes[] = {Code::Mul,   Code::Add, Code::Tanh,    Code::Square, Code::Sin,
-                                   Code::DotOf, Code::Cos, Code::Sigmoid, Code::Select, Code::Mul};
-        const Code code = kCodes[below(random, 10)];
-        Index i = kNone;
-        if (code == Code::DotOf)
-          i = builder.emit_many(code, {any(), any(), any(), any(), any()});
-        else
-          i = builder.emit(Code::Sin, builder.emit(code, any(), any(), any()));
-        if (code == Code::Mul || code == Code::Square || code == Code::DotOf)
-          summed.push_back(builder.emit(code == Code::DotOf ? Code::Sin : code, any(), any()));
-        summed.push_back(code == Code::DotOf ? i : any());
-      }
-      std::vector<Index> sums;
-      for (const Index i : summed) sums.push_back(builder.emit(Code::LaneSum, i));
-      for (const Index i : sums) builder.output(i);
-      const Index late = builder.emit(Code::Add, sums[0], sums[1]);
-      builder.output(builder.emit_many(Code::SumOf, {late, sums[2], 0}));
-      if (turn % 2 == 0) builder.output(summed[0]);
-      const Program program = builder.finish();
-
-      Batch batch(random, 6, turn == 0 ? 0 : below(random, 1500));
-      batch.varies[0] = 0; // what is made of sums may not vary
-      batch.inputs[0] = Numbers(batch.rows, 0);
-      batch.inputs[0].memory[0] = 0.25;
-      const LanePlan plan(program, batch.varies, strict);
-      const double scale = turn % 3 == 0 ? 1.0 : 0.125;
-      std::vector<Result> results;
-      for (std::size_t threads = 1; threads <= 4; ++threads)
-        results.push_back(batch.run(program, plan, threads, scale));
-      std::vector<double> expected(summed.size(), 0.0), sizes(summed.size(), 0.0);
-      for (std::size_t r = 0; r < batch.rows; ++r) {
-        const std::vector<double> values = batch.row(program, r);
-        for (std::size_t k = 0; k < summed.size(); ++k)
-          expected[k] += values[summed[k]], sizes[k] += std::fabs(values[summed[k]]);
-      }
-      for (std::size_t k = 0; k < summed.size(); ++k)
-        CHECK(near(results[0].outputs[k].memory[0], scale * expected[k], sizes[k]));
-      const auto of = [&](std::size_t k) { return results[0].outputs[k].memory[0]; };
-      CHECK(near(of(sums.size()), of(0) + of(1) + of(2) + 0.25));
-      for (Result& result : results)
-        for (std::size_t k = 0; k < result.outputs.size(); ++k)
-          CHECK(result.outputs[k].memory == results[0].outputs[k].memory);
     }
   }
 }
