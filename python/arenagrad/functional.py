@@ -29,7 +29,7 @@ def custom(
     """
     if not isinstance(op, str):
         raise TypeError(f"op must be a str, got {type(op).__name__}")
-    if isinstance(operands, Value) or not isinstance(operands, Iterable):
+    if not isinstance(operands, Iterable):
         raise TypeError(f"operands must be a list or tuple, got {type(operands).__name__}")
     if not isinstance(partials, Iterable):
         raise TypeError(f"partials must be a list or tuple, got {type(partials).__name__}")

@@ -116,7 +116,7 @@ def line(row: dict[str, Any], errors: tuple[float, float, float]) -> str:
     return f"| {' | '.join(cells)} | {comments()[row['name']]} |"
 
 
-SMALL = [5e-324, 1e-310, 1e-300, 1e-250, 1e-160, 1e-20, 1.0, 1e20, 1e150, 1e300]
+SMALL = [5e-324, 1e-320, 1e-310, 1e-300, 1e-250, 1e-160, 1e-20, 1e-3, 1.0, 1e20, 1e150, 1e300]
 POWERS = [  # a**(b - 1) is beyond the largest float here, and b times it is not
     *((5e-324, 1e-17), (1e-320, 1e-13), (1e-310, -1e-3), (-5e-324, -0.0), (1e-309, -1e-300)),
     *((3e-310, 0.0), (2e-309, 0.01), (1e-308, 0.999), (1e-300, -0.03), (1e300, 1.02)),

@@ -150,10 +150,11 @@ def test_things_that_contain_themselves_are_walked_once() -> None:
 def test_arrays_of_objects_are_told_apart_though_none_of_their_lists_stays() -> None:
     module = nn.Module()
     for k in range(50):
-        setattr(module, f"none{k}", np.array([None, [k]], object))
-        setattr(module, f"some{k}", arenagrad.values([float(k)] * 2))
+        setattr(module, f"none{k}", np.array([[None, k], [None, k]], object))
+        setattr(module, f"some{k}", np.array([[None, Value(k)], [Value(k), None]], object))
     module.single = np.array(Value(7.0), object)  # type: ignore[attr-defined]
-    assert numbers(module) == {**{f"some{k}": [k, k] for k in range(50)}, "single": 7.0}
+    some = {f"some{k}.{place}": k for k in range(50) for place in ("0.1", "1.0")}
+    assert numbers(module) == {**some, "single": 7.0}
 
 
 # Any state
