@@ -73,7 +73,8 @@ inline double arctan2_slope(double a, double b) {
   if (y == 0.0 || std::isinf(a) || std::isinf(b)) return 0.0;
   if (y < 1e-290) return arctan2_slope(a * kScale, b * kScale) * kScale;
   if (y > 1e290) return arctan2_slope(a / kScale, b / kScale) / kScale;
-  return std::fabs(a) < 1e-200 && y < 1e100 ? a * kScale / y / y / kScale : a / y / y;
+  const double sine = a / y; // which may have lost digits that the slope has
+  return std::fabs(sine) < 1e-290 ? a * kScale / y / y / kScale : sine / y;
 }
 
 inline double sign(double a) { return std::isnan(a) ? a : double(a > 0.0) - double(a < 0.0); }
