@@ -52,4 +52,7 @@ struct Kernels {
 // multiply-adds where the processor has them, and sums in any order, the same on every call.
 const Kernels& kernels(bool strict);
 
+// Those of one instruction set, by name; null if there are none of it or the processor lacks it.
+const Kernels* kernels_named(const char* name, bool strict);
+
 } // namespace arenagrad::program

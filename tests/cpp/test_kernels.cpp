@@ -1,0 +1,349 @@
+// Kernels: strict ones are evaluate bit for bit, the others close to long double, for every code
+// and every instruction set that this machine has.
+#include <bit>
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <fstream>
+#include <iomanip>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "program/kernels.h"
+#include "reference.h"
+
+using namespace arenagrad::program;
+using Numbers = std::vector<double>;
+
+namespace {
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+const Numbers kEdges = {0.0,
+                        -0.0,
+                        kInf,
+                        -kInf,
+                        std::nan(""),
+                        1.0,
+                        -1.0,
+                        0.5,
+                        -0.5,
+                        2.0,
+                        -2.0,
+                        3.0,
+                        0.7,
+                        -0.7,
+                        1e-300,
+                        -1e-300,
+                        5e-324,
+                        -5e-324,
+                        1e-310,
+                        0x1p-1022,
+                        1e300,
+                        -1e300,
+                        1.79e308,
+                        -1.79e308,
+                        709.7,
+                        709.8,
+                        710.4,
+                        711.0,
+                        -708.5,
+                        -745.0,
+                        -745.2,
+                        -746.0,
+                        1023.9,
+                        1024.0,
+                        -1074.0,
+                        -1075.5,
+                        36.0,
+                        -36.0,
+                        -37.3,
+                        -37.5,
+                        -38.6,
+                        1e6,
+                        -1e6,
+                        1e10,
+                        1e22,
+                        3.141592653589793,
+                        1.5707963267948966,
+                        -1e-20,
+                        1e-9,
+                        -1e-9,
+                        0.9999999999999999,
+                        1.0000000000000002,
+                        1.25,
+                        6.0,
+                        27.5};
+
+std::vector<const Kernels*> sets(bool strict) {
+  std::vector<const Kernels*> found;
+  for (const char* name : {"portable", "avx2", "avx512"})
+    if (const Kernels* set = kernels_named(name, strict)) found.push_back(set);
+  return found;
+}
+
+std::vector<Code> codes() {
+  std::vector<Code> all;
+  for (std::size_t k = kFirstTableCode; k < kCodeCount; ++k)
+    if (const Code code = static_cast<Code>(k); !is_many(code) && code != Code::LaneSum)
+      all.push_back(code);
+  return all;
+}
+
+std::string where(const Kernels& set, Code code, double a, double b) {
+  std::ostringstream text;
+  text << set.name << ' ' << code_name(code) << std::setprecision(17) << " at " << a << ", " << b;
+  return text.str();
+}
+
+bool same_bits(double a, double b) {
+  return (a != a && b != b) || std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+}
+
+struct Points {
+  Numbers a, b, c;
+
+  void add(Code code, double x, double y, double z) {
+    // Operands that are the result of the others are that.
+    if (code == Code::TanhSlope) y = std::tanh(x);
+    if (code == Code::CbrtSlope) y = std::cbrt(x);
+    if (code == Code::PowerSlopeOf || code == Code::PowerSlopeB) z = std::pow(x, y);
+    if (code == Code::HypotSlopeOf) z = std::hypot(x, y);
+    if (code == Code::Polygamma) x = std::fmod(std::floor(std::fabs(x)), 4.0) + 1.0;
+    if (code == Code::Polygamma && y < -1e3) y = -0.3;
+    if (code == Code::ExpMinusSquare) y = std::exp2(std::round(std::fmod(y, 4.0)));
+    a.push_back(x), b.push_back(y), c.push_back(z);
+  }
+};
+
+Points edges(Code code) {
+  Points points;
+  const std::size_t operands = operand_count(code);
+  for (const double x : kEdges) {
+    if (operands == 1) points.add(code, x, 0.0, 0.0);
+    for (std::size_t i = 0; operands > 1 && i < kEdges.size(); ++i)
+      for (std::size_t k = 0; k < (operands > 2 ? 21 : 1); ++k)
+        points.add(code, x, kEdges[i], kEdges[k]);
+  }
+  return points;
+}
+
+Points random_points(Code code, std::size_t count, unsigned seed) {
+  std::mt19937_64 random(seed);
+  double low = -4.0, high = 4.0;
+  if (is_table_code(code)) {
+    low = arenagrad::core::op_info(op_of(code)).low;
+    high = arenagrad::core::op_info(op_of(code)).high;
+  }
+  const auto within = [&](double from, double to) {
+    return std::uniform_real_distribution<double>(from, to)(random);
+  };
+  const auto draw = [&](std::size_t i, bool unary) {
+    switch (i % 4) {
+    case 0:
+      return within(low, high);
+    case 1:
+      return within(-1.0, 1.0) * within(0.0, 1.0) + (i % 8 == 1 ? 1.0 : 0.0);
+    case 2:
+      return within(-40.0, 40.0);
+    default: {
+      if (i % 8 == 3) return within(-750.0, 750.0);
+      const double range = unary ? 1020.0 : 200.0;
+      return std::exp2(within(-range, range)) * (i % 16 < 8 ? 1.0 : -1.0);
+    }
+    }
+  };
+  Points points;
+  const bool unary = operand_count(code) == 1;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double x = draw(i, unary);
+    points.add(code, x, draw(i / 16, false), draw(i / 64, false));
+  }
+  return points;
+}
+
+void run(const Kernels& set, Code code, Numbers& y, const Points& p) {
+  y.assign(p.a.size(), 0.0);
+  set.map[static_cast<std::size_t>(code)](y.data(), {p.a.data(), 1}, {p.b.data(), 1},
+                                          {p.c.data(), 1}, y.size());
+}
+
+double ulps(double y, long double truth) {
+  const double rounded = static_cast<double>(truth);
+  if (y == rounded || (y != y && rounded != rounded)) {
+    if (y != y || std::isinf(y)) return 0.0;
+  } else if (y != y || rounded != rounded) {
+    return kInf;
+  }
+  const double size = std::min(std::fabs(rounded), std::numeric_limits<double>::max());
+  const int place = size < 0x1p-1022 ? -1074 : std::ilogb(size) - 52;
+  const long double of = std::isinf(y) ? std::copysign(0x1p1024L, static_cast<long double>(y)) : y;
+  return static_cast<double>(std::fabs(of - truth) / std::scalbn(1.0L, place));
+}
+
+// The largest error that we allow, in ulps.
+double allowed(Code code) {
+  switch (code) {
+  case Code::SiluSlope: // of its largest terms: it is their difference
+  case Code::GeluSlope:
+  case Code::Gelu:
+    return 4.0;
+  case Code::Tanh: // of the portable kernels, which have no fused multiply-add
+  case Code::Silu:
+  case Code::TanhSlope:
+  case Code::Arctan2Slope:
+  case Code::Cbrt: // evaluate's, for the smallest numbers
+    return 3.0;
+  default:
+    return 2.0;
+  }
+}
+
+struct Worst {
+  double error = 0.0, a = 0.0, b = 0.0;
+};
+
+Worst worst_of(const Kernels& set, Code code, const Points& p) {
+  Numbers y;
+  run(set, code, y, p);
+  Worst worst;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    long double truth = reference::evaluate(code, p.a[i], p.b[i], p.c[i]);
+    double error = ulps(y[i], truth);
+    if ((code == Code::SiluSlope || code == Code::GeluSlope) && p.a[i] > -3.0)
+      error = std::min(error, static_cast<double>(std::fabs(y[i] - truth)) * 0x1p54);
+    if (error > worst.error) worst = {error, p.a[i], p.b[i]};
+  }
+  return worst;
+}
+
+bool has_own(const Kernels& fast, Code code) {
+  const auto k = static_cast<std::size_t>(code);
+  return fast.map[k] != kernels_named(fast.name, true)->map[k];
+}
+
+} // namespace
+
+TEST_CASE("strict kernels are evaluate, bit for bit") {
+  for (const Kernels* set : sets(true))
+    for (const Code code : codes())
+      for (const Points& p : {edges(code), random_points(code, 2000, 1)}) {
+        Numbers y;
+        run(*set, code, y, p);
+        std::size_t differ = 0;
+        for (std::size_t i = 0; i < y.size(); ++i) {
+          const double expected = evaluate(code, p.a[i], p.b[i], p.c[i]);
+          if (same_bits(y[i], expected)) continue;
+          if (differ++ == 0) FAIL_CHECK(where(*set, code, p.a[i], p.b[i]));
+        }
+      }
+}
+
+TEST_CASE("all lengths and steps give what each number gives alone, also in place") {
+  for (const bool strict : {false, true})
+    for (const Kernels* set : sets(strict))
+      for (const Code code : codes()) {
+        const Kernels::Map map = set->map[static_cast<std::size_t>(code)];
+        const Points p = random_points(code, 40, 2);
+        const std::size_t patterns = std::size_t{1} << operand_count(code);
+        std::size_t differ = 0;
+        for (std::size_t pattern = 0; pattern < patterns; ++pattern)
+          for (std::size_t n = 0; n <= 40; ++n) {
+            const auto lane = [&](const Numbers& x, std::size_t k) {
+              return Lane{x.data(), pattern >> k & 1};
+            };
+            const Lane a = lane(p.a, 0), b = lane(p.b, 1), c = lane(p.c, 2);
+            Numbers y(n + 1, 42.0), own = p.a;
+            map(y.data(), a, b, c, n);
+            if (a.step == 1) map(own.data(), {own.data(), 1}, b, c, n);
+            for (std::size_t i = 0; i < n; ++i) {
+              double one = 0.0;
+              map(&one, {a.at + i * a.step, 0}, {b.at + i * b.step, 0}, {c.at + i * c.step, 0}, 1);
+              if (!same_bits(y[i], one) || (a.step == 1 && !same_bits(own[i], one))) ++differ;
+            }
+            if (y[n] != 42.0) ++differ;
+          }
+        CHECK_MESSAGE(differ == 0, where(*set, code, 0.0, 0.0));
+      }
+}
+
+TEST_CASE("the elementary functions of lanes are close to long double") {
+  std::ofstream docs;
+  if (std::getenv("ARENAGRAD_WRITE_DOCS") != nullptr) docs.open(ARENAGRAD_ROOT "/cpp/KERNELS.md");
+  docs << "# Errors of the kernels' functions\n\n"
+          "The largest error of each code's lanes against long double, in units of the last place "
+          "of the result, over random operands of every size and the edge cases of "
+          "`tests/cpp/test_kernels.cpp`, which writes this file if `ARENAGRAD_WRITE_DOCS` is set; "
+          "and where it is. Codes not listed are those of `core::evaluate` in both modes. "
+          "SiluSlope and GeluSlope, which are differences, are held against their terms where they "
+          "cross zero.\n\n| code | portable | avx2 | avx512 | worst at |\n|---|---|---|---|---|\n";
+  for (const Code code : codes()) {
+    if (code == Code::MultiplyAdd) continue; // unfused, it has any error where it cancels
+    std::string line = std::string("| ") + code_name(code);
+    bool any = false;
+    Worst most;
+    for (const Kernels* set : sets(false)) {
+      if (!has_own(*set, code)) {
+        line += " | evaluate";
+        continue;
+      }
+      any = true;
+      Worst worst = worst_of(*set, code, random_points(code, 60000, 3));
+      const Worst at_edges = worst_of(*set, code, edges(code));
+      if (at_edges.error > worst.error) worst = at_edges;
+      CHECK_MESSAGE(worst.error <= allowed(code), where(*set, code, worst.a, worst.b)
+                                                      << " by " << worst.error);
+      char text[32];
+      std::snprintf(text, sizeof text, " | %.2f", worst.error);
+      line += text;
+      if (worst.error >= most.error) most = worst;
+    }
+    char text[64];
+    std::snprintf(text, sizeof text, operand_count(code) > 1 ? " | %.17g, %.17g |" : " | %.17g |",
+                  most.a, most.b);
+    if (any) docs << line << text << '\n';
+  }
+}
+
+TEST_CASE("at the edges lanes give the nans, infinities and zeros that evaluate gives") {
+  for (const Kernels* set : sets(false))
+    for (const Code code : codes()) {
+      if (code == Code::MultiplyAdd) continue; // fused, it does not overflow in between
+      Numbers y;
+      const Points p = edges(code);
+      run(*set, code, y, p);
+      std::size_t differ = 0;
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        const double expected = evaluate(code, p.a[i], p.b[i], p.c[i]);
+        const bool same = (y[i] != y[i]) == (expected != expected) &&
+                          std::isinf(y[i]) == std::isinf(expected) &&
+                          (y[i] != y[i] || std::signbit(y[i]) == std::signbit(expected)) &&
+                          (y[i] == 0.0) == (expected == 0.0);
+        if (same) continue;
+        if (differ++ == 0) FAIL_CHECK(where(*set, code, p.a[i], p.b[i]));
+      }
+    }
+}
+
+TEST_CASE("tanh with its slope is each of them") {
+  for (const bool strict : {false, true})
+    for (const Kernels* set : sets(strict)) {
+      const Points p = random_points(Code::Tanh, 1003, 4);
+      Numbers y(p.a.size()), slope(p.a.size()), one, other;
+      set->tanh_and_slope(y.data(), slope.data(), p.a.data(), y.size());
+      run(*set, Code::Tanh, one, p);
+      Points with = p;
+      with.b = one;
+      run(*set, Code::TanhSlope, other, with);
+      CHECK(y == one);
+      CHECK(slope == other);
+    }
+}
+
+TEST_CASE("one set is chosen, and unknown names have none") {
+  CHECK(kernels_named(kernels(false).name, false) == &kernels(false));
+  CHECK(kernels_named(kernels(true).name, true) == &kernels(true));
+  CHECK(kernels_named("mmx", false) == nullptr);
+  CHECK(kernels_named("portable", false) != nullptr);
+}
