@@ -1,0 +1,335 @@
+// Programs on one point, against the interpreter.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <bit>
+#include <sstream>
+#include <thread>
+
+#include "network.h"
+#include "program/point.h"
+
+using namespace arenagrad::program;
+
+namespace {
+
+constexpr Passes kNoPasses{false, false, false, false, false, false};
+
+std::vector<double> expected(const Program& program, const std::vector<double>& inputs) {
+  std::vector<double> values(program.size()), out;
+  interpret(program, inputs.data(), values.data());
+  for (const Index output : program.outputs) out.push_back(values[output]);
+  return out;
+}
+
+struct Result {
+  std::vector<double> outputs;
+  Outcome outcome;
+};
+
+Result run(const PointPlan& plan, const Program& program, const std::vector<double>& inputs) {
+  std::vector<double> workspace(plan.workspace(), std::nan("")), out(program.outputs.size());
+  const Outcome outcome = plan.run(inputs.data(), out.data(), workspace.data());
+  return {out, outcome};
+}
+
+Result run(const Program& program, const std::vector<double>& inputs, bool strict = true) {
+  return run(PointPlan(program, strict), program, inputs);
+}
+
+bool same_bits(double one, double other) {
+  return (one != one && other != other) ||
+         std::bit_cast<std::uint64_t>(one) == std::bit_cast<std::uint64_t>(other);
+}
+
+bool close(double one, double other, double tolerance) {
+  if (!std::isfinite(one) || !std::isfinite(other)) return same_bits(one, other);
+  return std::fabs(one - other) <= tolerance * std::max({1.0, std::fabs(one), std::fabs(other)});
+}
+
+void check_strict(const Program& program, const std::vector<double>& inputs) {
+  const std::vector<double> should = expected(program, inputs);
+  const std::vector<double> is = run(program, inputs).outputs;
+  std::size_t wrong = 0;
+  for (std::size_t k = 0; k < should.size(); ++k) wrong += same_bits(is[k], should[k]) ? 0 : 1;
+  CHECK(wrong == 0);
+}
+
+void check_close(const Program& program, const std::vector<double>& inputs, double tolerance) {
+  const std::vector<double> should = expected(program, inputs);
+  const std::vector<double> is = run(program, inputs, false).outputs;
+  std::size_t wrong = 0;
+  for (std::size_t k = 0; k < should.size(); ++k)
+    wrong += close(is[k], should[k], tolerance) ? 0 : 1;
+  CHECK(wrong == 0);
+}
+
+bool has_line(const PointPlan& plan, const std::string& line) {
+  std::istringstream lines(plan.text());
+  for (std::string at; std::getline(lines, at);)
+    if (at == line) return true;
+  return false;
+}
+
+// Any code on operands that `draw` chooses.
+template <class Draw> Index emit_any(Builder& builder, Code code, std::size_t count, Draw&& draw) {
+  if (!is_many(code)) {
+    const std::size_t operands = operand_count(code);
+    const Index a = draw(), b = operands > 1 ? draw() : kNone, c = operands > 2 ? draw() : kNone;
+    return builder.emit(code, a, b, c);
+  }
+  std::vector<Index> list;
+  for (std::size_t k = 0; k < count; ++k) list.push_back(draw());
+  return builder.emit_many(code, list);
+}
+
+Code code_number(std::size_t k) { return static_cast<Code>(kFirstTableCode + k); }
+constexpr std::size_t kCodes = kCodeCount - kFirstTableCode;
+
+} // namespace
+
+TEST_CASE("random programs of all codes, strictly run, give the interpreter's bits") {
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    std::mt19937 engine(seed);
+    const auto below = [&](std::size_t n) { return engine() % n; };
+    Builder builder(seed % 2 == 0 ? kNoPasses : Passes{});
+    const std::size_t inputs = 1 + below(20);
+    std::vector<Index> values;
+    for (std::size_t k = 0; k < inputs; ++k) values.push_back(builder.input());
+    for (std::size_t k = 0; k < 4; ++k) values.push_back(builder.constant(double(k) - 1.0));
+    const std::size_t near = seed % 3 == 0 ? 8 : 100000; // operands, so that some are deep
+    while (builder.size() < 800) {
+      const Code code = code_number(below(kCodes));
+      if (code == Code::Polygamma) continue; // a large order takes forever
+      const std::size_t count = 1 + below(12);
+      for (std::size_t left = 1 + below(10); left > 0; --left)
+        values.push_back(emit_any(builder, code, count, [&] {
+          return values[values.size() - 1 - below(std::min(near, values.size()))];
+        }));
+    }
+    for (std::size_t k = 0; k < 200; ++k) builder.output(values[below(values.size())]);
+    for (std::size_t k = 0; k < 20; ++k) builder.output(values[values.size() - 1 - k]);
+    check_strict(builder.finish(), random_numbers(inputs, -4.0, 4.0, seed));
+  }
+}
+
+TEST_CASE("each code alone, on few and many, side by side and not, with and without users") {
+  for (std::size_t k = 0; k < kCodes; ++k) {
+    const Code code = code_number(k);
+    CAPTURE(std::string(code_name(code)));
+    const bool table = is_table_code(code);
+    const double low = table ? arenagrad::core::op_info(op_of(code)).low : 0.1;
+    const double high = table ? arenagrad::core::op_info(op_of(code)).high : 4.0;
+    for (const std::size_t n : {1, 2, 5, 40, 600})
+      for (const int kind : {0, 1, 2, 3, 4}) {
+        std::mt19937 engine(static_cast<unsigned>(n));
+        Builder builder(kNoPasses);
+        for (std::size_t i = 0; i < 3 * n + 8; ++i) builder.input();
+        for (std::size_t i = 0; i < n; ++i) {
+          std::size_t operand = 0;
+          const Index y = emit_any(builder, code, 7, [&] {
+            const std::size_t at = operand++;
+            if (kind == 0) return static_cast<Index>(engine() % (3 * n));
+            if (kind == 1) return static_cast<Index>(at == 0 ? i : (at % 3) * n + i);
+            if (kind == 2) return static_cast<Index>(at == 1 ? 3 * n : i);
+            if (kind == 3) return static_cast<Index>(at == 0 ? i / 5 : n + i % 5);
+            return static_cast<Index>(2 * n - 1 - i + at % 8);
+          });
+          builder.output(i % 2 == 0 ? y : builder.emit(Code::Negate, y));
+        }
+        const Program program = builder.finish();
+        const auto inputs = random_numbers(program.input_count, low, high, 7);
+        check_strict(program, inputs);
+        // A slope of tanh may be taken from either operand, of which one follows from the other.
+        if (code != Code::TanhSlope) check_close(program, inputs, 1e-12);
+      }
+  }
+}
+
+TEST_CASE("random smooth programs, not strictly run, differ by rounding") {
+  for (unsigned seed = 0; seed < 30; ++seed) {
+    std::mt19937 engine(seed);
+    Builder builder(kNoPasses);
+    std::vector<Index> values;
+    for (std::size_t k = 0; k < 30; ++k) values.push_back(builder.input());
+    const Code codes[] = {Code::Tanh,  Code::TanhSlope, Code::Sin, Code::Sigmoid,
+                          Code::DotOf, Code::SumOf,     Code::Mul, Code::Add};
+    while (builder.size() < 1000) {
+      const Code code = codes[engine() % 8];
+      const std::size_t count = 1 + engine() % 20;
+      for (std::size_t left = engine() % 20; left > 0; --left) {
+        const Index y = emit_any(builder, code == Code::TanhSlope ? Code::Tanh : code, count,
+                                 [&] { return values[engine() % values.size()]; });
+        values.push_back(builder.emit(Code::Tanh, y));
+        if (code == Code::TanhSlope) values.push_back(builder.emit(code, y, values.back()));
+      }
+    }
+    for (const Index value : values) builder.output(value);
+    check_close(builder.finish(), random_numbers(30, -1.0, 1.0, seed), 1e-9);
+  }
+}
+
+TEST_CASE("a network is matrices times vectors and outer products") {
+  for (const bool backwards : {false, true}) {
+    Builder builder(Passes{});
+    const Network network(builder, {2, 16, 16, 1}, 1, backwards);
+    const Program program = builder.finish();
+    const auto inputs = random_numbers(program.input_count, -1.0, 1.0, 3);
+    check_strict(program, inputs);
+    check_close(program, inputs, 1e-12);
+    const PointPlan plan(program, false);
+    CAPTURE(plan.text());
+    CHECK(has_line(plan, "MatrixVector 16x2"));
+    CHECK(has_line(plan, "MatrixVector 16x16"));
+    CHECK(has_line(plan, "TanhAndSlope x16"));
+    CHECK(has_line(plan, "Outer 16x16"));
+    CHECK(has_line(plan, "Outer 16x2"));
+    CHECK(plan.text().find("DotOf") == std::string::npos);
+    CHECK(plan.groups() < 22);
+    CHECK(plan.bytes() <= 24 * program.size());
+  }
+}
+
+TEST_CASE("a network of several samples is matrices times vectors") {
+  Builder builder(Passes{});
+  const Network network(builder, {3, 12, 9, 1}, 20);
+  const Program program = builder.finish();
+  const auto inputs = random_numbers(program.input_count, -1.0, 1.0, 3);
+  check_strict(program, inputs);
+  check_close(program, inputs, 1e-12);
+  const PointPlan plan(program, false);
+  CAPTURE(plan.text());
+  CHECK(has_line(plan, "TanhAndSlope x240"));
+  CHECK(has_line(plan, "MatrixVector 20x3"));
+  CHECK(has_line(plan, "MatrixVector 20x12"));
+  CHECK(has_line(plan, "MatrixVector 12x20"));
+  CHECK(has_line(plan, "Mul x240"));
+  CHECK(plan.text().find("DotOf") == std::string::npos);
+  CHECK(plan.text().find("one by one") == std::string::npos);
+  CHECK(plan.bytes() <= 24 * program.size());
+}
+
+TEST_CASE("vectors and matrices that are not quite") {
+  for (const int kind : {0, 1, 2, 3, 4}) {
+    Builder builder(kNoPasses);
+    for (std::size_t i = 0; i < 200; ++i) builder.input();
+    for (Index r = 0; r < 8; ++r) {
+      std::vector<Index> w, x, list;
+      for (Index k = 0; k < 6; ++k) {
+        w.push_back(kind == 1 && r == 5 && k == 3 ? 199 : 6 * r + k);
+        x.push_back(kind == 2   ? 100 + k * k
+                    : kind == 3 ? 100 + 3 * k
+                                : 100 + k + (kind == 4 ? r : 0));
+      }
+      if (r % 2 == 0) list.push_back(190);
+      if (kind == 3) list.assign(1, 150 + 2 * r);
+      list.insert(list.end(), w.begin(), w.end());
+      list.insert(list.end(), x.begin(), x.end());
+      builder.output(builder.emit_many(Code::DotOf, list));
+    }
+    const Program program = builder.finish();
+    const auto inputs = random_numbers(200, -1.0, 1.0, 3);
+    check_strict(program, inputs);
+    check_close(program, inputs, 1e-13);
+    if (kind == 3) CHECK(has_line(PointPlan(program, true), "MatrixVector 8x6"));
+  }
+}
+
+TEST_CASE("what is checked must be finite, and only that, if it is needed") {
+  for (const std::size_t n : {1, 3, 30}) {
+    Builder builder(kNoPasses);
+    for (std::size_t k = 0; k < n; ++k) builder.input();
+    for (Index k = 0; k < n; ++k) {
+      const Index y = builder.emit(Code::Log, k, kNone, kNone, true);
+      builder.output(y), builder.output(builder.emit(Code::Log, y));
+      builder.emit(Code::Reciprocal, builder.constant(0.0), kNone, kNone, true);
+      builder.emit(Code::LaneSum, builder.emit(Code::Log, k), kNone, kNone, true);
+    }
+    const Program program = builder.finish();
+    std::vector<double> inputs(n, 0.5);
+    for (const bool strict : {false, true}) {
+      CHECK(run(program, inputs, strict).outcome.finite);
+      for (std::size_t k = 0; k < n; ++k) {
+        inputs[k] = 0.0;
+        const Result result = run(program, inputs, strict);
+        CHECK_FALSE(result.outcome.good());
+        CHECK_FALSE(result.outcome.finite);
+        CHECK(result.outputs[2 * k] == -HUGE_VAL);
+        inputs[k] = 0.5;
+      }
+    }
+  }
+}
+
+TEST_CASE("the first guard that came out otherwise is told") {
+  Builder builder(kNoPasses);
+  const Index a = builder.input(), b = builder.input(), c = builder.input();
+  builder.guard(builder.emit(Code::Less, a, b), true);
+  builder.guard(builder.emit(Code::Less, b, c), false);
+  builder.guard(builder.emit(Code::Equal, a, c), true);
+  builder.output(builder.emit(Code::Add, a, b));
+  const Program program = builder.finish();
+  CHECK(run(program, {1.0, 2.0, 1.0}).outcome.good());
+  CHECK(run(program, {3.0, 2.0, 3.0}).outcome.guard == 0);
+  CHECK(run(program, {1.0, 2.0, 3.0}).outcome.guard == 1);
+  CHECK(run(program, {1.0, 2.0, 1.5}).outcome.guard == 2);
+  CHECK(run(program, {1.0, 2.0, 1.5}).outputs[0] == 3.0);
+  CHECK(run(program, {1.0, 2.0, 1.5}).outcome.finite);
+}
+
+TEST_CASE("outputs may be inputs, constants, repeated, none; inputs may be unused") {
+  Builder builder(kNoPasses);
+  const Index a = builder.input(), b = builder.input();
+  const Index half = builder.constant(0.5), dead = builder.emit(Code::Exp, b);
+  const Index y = builder.emit(Code::Mul, a, half);
+  builder.emit(Code::Exp, dead);
+  for (const Index i : {a, half, y, y, a, half, builder.emit(Code::LaneSum, y)}) builder.output(i);
+  const Program program = builder.finish();
+  const std::vector<double> should{6.0, 0.5, 3.0, 3.0, 6.0, 0.5, 3.0};
+  CHECK(run(program, {6.0, 7.0}).outputs == should);
+  CHECK(PointPlan(program, true).groups() == 1);
+  CHECK(run(Program{}, {}).outcome.good());
+  CHECK(PointPlan(Program{}, false).text().empty());
+  Builder inputs_only(kNoPasses);
+  inputs_only.input();
+  CHECK(run(inputs_only.finish(), {1.0}).outputs.empty());
+}
+
+TEST_CASE("one plan runs in two threads, each with its workspace") {
+  Builder builder(Passes{});
+  const Network network(builder, {2, 16, 16, 1});
+  const Program program = builder.finish();
+  const PointPlan plan(program, false);
+  std::vector<double> seen[2][2];
+  const auto work = [&](unsigned k) {
+    const auto inputs = random_numbers(program.input_count, -1.0, 1.0, k);
+    seen[k][0] = run(plan, program, inputs).outputs;
+    for (int turn = 0; turn < 200; ++turn) seen[k][1] = run(plan, program, inputs).outputs;
+  };
+  std::thread one(work, 0), other(work, 1);
+  one.join(), other.join();
+  for (const unsigned k : {0u, 1u}) {
+    CHECK(seen[k][0] == seen[k][1]);
+    CHECK(seen[k][0] ==
+          run(plan, program, random_numbers(program.input_count, -1.0, 1.0, k)).outputs);
+  }
+}
+
+TEST_CASE("long chains, and groups larger than a block") {
+  Builder builder(kNoPasses);
+  std::vector<Index> values;
+  for (std::size_t k = 0; k < 2000; ++k) values.push_back(builder.input());
+  Index y = 0;
+  for (std::size_t k = 0; k < 3000; ++k)
+    y = builder.emit(k % 2 == 0 ? Code::Add : Code::Sin, y, k % 2 == 0 ? values[k % 2000] : kNone);
+  builder.output(y);
+  for (std::size_t k = 0; k < 2000; ++k) {
+    builder.output(builder.emit(Code::Exp, values[k * 7 % 2000]));
+    builder.output(builder.emit(Code::Hypot, values[k * 3 % 2000], values[k * 11 % 2000]));
+    builder.output(builder.emit(Code::Negate, builder.emit(Code::Tanh, values[k * 9 % 2000])));
+  }
+  const Program program = builder.finish();
+  const auto inputs = random_numbers(2000, -1.0, 1.0, 5);
+  check_strict(program, inputs);
+  check_close(program, inputs, 1e-9);
+}
