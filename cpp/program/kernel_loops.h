@@ -4,6 +4,7 @@
 // loops load them like any other and need no case of their own.
 #pragma once
 
+#include "kernel_grids.h"
 #include "lane.h"
 #include "lane_special.h"
 #include "lane_trig.h"
@@ -312,6 +313,7 @@ template <bool kStrict> void use(Kernels& table) {
   table.sum = sum, table.dot = dot<kStrict>;
   table.matrix_vector = matrix_vector<kStrict>;
   table.outer = outer, table.finite = finite;
+  table.layer = layer<kStrict>, table.grid = grid;
   if constexpr (!kStrict)
     table.total = total, table.inner = inner, table.tanh_and_slope = tanh_and_slope;
 }

@@ -43,6 +43,14 @@ struct Kernels {
   // y[r * columns + c] = a[r] * b[c]
   void (*outer)(double* y, const double* a, const double* b, std::size_t rows, std::size_t columns);
 
+  // y[r][i] = w[r][0] + sum over k of w[r][1 + k] * x[k][i], from left to right, for i < n and
+  // r < results; w's rows have terms + 1 numbers. No y may be an x.
+  void (*layer)(double* const* y, const double* w, const double* const* x, std::size_t results,
+                std::size_t terms, std::size_t n);
+  // sums[r * columns + c] += sum over i < n of a[r][i] * b[c][i], in any order.
+  void (*grid)(double* sums, const double* const* a, std::size_t rows, const double* const* b,
+               std::size_t columns, std::size_t n);
+
   // Whether all are finite.
   bool (*finite)(const double* a, std::size_t n);
 };

@@ -36,9 +36,11 @@ public:
   LanePlan(const Program& program, const std::vector<std::uint8_t>& varies, bool strict);
 
   // Runs on rows [0, rows). `good`, if not null, gets for each row whether it was finite where
-  // checked and went the way of all guards. Sums over the rows are of all rows. `scale` multiplies
-  // every sum over the rows that is an output (1/rows for a mean). `done` counts finished rows.
-  // Needs no lock of Python's. Throws std::bad_alloc.
+  // checked and went the way of all guards. `scale` multiplies every sum over the rows (1/rows for
+  // a mean) before anything is computed from it. `done` counts finished rows. A column may be read
+  // or written in place, so none that is written may overlap another. An input that does not vary
+  // is read once, also if there are no rows; an output that does not vary is written once if its
+  // step is 0, else in each row. Needs no lock of Python's. Throws std::bad_alloc.
   Rows run(const std::vector<Column>& inputs, const std::vector<Column>& outputs, std::size_t rows,
            std::uint8_t* good, double scale, std::size_t threads, const std::atomic<bool>& stop,
            std::atomic<std::size_t>& done) const;

@@ -1,0 +1,243 @@
+// Programs on many rows, held against interpret() row by row.
+#include <doctest/doctest.h>
+
+#include <stdexcept>
+
+#include "batch.h"
+
+using namespace arenagrad::program;
+
+namespace {
+
+// Any instruction on any earlier values, mostly late ones.
+Index random_instruction(Builder& builder, Random& random, Code code) {
+  const auto any = [&] {
+    const std::size_t size = builder.size();
+    const std::size_t back = below(random, 3) == 0 ? size : std::min<std::size_t>(size, 12);
+    return static_cast<Index>(size - 1 - below(random, back));
+  };
+  const bool checked = below(random, 8) == 0;
+  if (code == Code::Polygamma) { // of an order that is small, else it takes very long
+    const Index order = builder.constant(1.0 + static_cast<double>(below(random, 3)));
+    return builder.emit(code, order, builder.emit(Code::Softplus, any()), kNone, checked);
+  }
+  const Index a = any(), b = any();
+  switch (code) { // where an operand follows from the others
+  case Code::TanhSlope:
+    return builder.emit(code, a, builder.emit(Code::Tanh, a), kNone, checked);
+  case Code::CbrtSlope:
+    return builder.emit(code, a, builder.emit(Code::Cbrt, a), kNone, checked);
+  case Code::HypotSlope:
+    return builder.emit(code, a, builder.emit(Code::Hypot, a, b), kNone, checked);
+  case Code::HypotSlopeOf:
+    return builder.emit(code, a, b, builder.emit(Code::Hypot, a, b), checked);
+  case Code::PowerSlopeOf:
+  case Code::PowerSlopeB:
+    return builder.emit(code, a, b, builder.emit(Code::Power, a, b), checked);
+  default:
+    break;
+  }
+  if (!is_many(code)) return builder.emit(code, a, b, any(), checked);
+  std::vector<Index> operands;
+  for (std::size_t k = 1 + below(random, 7); k-- > 0;) operands.push_back(any());
+  if (code == Code::Take) operands.push_back(any());
+  return builder.emit_many(code, operands, checked);
+}
+
+Program random_program(Random& random, std::size_t inputs, std::size_t size) {
+  Builder builder(kNoPasses);
+  for (std::size_t k = 0; k < inputs; ++k) builder.input();
+  builder.constant(0.75), builder.constant(2.0);
+  for (std::size_t k = 0; k < size; ++k) {
+    const auto code =
+        static_cast<Code>(kFirstTableCode + below(random, kCodeCount - 1 - kFirstTableCode));
+    const Index i = random_instruction(builder, random, code);
+    if (below(random, 6) == 0) builder.output(i);
+    if (below(random, 12) == 0) builder.guard(i, below(random, 2) == 0);
+  }
+  builder.output(static_cast<Index>(below(random, builder.size())));
+  builder.output(static_cast<Index>(below(random, inputs)));
+  builder.output(builder.program().outputs[0]);
+  return builder.finish();
+}
+
+// Which rows the oracle finds good.
+void check_rows(const Program& program, Batch& batch, Result& result) {
+  const auto needed = [&] {
+    std::vector<std::uint8_t> found(program.size(), 0);
+    for (const Index i : program.outputs) found[i] = 1;
+    for (const Guard& guard : program.guards) found[guard.condition] = 1;
+    for (std::size_t i = program.size(); i-- > 0;)
+      if (found[i])
+        program.for_each_operand(program.code[i], [&](Index operand) { found[operand] = 1; });
+    return found;
+  }();
+  bool finite = true, guards = true, equal = true, good = true;
+  for (std::size_t r = 0; r < batch.rows; ++r) {
+    const std::vector<double> values = batch.row(program, r);
+    for (std::size_t k = 0; k < program.outputs.size(); ++k)
+      equal &=
+          same(result.outputs[k].step == 0 ? result.outputs[k].memory[0] : result.outputs[k][r],
+               values[program.outputs[k]]);
+    bool row = true;
+    for (std::size_t i = 0; i < program.size(); ++i)
+      if (needed[i] && program.code[i].checked && !std::isfinite(values[i])) row = finite = false;
+    for (const Guard& guard : program.guards)
+      if ((values[guard.condition] != 0.0) != guard.outcome) row = guards = false;
+    good &= result.good[r] == (row ? 1 : 0);
+  }
+  CHECK(equal);
+  CHECK(good);
+  if (batch.rows > 0) CHECK(result.rows.finite == finite);
+  if (batch.rows > 0) CHECK(result.rows.guards == guards);
+  CHECK(result.done == batch.rows);
+}
+
+} // namespace
+
+TEST_CASE("strict runs of random programs give what interpret gives in each row") {
+  Random random(1);
+  for (int turn = 0; turn < 300; ++turn) {
+    CAPTURE(turn);
+    const Program program = random_program(random, 5, 5 + below(random, 120));
+    const std::size_t rows = turn % 3 == 0 ? below(random, 1001) : below(random, 80);
+    Batch batch(random, 5, rows);
+    const LanePlan plan(program, batch.varies, true);
+    Result result = batch.run(program, plan, 1 + turn % 3);
+    check_rows(program, batch, result);
+  }
+}
+
+TEST_CASE("each code of a run that is not strict gives what evaluate gives") {
+  Random random(2);
+  for (std::size_t code = kFirstTableCode; code + 1 < kCodeCount; ++code)
+    for (int turn = 0; turn < 12; ++turn) {
+      CAPTURE(std::string(code_name(static_cast<Code>(code))));
+      Builder builder(kNoPasses);
+      for (int k = 0; k < 6; ++k) builder.input();
+      builder.output(random_instruction(builder, random, static_cast<Code>(code)));
+      const Program program = builder.finish();
+      Batch batch(random, 6, below(random, 300));
+      Result result = batch.run(program, LanePlan(program, batch.varies, false));
+      bool all = true;
+      for (std::size_t r = 0; r < batch.rows && result.outputs[0].step != 0; ++r)
+        all &= near(result.outputs[0][r], batch.row(program, r)[program.outputs[0]], 9.0);
+      CHECK(all);
+    }
+}
+
+TEST_CASE("where each instruction is an output, each follows from the others") {
+  Random random(3);
+  for (int turn = 0; turn < 100; ++turn) {
+    Program program = random_program(random, 5, 40);
+    program.outputs.clear();
+    for (Index i = 0; i < program.size(); ++i) program.outputs.push_back(i);
+    Batch batch(random, 5, below(random, 200));
+    Result result = batch.run(program, LanePlan(program, batch.varies, false));
+    for (std::size_t r = 0; r < batch.rows; ++r) {
+      const auto value = [&](Index i) {
+        return i == kNone                    ? 0.0
+               : result.outputs[i].step == 0 ? result.outputs[i].memory[0]
+                                             : result.outputs[i][r];
+      };
+      for (Index i = 7; i < program.size(); ++i) {
+        const Instruction& at = program.code[i];
+        if (at.code == Code::Constant) continue;
+        std::vector<double> x, scratch;
+        double size = 0.0, y = 0.0;
+        program.for_each_operand(at, [&](Index k) { x.push_back(value(k)); });
+        for (const double one : x) size += at.code == Code::DotOf ? one * one : std::fabs(one);
+        scratch.resize(x.size());
+        if (is_many(at.code))
+          y = many_value(at.code, x.size(), x.data(), scratch.data());
+        else
+          y = evaluate(at.code, value(at.a), value(at.b), value(at.c));
+        if (std::isfinite(size) && !near(value(i), y, size)) {
+          CAPTURE(std::string(code_name(at.code)));
+          CAPTURE(value(at.a));
+          CAPTURE(value(at.b));
+          CHECK(value(i) == y);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("what varies cannot be made of a sum over the rows") {
+  Builder builder(kNoPasses);
+  const Index x = builder.input();
+  const Index sum = builder.emit(Code::LaneSum, x);
+  builder.output(builder.emit(Code::Mul, x, sum));
+  const Program program = builder.finish();
+  CHECK_THROWS_AS(LanePlan(program, {1}, false), std::invalid_argument);
+  CHECK_NOTHROW(LanePlan(program, {0}, false));
+  CHECK_THROWS_AS(LanePlan(program, {}, false), std::invalid_argument);
+}
+
+TEST_CASE("a guard or a checked result that is the same for all rows counts for all rows") {
+  Random random(5);
+  for (const bool checked : {false, true}) {
+    Builder builder(kNoPasses);
+    const Index x = builder.input(), y = builder.input();
+    const Index bad = checked ? builder.emit(Code::Log, y, kNone, kNone, true) : y;
+    builder.output(builder.emit(Code::Mul, x, bad));
+    if (!checked) builder.guard(bad, false);
+    const Program program = builder.finish();
+    Batch batch(random, 2, 100);
+    batch.varies = {1, 0};
+    batch.inputs = {Numbers(100, 1), Numbers(100, 0)};
+    batch.inputs[1].memory[0] = -1.0;
+    Result result = batch.run(program, LanePlan(program, batch.varies, false));
+    CHECK(result.good == std::vector<std::uint8_t>(100, 0));
+    CHECK(result.rows.finite != checked);
+    CHECK(result.rows.guards == checked);
+    result = batch.run(program, LanePlan(program, batch.varies, false), 2, 1.0, false);
+    CHECK(result.good == std::vector<std::uint8_t>(100, 7));
+    CHECK(result.rows.finite != checked);
+  }
+}
+
+TEST_CASE("a run that is told to stop stops") {
+  Random random(6);
+  const Program program = random_program(random, 4, 20);
+  Batch batch(random, 4, 500, 1.0);
+  Result result = batch.run(program, LanePlan(program, batch.varies, true), 2, 1.0, true, true);
+  CHECK(result.rows.stopped);
+  CHECK(result.done == 0);
+}
+
+TEST_CASE("tanh and its slope, computed as one") {
+  Random random(7);
+  for (const bool strict : {false, true}) {
+    Builder builder(kNoPasses);
+    const Index x = builder.input();
+    const Index y = builder.emit(Code::Tanh, x);
+    const Index other = builder.emit(Code::Exp, y);
+    const Index slope = builder.emit(Code::TanhSlope, x, y);
+    builder.output(builder.emit(Code::Mul, other, slope));
+    builder.output(slope);
+    builder.output(builder.emit(Code::LaneSum, slope));
+    const Program program = builder.finish();
+    Batch batch(random, 1, 333, 1.0);
+    Result result = batch.run(program, LanePlan(program, batch.varies, strict));
+    double sum = 0.0;
+    for (std::size_t r = 0; r < batch.rows; ++r) {
+      const std::vector<double> values = batch.row(program, r);
+      CHECK(near(result.outputs[0][r], values[program.outputs[0]]));
+      CHECK(near(result.outputs[1][r], values[program.outputs[1]]));
+      sum += values[slope];
+    }
+    CHECK(near(result.outputs[2].memory[0], sum));
+  }
+}
+
+TEST_CASE("slots are used again") {
+  Builder builder(kNoPasses);
+  Index x = builder.input();
+  for (int k = 0; k < 1000; ++k) x = builder.emit(Code::Add, builder.emit(Code::Sin, x), x);
+  builder.output(x);
+  const LanePlan plan(builder.finish(), {1}, true);
+  CHECK(plan.slots() <= 4);
+  CHECK(plan.block() == 256);
+  CHECK(plan.bytes() < 2000 * 24);
+}
