@@ -75,11 +75,16 @@ private:
 };
 
 double primal(PyObject* item) {
-  return is_value(item) ? arena().data(node_of(item)) : need_number(item, "an element");
+  if (!is_value(item)) return need_number(item, "an element");
+  warn_if_frozen(item, "reading data");
+  return arena().data(node_of(item));
 }
 
 double adjoint(PyObject* item) {
-  if (is_value(item)) return arena().gradient(node_of(item));
+  if (is_value(item)) {
+    warn_if_frozen(item, "reading grad");
+    return arena().gradient(node_of(item));
+  }
   need_number(item, "an element");
   return {};
 }
@@ -122,6 +127,7 @@ void assign(const py::object& nested, const py::object& numbers) {
     if (!is_value(item.ptr()))
       throw py::type_error(std::string("assign() writes to Values, but one element is ") +
                            Py_TYPE(item.ptr())->tp_name);
+  for (const py::object& item : to.items()) refuse_writing(item.ptr());
   std::size_t i = 0;
   for (const py::object& item : to.items()) arena().data(node_of(item.ptr())) = primals[i++];
 }

@@ -100,6 +100,7 @@ PyObject* value_copy(PyObject* self, PyObject*) {
   return guarded([&] {
     const auto value = py::reinterpret_borrow<py::object>(self);
     refuse_rules(value);
+    if (arena().op(node_of(self)) == Op::Leaf) warn_if_frozen(self, "copying");
     const py::object state = state_of(value);
     py::object twin = is_exact_value(self) ? py::object() : new_instance(Py_TYPE(self));
     Arena& g = arena();
@@ -117,6 +118,7 @@ PyObject* value_copy(PyObject* self, PyObject*) {
 
 PyObject* value_deepcopy(PyObject* self, PyObject* memo) {
   return guarded([&] {
+    warn_if_frozen(self, "copying");
     if (!PyDict_Check(memo)) throw py::type_error("__deepcopy__() wants the memo of a deepcopy");
     return deepcopy(py::reinterpret_borrow<py::object>(self),
                     py::reinterpret_borrow<py::dict>(memo));

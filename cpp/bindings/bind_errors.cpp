@@ -56,6 +56,8 @@ void translate(std::exception_ptr pending) {
     raise(classes.range, error);
   } catch (const core::FormatError& error) {
     raise(classes.format, error);
+  } catch (const core::Error& error) {
+    raise(classes.base, error);
   }
 }
 

@@ -16,6 +16,7 @@
 
 #include "made.h"
 #include "saved_graph.h"
+#include "trace.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -165,6 +166,7 @@ PyObject* pick(PyObject*, PyObject* args) {
 
 PyObject* value_reduce(PyObject* self, PyObject*) {
   try {
+    warn_if_frozen(self, "pickling");
     const py::object session = Session::current();
     const auto value = py::reinterpret_borrow<py::object>(self);
     const py::object portion = py::cast(std::make_unique<Portion>(Portion{session, value}));

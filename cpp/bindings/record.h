@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "value.h"
+#include "trace.h"
 
 namespace arenagrad::bindings {
 
@@ -17,8 +17,10 @@ class Recording {
 public:
   Recording() : size_(arena().size()), edge_size_(arena().edge_size()) {}
   void finish(std::vector<core::NodeId>& nodes) const {
-    if (arena().detaching() && no_grad_depth != 0) [[unlikely]]
+    if (arena().detaching() && no_grad_depth != 0) [[unlikely]] {
+      if (Trace* trace = tracing()) trace->detaching(size_);
       arena().detach_above(size_, edge_size_, nodes);
+    }
   }
   core::NodeId finish(core::NodeId node) const {
     if (!arena().detaching()) [[likely]] // a thread's own number takes longer to find
@@ -35,10 +37,12 @@ private:
 // What `body` returns, or null with a Python error set if it throws.
 template <class Body> PyObject* guarded(Body&& body) {
   try {
+    PyObject* result = nullptr;
     if constexpr (std::is_pointer_v<decltype(body())>)
-      return body();
+      result = body();
     else
-      return py::object(body()).release().ptr();
+      result = py::object(body()).release().ptr();
+    return traces == 0 ? result : note_detached(result);
   } catch (...) {
     set_python_error();
     return nullptr;

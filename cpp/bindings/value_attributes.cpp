@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "../core/sweep.h"
-#include "value.h"
+#include "trace.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -37,17 +37,20 @@ double need_value(PyObject* value, const char* name) {
 }
 
 PyObject* get_data(PyObject* self, void*) {
+  if (!note_frozen(self, "reading data")) return nullptr;
   return PyFloat_FromDouble(arena().data(node_of(self)));
 }
 
 int set_data(PyObject* self, PyObject* value, void*) {
   return guarded([&] {
     const double number = need_value(value, "data");
+    refuse_writing(self);
     arena().data(node_of(self)) = number;
   });
 }
 
 PyObject* get_grad(PyObject* self, void*) {
+  if (!note_frozen(self, "reading grad")) return nullptr;
   return PyFloat_FromDouble(arena().gradient(node_of(self)));
 }
 
@@ -173,8 +176,10 @@ int value_setattro(PyObject* self, PyObject* name, PyObject* value) {
 }
 
 PyObject* value_repr(PyObject* self) {
-  py::object data = py::reinterpret_steal<py::object>(get_data(self, nullptr));
-  py::object grad = py::reinterpret_steal<py::object>(get_grad(self, nullptr));
+  // Texts freeze nothing: a function may print what it does while it is compiled.
+  const NodeId node = node_of(self);
+  auto data = py::reinterpret_steal<py::object>(PyFloat_FromDouble(arena().data(node)));
+  auto grad = py::reinterpret_steal<py::object>(PyFloat_FromDouble(arena().gradient(node)));
   if (!data || !grad) return nullptr;
   return PyUnicode_FromFormat("Value(data=%R, grad=%R)", data.ptr(), grad.ptr());
 }

@@ -1,15 +1,19 @@
 // What reads a Value as a number: float(), int(), round(), format(), the orderings. Equality and
 // hash stay those of the object, since a node is itself and not its number.
-#include "value.h"
+#include "trace.h"
 
 namespace arenagrad::bindings {
 namespace {
 
 double data_of(PyObject* self) { return arena().data(node_of(self)); }
 
-PyObject* to_float(PyObject* self) { return PyFloat_FromDouble(data_of(self)); }
+PyObject* to_float(PyObject* self) {
+  return note_frozen(self, "reading the number") ? PyFloat_FromDouble(data_of(self)) : nullptr;
+}
 
-PyObject* to_int(PyObject* self) { return PyLong_FromDouble(data_of(self)); }
+PyObject* to_int(PyObject* self) {
+  return note_frozen(self, "reading the number") ? PyLong_FromDouble(data_of(self)) : nullptr;
+}
 
 // Does to the number what Python would do to a float.
 PyObject* as_float(PyObject* self, const char* method, PyObject* const* args, Py_ssize_t count) {
@@ -33,8 +37,57 @@ PyObject* format(PyObject* self, PyObject* spec) {
   return as_float(self, "__format__", &spec, 1);
 }
 
+// Reads `other` for a comparison that a program must be able to make again.
+Number read_exactly(PyObject* other, double* out) {
+  const Number real = is_real(other);
+  if (real != Number::Yes || PyFloat_CheckExact(other)) return read_number(other, out);
+  int exact = 0;
+  if (read_number(other, out) == Number::Yes) {
+    const auto number = py::reinterpret_steal<py::object>(PyFloat_FromDouble(*out));
+    exact = number ? PyObject_RichCompareBool(number.ptr(), other, Py_EQ) : -1;
+  } else if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+    PyErr_Clear();
+  } else {
+    return Number::Failed;
+  }
+  if (exact < 0) return Number::Failed;
+  if (exact > 0) return Number::Yes;
+  PyErr_Format(PyExc_TypeError,
+               "a compiled function compares with floats and what equals one, got %R of type "
+               "%.100s",
+               other, Py_TYPE(other)->tp_name);
+  return Number::Failed;
+}
+
+// The same, remembered as a branch of the function that is being compiled.
+PyObject* compare_traced(Trace& trace, PyObject* self, PyObject* other, int op) {
+  const double left = data_of(self);
+  double right = 0.0;
+  const Number real = is_value(other) ? Number::Yes : read_exactly(other, &right);
+  if (real == Number::Failed) return nullptr;
+  if (real == Number::No) Py_RETURN_NOTIMPLEMENTED;
+  PyObject* const value = is_value(other) ? other : nullptr;
+  if (value != nullptr) right = data_of(value);
+  const bool turned = op == Py_GT || op == Py_GE;
+  const auto relation =
+      op == Py_LT || op == Py_GT ? program::Relation::Less : program::Relation::LessEqual;
+  const double low = turned ? right : left, high = turned ? left : right;
+  const bool outcome = relation == program::Relation::Less ? low < high : low <= high;
+  try {
+    if (turned)
+      trace.compared(value, right, self, left, relation, outcome);
+    else
+      trace.compared(self, left, value, right, relation, outcome);
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+  return PyBool_FromLong(outcome);
+}
+
 PyObject* compare(PyObject* self, PyObject* other, int op) {
   if (op == Py_EQ || op == Py_NE) Py_RETURN_NOTIMPLEMENTED; // identity, then
+  if (Trace* trace = tracing()) return compare_traced(*trace, self, other, op);
   const double left = data_of(self);
   if (is_value(other)) Py_RETURN_RICHCOMPARE(left, data_of(other), op);
   if (PyFloat_CheckExact(other)) Py_RETURN_RICHCOMPARE(left, PyFloat_AS_DOUBLE(other), op);

@@ -33,6 +33,7 @@ PyObject* repr_svg(PyObject* self, PyObject*) {
 }
 
 PyObject* detach(PyObject* self, PyObject*) {
+  if (!note_frozen(self, "detaching")) return nullptr;
   return recorded(1, [&](core::Arena& g) { return g.push_leaf(g.data(node_of(self))); });
 }
 

@@ -47,12 +47,18 @@ private:
       for (const NodeId node : {c.left, c.right})
         if (node != core::kNoNode) reached(node);
     std::vector<std::uint8_t> is_input(needed_.size(), 0);
-    for (const NodeId input : traced_.inputs) is_input[input - traced_.first] = 1;
+    for (const NodeId input : traced_.inputs)
+      if (input >= traced_.first) is_input[input - traced_.first] = 1;
     for (std::size_t k = needed_.size(); k-- > 0;)
       if (needed_[k] && !is_input[k])
         arena_.for_each_operand(static_cast<NodeId>(traced_.first + k), true, reached);
     std::sort(outer_.begin(), outer_.end());
     outer_.erase(std::unique(outer_.begin(), outer_.end()), outer_.end());
+    std::vector<NodeId> older = traced_.inputs; // such of them as are no leaves of the trace
+    std::sort(older.begin(), older.end());
+    std::erase_if(outer_, [&](NodeId node) {
+      return std::binary_search(older.begin(), older.end(), node);
+    });
   }
 
   std::vector<Index> operands(NodeId node) const {

@@ -23,7 +23,8 @@ struct Comparison {
 };
 
 struct Traced {
-  std::vector<core::NodeId> inputs; // leaves made for the trace, in order
+  // In order: leaves made for the trace, or older nodes, whose operands are then of no interest.
+  std::vector<core::NodeId> inputs;
   std::vector<core::NodeId> outputs;
   std::vector<Comparison> comparisons;
   core::NodeId first; // nodes below are older than the trace

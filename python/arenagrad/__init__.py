@@ -19,6 +19,7 @@ from arenagrad._core import (
     DivisionByZeroError,
     DomainError,
     FormatError,
+    FrozenValueWarning,
     RangeError,
     Value,
     arena_info,
@@ -27,6 +28,7 @@ from arenagrad._core import (
     topological_order,
 )
 from arenagrad.compat import install_as_micrograd
+from arenagrad.compiled import compile, grad, hessian, hvp, jacobian, value_and_grad
 from arenagrad.functional import custom, no_grad
 from arenagrad.functions import (
     abs,
@@ -87,6 +89,7 @@ from arenagrad.functions import (
     zero_grad,
 )
 from arenagrad.pictures import Picture, draw, to_dot, to_mermaid, to_networkx
+from arenagrad.programs import Program
 from arenagrad.saving import load, save
 
 if TYPE_CHECKING:
@@ -110,7 +113,9 @@ __all__ = [
     "DivisionByZeroError",
     "DomainError",
     "FormatError",
+    "FrozenValueWarning",
     "Picture",
+    "Program",
     "RangeError",
     "Value",
     "__version__",
@@ -128,6 +133,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "collect",
+    "compile",
     "cos",
     "cosh",
     "custom",
@@ -141,9 +147,13 @@ __all__ = [
     "expm1",
     "floor",
     "gelu",
+    "grad",
     "grad_of",
+    "hessian",
+    "hvp",
     "hypot",
     "install_as_micrograd",
+    "jacobian",
     "leaky_relu",
     "lgamma",
     "linear",
@@ -180,6 +190,7 @@ __all__ = [
     "to_mermaid",
     "to_networkx",
     "topological_order",
+    "value_and_grad",
     "values",
     "where",
     "zero_grad",

@@ -1,0 +1,194 @@
+#include "batch.h"
+
+#include "../program/rows.h"
+#include "numpy.h"
+#include "reader.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+using program::Column;
+using Kind = Branch::Kind;
+
+bool is_axis(PyObject* axes) { return PyLong_Check(axes) && !PyBool_Check(axes); }
+
+// Reads arguments beside their axes.
+class BatchReader : public ArgumentReader {
+public:
+  void add_with(PyObject* object, PyObject* axes) {
+    if (axes == Py_None) {
+      add(object);
+      columns.resize(numbers.size(), {nullptr, 0});
+    } else if (is_axis(axes)) {
+      add_rows(object, axes);
+    } else {
+      add_branches(object, axes);
+    }
+  }
+
+  std::vector<Column> columns; // at is null for what does not vary
+  std::vector<py::object> held;
+  bool has_rows = false;
+  std::size_t rows = 1;
+
+private:
+  void add_branches(PyObject* object, PyObject* axes) {
+    const bool dict = PyDict_Check(object);
+    const bool fits = dict ? PyDict_Check(axes)
+                           : (PyList_Check(object) || PyTuple_Check(object)) &&
+                                 (PyList_Check(axes) || PyTuple_Check(axes));
+    if (!fits || PyObject_Size(object) != PyObject_Size(axes))
+      throw py::type_error(
+          std::string("in_axes must be ints, None, or tuples, lists and dicts as the arguments "
+                      "are, got ") +
+          Py_TYPE(axes)->tp_name + " for " + Py_TYPE(object)->tp_name);
+    const py::object keys = dict ? keys_of(object) : py::object();
+    add_items(builder, object, kind_of_branch(object), extra_of(object),
+              [&](PyObject* item, std::size_t k) {
+                if (dict) {
+                  const py::object key = py::reinterpret_borrow<py::tuple>(keys)[k];
+                  const py::object axis = py::reinterpret_borrow<py::dict>(axes)[key];
+                  add_with(item, axis.ptr());
+                } else {
+                  add_with(item, PySequence_Fast_GET_ITEM(axes, k));
+                }
+              });
+  }
+
+  static Kind kind_of_branch(PyObject* object) {
+    return PyDict_Check(object) ? Kind::Dict : PyList_Check(object) ? Kind::List : Kind::Tuple;
+  }
+  static py::object extra_of(PyObject* object) {
+    if (PyDict_Check(object)) return keys_of(object);
+    return PyList_Check(object) ? py::object() : type_of(object);
+  }
+
+  // Something of which every array has an axis of rows.
+  void add_rows(PyObject* object, PyObject* axis) {
+    if (is_value(object)) {
+      has_values = true;
+    } else if (is_array(object)) {
+      add_array_of_rows(py::reinterpret_borrow<py::array>(object), axis);
+    } else if ((PyList_Check(object) || PyTuple_Check(object)) && !starts_with_array(object)) {
+      add_array_of_rows(as_doubles(object), axis);
+    } else if (PyList_Check(object) || PyTuple_Check(object) || PyDict_Check(object)) {
+      add_items(builder, object, kind_of_branch(object), extra_of(object),
+                [&](PyObject* item, std::size_t) { add_rows(item, axis); });
+    } else {
+      throw py::value_error(std::string("in_axes asks for an axis of rows of ") +
+                            Py_TYPE(object)->tp_name + ", which has none");
+    }
+  }
+
+  // Else, if it is lists of numbers, it stands for an array.
+  static bool starts_with_array(PyObject* object) {
+    while (PyList_Check(object) || PyTuple_Check(object)) {
+      if (PySequence_Fast_GET_SIZE(object) == 0) return true;
+      object = PySequence_Fast_GET_ITEM(object, 0);
+    }
+    return is_array(object) || PyDict_Check(object) || is_value(object);
+  }
+
+  void add_array_of_rows(py::array array, PyObject* given_axis) {
+    const Py_ssize_t given = PyLong_AsSsize_t(given_axis);
+    if (given == -1 && PyErr_Occurred()) throw py::error_already_set();
+    const py::ssize_t axis = given < 0 ? given + array.ndim() : given;
+    if (axis < 0 || axis >= array.ndim())
+      throw py::value_error("in_axes asks for axis " + std::to_string(given) + " of " +
+                            std::to_string(array.ndim()) + " dimensions");
+    if (!holds_doubles(array.ptr(), false)) {
+      const char kind = kind_of(array.ptr());
+      if (kind != 'f' && kind != 'i' && kind != 'u')
+        throw py::type_error("the rows of a batch must be real numbers, got the dtype " +
+                             std::string(py::str(array.dtype())));
+      array = as_doubles(array.ptr());
+    }
+    const auto count = static_cast<std::size_t>(array.shape(axis));
+    if (has_rows && count != rows)
+      throw py::value_error("the arguments of a batch must have equally many rows, got " +
+                            std::to_string(rows) + " and " + std::to_string(count));
+    if (count == 0) throw py::value_error("a batch must have at least one row, got none");
+    has_rows = true;
+    rows = count;
+    Shape shape, strides;
+    for (py::ssize_t k = 0; k < array.ndim(); ++k) {
+      if (k == axis) continue;
+      shape.push_back(array.shape(k));
+      strides.push_back(array.strides(k) / py::ssize_t{sizeof(double)});
+    }
+    auto* const base = const_cast<double*>(doubles(array.ptr()));
+    const std::ptrdiff_t step = array.strides(axis) / py::ssize_t{sizeof(double)};
+    const std::size_t size = size_of(shape);
+    Shape index(shape.size(), 0);
+    double* at = base;
+    for (std::size_t k = 0; k < size; ++k) {
+      columns.push_back({at, step});
+      numbers.push_back(*at);
+      for (std::size_t d = shape.size(); d-- > 0;) { // on to the next element
+        at += strides[d];
+        if (++index[d] < shape[d]) break;
+        at -= strides[d] * shape[d];
+        index[d] = 0;
+      }
+    }
+    builder.leaf(shape.empty() ? Kind::Number : Kind::Array, size, std::move(shape), {}, true);
+    held.push_back(std::move(array));
+  }
+};
+
+} // namespace
+
+Batch::Batch(const py::tuple& arguments, const py::object& axes,
+             const std::vector<bool>& statics) {
+  BatchReader reader;
+  const bool each = PyTuple_Check(axes.ptr()) || PyList_Check(axes.ptr());
+  if (each && PySequence_Fast_GET_SIZE(axes.ptr()) != PyTuple_GET_SIZE(arguments.ptr()))
+    throw py::value_error("in_axes must have an entry for each argument, got " +
+                          std::to_string(PySequence_Fast_GET_SIZE(axes.ptr())) + " for " +
+                          std::to_string(arguments.size()) + " arguments");
+  const std::size_t opened = reader.builder.open(Kind::Tuple, type_of(arguments.ptr()));
+  for (std::size_t k = 0; k < arguments.size(); ++k) {
+    PyObject* argument = PyTuple_GET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k));
+    if (k < statics.size() && statics[k])
+      reader.add_static(argument);
+    else
+      reader.add_with(argument, each ? PySequence_Fast_GET_ITEM(axes.ptr(), k) : axes.ptr());
+  }
+  reader.builder.close(opened);
+  tree_ = reader.builder.finish();
+  has_values_ = reader.has_values;
+  has_rows_ = reader.has_rows;
+  rows_ = reader.rows;
+  held_ = std::move(reader.held);
+  columns_ = std::move(reader.columns);
+  if (has_values_) return;
+  auto numbers = std::make_shared<std::vector<double>>(std::move(reader.numbers));
+  for (std::size_t k = 0; k < columns_.size(); ++k)
+    if (columns_[k].at == nullptr) columns_[k].at = numbers->data() + k;
+  numbers_ = std::move(numbers);
+}
+
+Batch Batch::taken(const Rows& rows) const {
+  Batch taken = *this;
+  std::vector<Column> varying;
+  const std::vector<std::uint8_t> varies = tree_.varying();
+  for (std::size_t k = 0; k < columns_.size(); ++k)
+    if (varies[k]) varying.push_back(columns_[k]);
+  auto copied = std::make_shared<std::vector<double>>(rows.size() * varying.size());
+  program::gather(varying, rows.data(), rows.size(), copied->data());
+  double* at = copied->data();
+  for (std::size_t k = 0; k < columns_.size(); ++k)
+    if (varies[k]) taken.columns_[k] = {at++, static_cast<std::ptrdiff_t>(varying.size())};
+  taken.copied_ = std::move(copied);
+  taken.held_.clear();
+  taken.rows_ = rows.size();
+  return taken;
+}
+
+std::vector<double> Batch::row(std::size_t row) const {
+  std::vector<double> numbers(columns_.size());
+  program::gather(columns_, &row, 1, numbers.data());
+  return numbers;
+}
+
+} // namespace arenagrad::bindings

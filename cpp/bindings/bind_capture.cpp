@@ -1,0 +1,97 @@
+// Runs a function once on Values and keeps what it did as a program.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include "closure.h"
+#include "programs.h"
+#include "record.h"
+#include "tree.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+using Kind = Branch::Kind;
+using Numbers = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+py::object new_leaf(double number) {
+  auto leaf = py::reinterpret_steal<py::object>(
+      recorded(1, [&](core::Arena& g) { return g.push_leaf(number); }));
+  if (!leaf) throw py::error_already_set();
+  return leaf;
+}
+
+py::tuple capture(const py::object& function, const Tree& arguments, const Numbers& numbers,
+                  bool strict) {
+  if (static_cast<std::size_t>(numbers.size()) != arguments.numbers())
+    throw py::value_error("a function is traced with as many numbers as its arguments have");
+  // Without sharing, gradients are added up in the very order in which a sweep of the graph would.
+  program::Passes passes = bindings::passes(strict);
+  passes.share = !strict;
+
+  program::Captured captured;
+  Results results;
+  std::vector<py::object> outer;
+  {
+    Trace trace;
+    std::vector<py::object> leaves;
+    const double* next = numbers.data();
+    for (const Branch& branch : arguments.branches()) {
+      if (branch.children != 0) continue;
+      if (branch.kind == Kind::Module) {
+        for (const py::object& value : parameters_of(branch.extra.ptr())) {
+          leaves.push_back(value);
+          trace.input_of(value.ptr());
+        }
+        next += branch.numbers;
+      } else {
+        for (std::size_t k = 0; k < branch.numbers; ++k) leaves.push_back(trace.input(*next++));
+      }
+    }
+    if (leaves.size() != arguments.numbers())
+      throw py::value_error("parameters() of a Module gave another number of Values than before");
+    const py::tuple given = arguments.make_of(leaves);
+    results = read_results(py::reinterpret_steal<py::object>(
+        PyObject_CallObject(function.ptr(), given.ptr())));
+    captured = trace.finish(results.values, passes);
+    for (const core::NodeId node : captured.outer)
+      outer.push_back(py::reinterpret_steal<py::object>(object_of(node)));
+  }
+  return py::make_tuple(std::make_shared<program::Program>(std::move(captured.program)),
+                        results.tree, std::make_shared<Closure>(std::move(outer)));
+}
+
+// What the function gives for Values of these numbers, as it is.
+py::object call_on_values(const py::object& function, const Tree& arguments,
+                          const Numbers& numbers) {
+  std::vector<py::object> leaves;
+  const double* next = numbers.data();
+  for (std::size_t k = 0; k < arguments.numbers(); ++k) leaves.push_back(new_leaf(*next++));
+  const py::tuple given = arguments.make_of(leaves);
+  return function(*given);
+}
+
+} // namespace
+
+void bind_capture(py::module_& module) {
+  py::class_<Closure, std::shared_ptr<Closure>>(
+      module, "Closure", "The Values that a compiled function uses and was not given.")
+      .def("__len__", &Closure::size)
+      .def_property_readonly(
+          "values", [](const Closure& closure) { return closure.values(); }, "The Values.")
+      .def(
+          "numbers",
+          [](const Closure& closure) {
+            py::array_t<double> numbers(static_cast<py::ssize_t>(closure.size()));
+            closure.read(numbers.mutable_data());
+            return numbers;
+          },
+          "Their data as it is now.");
+  module.def("call_on_values", call_on_values, py::arg("function"), py::arg("arguments"),
+             py::arg("numbers"), "Run a function on Values of these numbers: what it gives.");
+  module.def("capture", capture, py::arg("function"), py::arg("arguments"), py::arg("numbers"),
+             py::arg("strict"),
+             "Run a function on Values of these numbers: its program, the structure of its "
+             "results, and its closure.");
+}
+
+} // namespace arenagrad::bindings

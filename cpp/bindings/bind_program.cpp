@@ -1,0 +1,113 @@
+// Programs as Python objects: made from one another, never changed.
+#include <pybind11/stl.h>
+
+#include "../program/differentiate.h"
+#include "../program/outputs.h"
+#include "programs.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+using program::Code;
+using program::Index;
+using program::Program;
+using Indices = std::vector<Index>;
+using Varies = std::vector<std::uint8_t>;
+
+ProgramPointer shared(Program&& made) { return std::make_shared<Program>(std::move(made)); }
+
+// Programs are long, and making one from another needs nothing of Python's.
+template <class Make> ProgramPointer made(Make&& make) {
+  const py::gil_scoped_release released;
+  return shared(make());
+}
+
+py::dict counts(const Program& program) {
+  std::size_t of[program::kCodeCount] = {};
+  for (const program::Instruction& i : program.code) ++of[static_cast<std::size_t>(i.code)];
+  py::dict counts;
+  for (std::size_t code = 0; code < program::kCodeCount; ++code)
+    if (of[code] != 0) counts[program::code_name(static_cast<Code>(code))] = of[code];
+  return counts;
+}
+
+py::tuple jacobian(const ProgramPointer& of, const Indices& inputs, const Varies& varies,
+                   bool strict) {
+  program::Jacobian jacobian;
+  {
+    const py::gil_scoped_release released;
+    jacobian = program::jacobian(*of, {inputs, varies}, passes(strict));
+  }
+  return py::make_tuple(shared(std::move(jacobian.program)), jacobian.rows, jacobian.columns,
+                        jacobian.by_reverse);
+}
+
+} // namespace
+
+void bind_program(py::module_& module) {
+  py::class_<Program, ProgramPointer>(module, "Instructions",
+                                      "A linear program: what a function does to its inputs.")
+      .def("__len__", &Program::size)
+      .def_readonly("inputs", &Program::input_count, "How many numbers it reads.")
+      .def_property_readonly(
+          "outputs", [](const Program& p) { return p.outputs.size(); },
+          "How many numbers it gives.")
+      .def_property_readonly(
+          "guards", [](const Program& p) { return p.guards.size(); },
+          "How many comparisons must come out as they did when it was recorded.")
+      .def_property_readonly("bytes", &Program::bytes, "The memory it takes.")
+      .def_property_readonly("counts", counts, "How many instructions of each kind it has.")
+      .def("text", &Program::text, "One line an instruction.")
+      .def(
+          "same_as",
+          [](const Program& one, const Program& other) { return program::same(one, other); },
+          py::arg("other"), "Whether both are the same, bit by bit.")
+      .def(
+          "optimised",
+          [](const ProgramPointer& p, bool strict) {
+            return made([&] { return program::optimise(*p, passes(strict)); });
+          },
+          py::arg("strict"), "A shorter program with the same results.")
+      .def(
+          "picked",
+          [](const ProgramPointer& p, const std::vector<py::ssize_t>& which) {
+            Indices outputs;
+            for (const py::ssize_t k : which) {
+              if (k >= static_cast<py::ssize_t>(p->outputs.size()))
+                throw py::index_error("a program has no such output");
+              outputs.push_back(k < 0 ? program::kNone : static_cast<Index>(k));
+            }
+            return made([&] { return program::picked(*p, outputs); });
+          },
+          py::arg("which"), "The program of these outputs; 0 for each that is negative.")
+      .def(
+          "reverse",
+          [](const ProgramPointer& p, const Indices& inputs, const Varies& varies, bool seeded,
+             bool strict) {
+            return made([&] {
+              return program::reverse(*p, {inputs, varies}, seeded, passes(strict));
+            });
+          },
+          py::arg("inputs"), py::arg("varies"), py::arg("seeded"), py::arg("strict"),
+          "The outputs, then the sum of the derivatives of all by each of these inputs; seeded: "
+          "times cotangents, which are inputs behind the others.")
+      .def(
+          "tangent",
+          [](const ProgramPointer& p, const Indices& inputs, bool strict) {
+            return made([&] { return program::tangent(*p, {inputs, {}}, passes(strict)); });
+          },
+          py::arg("inputs"), py::arg("strict"),
+          "The outputs, then the tangent of each, given one of each of these inputs behind the "
+          "others.")
+      .def("jacobian", jacobian, py::arg("inputs"), py::arg("varies"), py::arg("strict"),
+           "The outputs, then the derivatives that are not always 0; their rows and columns, and "
+           "whether they come from reverse sweeps.")
+      .def(
+          "summed",
+          [](const ProgramPointer& p, bool strict) {
+            return made([&] { return program::summed(*p, passes(strict)); });
+          },
+          py::arg("strict"), "Its outputs summed over the rows of a batch.");
+}
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,73 @@
+// Trees as Python objects.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include "programs.h"
+#include "tree.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+py::array_t<double> as_array(const std::vector<double>& numbers) {
+  py::array_t<double> array(static_cast<py::ssize_t>(numbers.size()));
+  std::copy(numbers.begin(), numbers.end(), array.mutable_data());
+  return array;
+}
+
+py::object read(const py::tuple& arguments, const std::vector<bool>& statics) {
+  ArgumentsRead read = read_arguments(arguments, statics);
+  if (read.has_values) return py::none();
+  return py::make_tuple(std::move(read.tree), as_array(read.numbers));
+}
+
+} // namespace
+
+void bind_tree(py::module_& module) {
+  py::class_<Tree>(module, "Tree", "The structure of arguments or results.")
+      .def("__hash__", &Tree::hash)
+      .def("__eq__",
+           [](const Tree& one, const py::object& other) {
+             return py::isinstance<Tree>(other) && one == other.cast<const Tree&>();
+           })
+      .def("__len__", &Tree::children)
+      .def_property_readonly("numbers", &Tree::numbers, "How many numbers it has.")
+      .def_property_readonly("is_number", &Tree::is_number, "Whether it is a single number.")
+      .def("same_layout", &Tree::same_layout, py::arg("other"),
+           "Whether numbers of the one may be taken as numbers of the other.")
+      .def("child", &Tree::child, py::arg("k"), "The tree of child k.")
+      .def("start", &Tree::start, py::arg("k"), "Where the numbers of child k begin.")
+      .def("varying", &Tree::varying, "Of each number whether rows of a batch differ in it.")
+      .def("gradient", &Tree::gradient, "The structure of a gradient by this.")
+      .def("jacobian", &Tree::jacobian, py::arg("results"),
+           "The structure of all derivatives of results by this.")
+      .def("jacobian_places", &Tree::jacobian_places, py::arg("results"),
+           "Where each entry of the matrix of derivatives stands among the numbers of jacobian().")
+      .def("stacked", &Tree::stacked, py::arg("rows"), py::arg("all"),
+           "The structure of the results of a batch: arrays in place of what varies, or of all.")
+      .def("leaf_varies", &Tree::leaf_varies, "Of each leaf whether rows of a batch differ in it.")
+      .def("arrays", &Tree::arrays, "An array of zeros for each leaf.")
+      .def("buffers", &Tree::buffers, py::arg("out"),
+           "An array for each leaf in the memory of `out`. Raises TypeError and ValueError.")
+      .def_static(
+          "array",
+          [](const Shape& shape) {
+            TreeBuilder builder;
+            builder.leaf(Branch::Kind::Array, size_of(shape), shape);
+            return builder.finish();
+          },
+          py::arg("shape"), "A single array.")
+      .def_static("tuple_of", &Tree::tuple_of, py::arg("parts"), "A tuple of these.")
+      .def(
+          "numbers_of",
+          [](const Tree& tree, const py::object& object, const std::string& what) {
+            return as_array(tree.numbers_of(object, what.c_str()));
+          },
+          py::arg("object"), py::arg("what"), "The numbers of an object of this structure.")
+      .def("make_of_arrays", &Tree::make_of_arrays, py::arg("leaves"),
+           "An object of this structure with an array for each leaf.")
+      .def("__str__", &Tree::text);
+  module.def("read_arguments", read, py::arg("arguments"), py::arg("statics"),
+             "The structure of arguments and their numbers; None if there are Values among them.");
+}
+
+} // namespace arenagrad::bindings

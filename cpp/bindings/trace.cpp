@@ -1,0 +1,131 @@
+#include "trace.h"
+
+#include "record.h"
+
+#include <utility>
+
+namespace arenagrad::bindings {
+
+int traces = 0;
+thread_local Trace* innermost_trace = nullptr;
+
+namespace {
+
+using core::NodeId;
+
+PyObject* frozen_warning = nullptr; // arenagrad.FrozenValueWarning, owned by the process
+
+bool warn(const char* format, const char* what) {
+  return PyErr_WarnFormat(frozen_warning, 1, format, what) == 0;
+}
+
+} // namespace
+
+Trace::Trace() : frozen_(arena()), around_(innermost_trace), no_grad_(no_grad_depth) {
+  // A leaf of its own, so that nothing can trim the arena below where the trace begins.
+  arena().reserve(1);
+  first_ = static_cast<NodeId>(arena().size());
+  held_.push_back(input(0.0));
+  traced_.inputs.clear();
+  constants_ = first_ + 1;
+  traced_.first = first_;
+  no_grad_depth = 0;
+  innermost_trace = this;
+  ++traces;
+}
+
+Trace::~Trace() {
+  --traces;
+  innermost_trace = around_;
+  no_grad_depth = no_grad_;
+}
+
+py::object Trace::input(double number) {
+  arena().reserve(1);
+  const NodeId node = arena().push_leaf(number);
+  PyValue* value = new_handle();
+  arena().attach(value->link, node);
+  held_.push_back(py::reinterpret_steal<py::object>(as_object(value)));
+  traced_.inputs.push_back(node);
+  constants_ = node + 1;
+  return held_.back();
+}
+
+void Trace::input_of(PyObject* value) {
+  held_.push_back(py::reinterpret_borrow<py::object>(value));
+  traced_.inputs.push_back(use(value));
+}
+
+program::Captured Trace::finish(const std::vector<py::object>& outputs,
+                                const program::Passes& passes) {
+  for (const py::object& output : outputs) traced_.outputs.push_back(use(output.ptr()));
+  return program::capture(arena(), traced_, passes);
+}
+
+void Trace::compared(PyObject* left, double left_number, PyObject* right, double right_number,
+                     program::Relation relation, bool outcome) {
+  const auto side = [&](PyObject* value) {
+    if (value == nullptr) return core::kNoNode;
+    held_.push_back(py::reinterpret_borrow<py::object>(value));
+    return use(value);
+  };
+  traced_.comparisons.push_back(
+      {side(left), side(right), left_number, right_number, relation, outcome});
+}
+
+bool Trace::may_change(NodeId node) const {
+  if (node < constants_) return true;
+  std::vector<std::uint8_t> reached(std::size_t{node} + 1 - constants_, 0);
+  reached.back() = 1;
+  bool older = false;
+  for (std::size_t k = reached.size(); k-- > 0 && !older;) {
+    if (reached[k] == 0) continue;
+    arena().for_each_operand(static_cast<NodeId>(constants_ + k), true, [&](NodeId operand) {
+      if (operand < constants_)
+        older = true;
+      else
+        reached[operand - constants_] = 1;
+    });
+  }
+  return older;
+}
+
+void Trace::detaching(std::size_t size) {
+  for (std::size_t node = size; node < arena().size() && !detached_; ++node)
+    detached_ = may_change(static_cast<NodeId>(node));
+}
+
+bool note_frozen_slowly(PyObject* value, const char* what) {
+  if (tracing() == nullptr || !tracing()->may_change(node_of(value))) return true;
+  return warn("%s of a Value while a function is compiled freezes its number: later calls of the "
+              "compiled function use the number of now",
+              what);
+}
+
+void refuse_writing_slowly(PyObject* value) {
+  if (tracing() == nullptr || !tracing()->may_change(node_of(value))) return;
+  throw py::type_error("data cannot be assigned to a Value while a function is compiled: the "
+                       "program would not do it again");
+}
+
+PyObject* note_detached(PyObject* result) {
+  Trace* trace = tracing();
+  if (result == nullptr || trace == nullptr || !trace->take_detached()) return result;
+  if (warn("%s while a function is compiled freezes the number of its result: later calls of the "
+           "compiled function use the number of now",
+           "an operation in no_grad()"))
+    return result;
+  Py_DECREF(result);
+  return nullptr;
+}
+
+void bind_trace(py::module_& module) {
+  frozen_warning = PyErr_NewExceptionWithDoc(
+      "arenagrad.FrozenValueWarning",
+      "A number was read out of a Value while a function was compiled, which freezes it.",
+      PyExc_UserWarning, nullptr);
+  if (frozen_warning == nullptr) throw py::error_already_set();
+  module.attr("FrozenValueWarning") = py::handle(frozen_warning);
+}
+
+} // namespace arenagrad::bindings

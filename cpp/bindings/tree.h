@@ -1,0 +1,146 @@
+// The structure of arguments or results: lists, tuples and dicts in each other, and at the leaves
+// numbers, arrays, the parameters of a Module, and objects that are no numbers. The numbers
+// themselves are kept apart, one after another in the order of the leaves; a Tree is what turns the
+// one into the other. Equal trees, which is what compiled programs are found by, also have equal
+// static objects.
+//
+// Immutable. Needs the GIL. Cost: some 10 ns a number that is no array's, 1 ns one that is.
+#pragma once
+
+#include <pybind11/numpy.h>
+
+#include <string>
+#include <vector>
+
+#include "value.h"
+
+namespace arenagrad::bindings {
+
+using Shape = std::vector<py::ssize_t>;
+
+struct Branch {
+  enum class Kind : std::uint8_t { Number, Array, List, Tuple, Dict, Module, Static };
+
+  Kind kind = Kind::Static;
+  bool varies = false;      // differs from row to row of a batch
+  std::size_t children = 0; // that follow; each stands before its own children
+  std::size_t numbers = 0;  // here or below
+  std::size_t end = 0;      // where the branches after this one begin
+  Shape shape;              // of an Array
+  // Of a Tuple its type, of a Dict the tuple of its keys, of a Module or Static the very object; of
+  // a Number in a result what a function gave that was no Value.
+  py::object extra;
+};
+
+class Tree {
+public:
+  std::size_t numbers() const { return branches_.empty() ? 0 : branches_[0].numbers; }
+  std::size_t children() const { return branches_.at(0).children; }
+  const std::vector<Branch>& branches() const { return branches_; }
+  Tree child(std::size_t k) const;
+  // Where the numbers of child k begin.
+  std::size_t start(std::size_t k) const;
+  // A single number, and the Value or float of a function that may be differentiated.
+  bool is_number() const {
+    return branches_.size() == 1 && branches_[0].numbers == 1 && branches_[0].shape.empty() &&
+           branches_[0].kind <= Branch::Kind::Array;
+  }
+  // Whether a batch has other numbers in each row: one byte a number.
+  std::vector<std::uint8_t> varying() const;
+
+  static Tree tuple_of(const std::vector<Tree>& parts);
+  static Tree list_of(const std::vector<Tree>& parts);
+  // What a gradient by this looks like: lists for Modules, None for what is no number.
+  Tree gradient() const;
+  // What all derivatives of `results` by this look like.
+  Tree jacobian(const Tree& results) const;
+  // For entry (row, column) of the matrix of derivatives, row by row: its place among the numbers
+  // of jacobian(results).
+  std::vector<std::size_t> jacobian_places(const Tree& results) const;
+  // The same with every leaf an own array of `rows` more, where it varies or `all` is true.
+  Tree stacked(py::ssize_t rows, bool all) const;
+
+  // --- numbers from objects (tree_match.cpp) ----------------------------------------------------
+
+  // Reads the numbers of objects of this very structure; false, with nothing but `out` changed, if
+  // it is another one or holds Values. Requires that this is a Tuple.
+  bool match(PyObject* const* objects, std::size_t count, double* out) const;
+  // The same for one object, in which arrays may stand for lists; throws TypeError saying `what` is
+  // wanted if it does not fit.
+  std::vector<double> numbers_of(const py::object& object, const char* what) const;
+
+  // --- objects from numbers (tree_make.cpp) -----------------------------------------------------
+
+  py::object make(const double* numbers) const;
+  // With Values in place of the numbers.
+  py::object make_of(const std::vector<py::object>& leaves) const;
+  // Whether numbers may be written into `out`, which has arrays, of float64 and contiguous, where
+  // this has arrays, lists of equal parts or numbers; throws TypeError or ValueError if not.
+  void check_buffers(const py::object& out) const;
+  // Requires check_buffers(out).
+  void write(const py::object& out, const double* numbers) const;
+  // An array for each leaf with numbers, zeros or in the memory of `out`, which is checked.
+  std::vector<py::array> arrays() const;
+  std::vector<py::array> buffers(const py::object& out) const;
+  std::vector<bool> leaf_varies() const; // of each such leaf
+  // One array for each leaf, in order, as make() would put it there.
+  py::object make_of_arrays(const std::vector<py::array>& leaves) const;
+
+  bool operator==(const Tree& other) const;
+  // The same but for what functions gave that was no Value, and for what varies.
+  bool same_layout(const Tree& other) const;
+  Py_hash_t hash() const;
+  std::string text() const; // such as (float, array(3, 2), [float, float])
+
+private:
+  friend class TreeBuilder;
+  std::string text_of(std::size_t i) const;
+  std::vector<Branch> branches_;
+  mutable Py_hash_t hash_ = -1;
+};
+
+// Writes a tree from its root downwards.
+class TreeBuilder {
+public:
+  // A branch with children: all that is added before close(), which takes what open() returned.
+  std::size_t open(Branch::Kind kind, py::object extra = py::object());
+  void close(std::size_t opened);
+  void leaf(Branch::Kind kind, std::size_t numbers, Shape shape = {},
+            py::object extra = py::object(), bool varies = false);
+  // All branches of `tree` from `first` on to the end of that branch.
+  void graft(const Tree& tree, std::size_t first = 0);
+  Tree finish() { return std::move(tree_); }
+
+private:
+  Tree tree_;
+  std::vector<std::size_t> open_;
+};
+
+// What stands at the leaves of results, and what arguments are made of.
+bool is_array(PyObject* object);
+bool is_module(PyObject* object);
+// The Values that model.parameters() gives now; throws TypeError unless it is a list of them.
+std::vector<py::object> parameters_of(PyObject* model);
+std::size_t size_of(const Shape& shape);
+// The shape of the array that could stand for branch i, a list of equal parts; false if there is
+// none.
+bool uniform_shape(const std::vector<Branch>& branches, std::size_t i, Shape& shape);
+
+// --- reading without knowing the structure (tree_read.cpp) ---------------------------------------
+
+struct ArgumentsRead {
+  Tree tree; // of the tuple of all arguments
+  std::vector<double> numbers;
+  bool has_values = false; // a Value is among them: the rest means nothing then
+};
+// `statics` says of each argument whether it is to be taken as it is. Throws TypeError for what is
+// neither a number nor hashable.
+ArgumentsRead read_arguments(const py::tuple& arguments, const std::vector<bool>& statics);
+
+struct Results {
+  Tree tree;
+  std::vector<py::object> values; // one for each number; constants have become leaves
+};
+Results read_results(const py::object& results);
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,208 @@
+// Objects from numbers whose structure is known.
+#include <pybind11/stl.h>
+
+#include <algorithm>
+
+#include "numpy.h"
+
+namespace arenagrad::bindings {
+
+using Kind = Branch::Kind;
+
+namespace {
+
+// Puts lists, tuples and dicts together; `leaf(branch)` makes what stands at the leaves, in order.
+template <class Leaf> class Maker {
+public:
+  Maker(const std::vector<Branch>& branches, Leaf& leaf) : branches_(branches), leaf_(leaf) {}
+
+  py::object make() {
+    const Branch& branch = branches_[next_++];
+    switch (branch.kind) {
+    case Kind::List: {
+      py::list list(branch.children);
+      for (std::size_t k = 0; k < branch.children; ++k)
+        PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(k), make().release().ptr());
+      return list;
+    }
+    case Kind::Tuple: {
+      py::tuple tuple(branch.children);
+      for (std::size_t k = 0; k < branch.children; ++k)
+        PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(k), make().release().ptr());
+      if (branch.extra.ptr() == reinterpret_cast<PyObject*>(&PyTuple_Type)) return tuple;
+      if (py::hasattr(branch.extra, "_fields")) return branch.extra(*tuple);
+      return branch.extra(tuple);
+    }
+    case Kind::Dict: {
+      py::dict dict;
+      for (const py::handle key : py::reinterpret_borrow<py::tuple>(branch.extra))
+        dict[key] = make();
+      return dict;
+    }
+    case Kind::Static:
+      return branch.extra;
+    default:
+      return leaf_(branch);
+    }
+  }
+
+private:
+  const std::vector<Branch>& branches_;
+  Leaf& leaf_;
+  std::size_t next_ = 0;
+};
+
+template <class Leaf> py::object made(const std::vector<Branch>& branches, Leaf&& leaf) {
+  return Maker(branches, leaf).make();
+}
+
+// Has numbers of its own, or might have.
+bool is_leaf(const Branch& branch) {
+  return branch.kind == Kind::Number || branch.kind == Kind::Array || branch.kind == Kind::Module;
+}
+
+py::array object_array(const Shape& shape) {
+  static const py::handle empty = py::object(py::module_::import("numpy").attr("empty")).release();
+  return empty(py::tuple(py::cast(shape)), py::str("O"));
+}
+
+} // namespace
+
+py::object Tree::make(const double* numbers) const {
+  return made(branches_, [&](const Branch& branch) -> py::object {
+    if (branch.kind == Kind::Number) {
+      const double number = *numbers++;
+      if (branch.extra) return branch.extra;
+      return py::float_(number);
+    }
+    py::array_t<double> array(branch.shape);
+    std::copy_n(numbers, branch.numbers, array.mutable_data());
+    numbers += branch.numbers;
+    return array;
+  });
+}
+
+py::object Tree::make_of(const std::vector<py::object>& leaves) const {
+  auto next = leaves.begin();
+  return made(branches_, [&](const Branch& branch) -> py::object {
+    if (branch.kind == Kind::Number) return *next++;
+    if (branch.kind == Kind::Module) {
+      next += static_cast<std::ptrdiff_t>(branch.numbers);
+      return branch.extra;
+    }
+    const py::array array = object_array(branch.shape);
+    auto** places = static_cast<PyObject**>(const_cast<void*>(array.data()));
+    for (std::size_t k = 0; k < branch.numbers; ++k)
+      Py_XSETREF(places[k], Py_NewRef((next++)->ptr()));
+    return array;
+  });
+}
+
+py::object Tree::make_of_arrays(const std::vector<py::array>& leaves) const {
+  auto next = leaves.begin();
+  return made(branches_, [&](const Branch& branch) -> py::object {
+    const py::array& array = *next++;
+    if (branch.kind != Kind::Number) return array;
+    if (branch.extra) return branch.extra;
+    return py::float_(*static_cast<const double*>(array.data()));
+  });
+}
+
+// --- buffers ------------------------------------------------------------------------------------
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& why) {
+  throw py::type_error("out must have an array of float64, contiguous and writable, for each array "
+                       "and list of numbers of the result" +
+                       why);
+}
+
+// Calls buffer(array, count) for each array in `out`, in order.
+template <class Use>
+void each_buffer(const std::vector<Branch>& branches, std::size_t& i, PyObject* out, Use&& use) {
+  const Branch& branch = branches[i];
+  if (is_array(out)) {
+    Shape shape;
+    const int writable = py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+    if (!holds_doubles(out, true) || !(array_view(out)->flags & writable))
+      refuse(", got one of another kind");
+    if (!uniform_shape(branches, i, shape)) refuse(", got one where there is none");
+    if (!has_shape(out, shape))
+      throw py::value_error("a buffer in out must have the shape " +
+                            std::string(py::str(py::tuple(py::cast(shape)))) + ", got " +
+                            std::string(py::str(py::handle(out).attr("shape"))));
+    i = branch.end;
+    return use(const_cast<double*>(doubles(out)), branch.numbers);
+  }
+  ++i;
+  if (branch.kind == Kind::Static) return;
+  if (branch.kind == Kind::Number || branch.kind == Kind::Array)
+    refuse(std::string(", got ") + Py_TYPE(out)->tp_name);
+  const auto size = static_cast<std::size_t>(PyObject_Size(out));
+  if (PyErr_Occurred()) throw py::error_already_set();
+  const bool dict = branch.kind == Kind::Dict;
+  if ((dict ? !PyDict_Check(out) : !PyList_Check(out) && !PyTuple_Check(out)) ||
+      size != branch.children)
+    refuse(", in the same structure");
+  for (std::size_t k = 0; k < branch.children; ++k) {
+    PyObject* item =
+        dict ? PyDict_GetItemWithError(out, PyTuple_GET_ITEM(branch.extra.ptr(), k))
+             : PySequence_Fast_GET_ITEM(out, k);
+    if (item == nullptr) refuse(", in the same structure");
+    each_buffer(branches, i, item, use);
+  }
+}
+
+} // namespace
+
+void Tree::check_buffers(const py::object& out) const {
+  std::size_t i = 0;
+  each_buffer(branches_, i, out.ptr(), [](double*, std::size_t) {});
+}
+
+void Tree::write(const py::object& out, const double* numbers) const {
+  std::size_t i = 0;
+  each_buffer(branches_, i, out.ptr(), [&](double* buffer, std::size_t count) {
+    std::copy_n(numbers, count, buffer);
+    numbers += count;
+  });
+}
+
+std::vector<bool> Tree::leaf_varies() const {
+  std::vector<bool> varies;
+  for (const Branch& branch : branches_)
+    if (is_leaf(branch)) varies.push_back(branch.varies);
+  return varies;
+}
+
+std::vector<py::array> Tree::arrays() const {
+  std::vector<py::array> arrays;
+  for (const Branch& branch : branches_) {
+    if (!is_leaf(branch)) continue;
+    arrays.push_back(py::array_t<double>(branch.shape));
+    std::fill_n(static_cast<double*>(arrays.back().mutable_data()), branch.numbers, 0.0);
+  }
+  return arrays;
+}
+
+std::vector<py::array> Tree::buffers(const py::object& out) const {
+  std::vector<double*> memory; // of each buffer
+  std::vector<std::size_t> sizes;
+  std::size_t i = 0;
+  each_buffer(branches_, i, out.ptr(), [&](double* buffer, std::size_t count) {
+    memory.push_back(buffer);
+    sizes.push_back(count);
+  });
+  std::vector<py::array> arrays;
+  std::size_t buffer = 0, used = 0;
+  for (const Branch& branch : branches_) {
+    if (!is_leaf(branch)) continue;
+    while (buffer + 1 < sizes.size() && used == sizes[buffer]) ++buffer, used = 0;
+    arrays.push_back(py::array_t<double>(branch.shape, memory.at(buffer) + used, out));
+    used += branch.numbers;
+  }
+  return arrays;
+}
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,286 @@
+"""The functions that `arenagrad.compile` makes."""
+
+from collections.abc import Callable
+from functools import update_wrapper
+from types import MethodType
+from typing import Any, Literal
+
+from arenagrad._batches import BatchRun
+from arenagrad._paths import Path, Paths
+from arenagrad._programs import Batch, Call, Tree, call_on_values, read_arguments
+from arenagrad._settings import count
+from arenagrad._sparse import sparse_array
+from arenagrad._stages import Argnums, Step, checked_argnums
+from arenagrad.programs import Program
+
+Reduce = Literal["sum", "mean"] | None
+
+
+class Options:
+    """How a function is compiled; see `compile`."""
+
+    def __init__(
+        self,
+        in_axes: Any = None,
+        reduce: Reduce = None,
+        threads: int = 1,
+        strict: bool = False,
+        static_argnums: int | tuple[int, ...] = (),
+        progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        if reduce not in (None, "sum", "mean"):
+            raise ValueError(f"reduce must be None, 'sum' or 'mean', got {reduce!r}")
+        if reduce is not None and in_axes is None:
+            raise ValueError("reduce needs in_axes, which say what differs from row to row")
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress must be callable, got {type(progress).__name__}")
+        statics = static_argnums if isinstance(static_argnums, tuple) else (static_argnums,)
+        self.in_axes, self.reduce = in_axes, reduce
+        self.threads = count("threads", threads, 1)
+        self.strict = bool(strict)
+        self.static_argnums = tuple(count("static_argnums", k) for k in statics)
+        self.progress = progress
+
+
+class Compiled(Call):
+    """A function that `compile` has made fast: called as the function is, with numbers.
+
+    Arguments are numbers, NumPy arrays, Modules, and lists, tuples and dicts of them; a Module
+    stands for its parameters as they are at the call. Strings, None, bools and whatever else is
+    hashable choose a program of their own. Results are floats and arrays in the structure that the
+    function returns. Values among the arguments call the function itself.
+
+    out, where there is one, holds arrays of float64 in the structure of the result (of the
+    gradients, for value_and_grad), where an array may stand for a list of numbers; the results are
+    written there and nothing is allocated.
+
+    Raises what the function raises, the errors of the mathematics included (DomainError and so on),
+    TypeError for arguments of another kind, and RuntimeError for a function with more than 256 ways
+    through its comparisons. Safe to be called from several threads.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        options: Options,
+        steps: tuple[Step, ...] = (),
+        paths: Paths | None = None,
+    ) -> None:
+        if not callable(function):
+            raise TypeError(f"compile() wants a function, got {type(function).__name__}")
+        super().__init__(self._call)
+        self._function, self._options, self._steps = function, options, steps
+        self._paths = Paths(function, options.strict) if paths is None else paths
+        # Summing comes between what the function is and what is derived of the sum.
+        is_summed = not options.reduce or ("sum", None) in steps
+        self._summed: tuple[Step, ...] = () if is_summed else (("sum", None),)
+        update_wrapper(self, function)
+        # In place of the methods of these names, which they ask for what they do not know.
+        self.__dict__["value_and_grad"] = Call(self.value_and_grad)
+        self.__dict__["grad"] = Call(self.grad)
+
+    def value_and_grad(self, *args: Any, argnums: Argnums = 0, out: Any = None) -> Any:
+        """The value and its gradient by the arguments that argnums names, one or a tuple of them.
+
+        The gradient has the structure of the argument: a float for a float, an array for an array,
+        and for a Module a list of floats in the order of its parameters(); for a tuple of argnums
+        it is a tuple of such. out takes the gradient only.
+
+        Raises TypeError for a function that does not give one number.
+        """
+        return self._derived("value_and_grad", args, argnums, out, self.__dict__["value_and_grad"])
+
+    def grad(self, *args: Any, argnums: Argnums = 0, out: Any = None) -> Any:
+        """The gradient alone; see value_and_grad."""
+        return self._derived("grad", args, argnums, out, self.__dict__["grad"])
+
+    def jvp(self, args: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+        """The results at args, and how fast they change where args change by the tangents.
+
+        tangents is a tuple, a tangent for each of args in its structure, with a list of floats for
+        a Module and None for what is no number.
+        """
+        args, tangents = _tuple("args", args), _tuple("tangents", tangents)
+        return self._run((("jvp", None),), args, None, tangents, self._options.in_axes)
+
+    def vjp(self, args: tuple[Any, ...], cotangents: Any) -> Any:
+        """The results at args, and a tuple of the gradients by all of args of their weighted sum.
+
+        cotangents has the structure of the results and holds the weights.
+        """
+        axes = 0 if self._options.reduce is None else None
+        return self._run((("vjp", None),), _tuple("args", args), None, cotangents, axes)
+
+    def jacobian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False) -> Any:
+        """All derivatives of all results by the arguments that argnums names.
+
+        As in JAX, the structure of the results with, in place of each leaf, the structure of the
+        argument, and there arrays of the shape of the result and of the argument together. What is
+        always 0 is not computed; with sparse it does not come either: the result then is a
+        `scipy.sparse.csr_array` with a row for each number of the results and a column for each of
+        the arguments, in order.
+        """
+        if sparse:
+            return self._sparse((), args, argnums)
+        return self._derived("jacobian", args, argnums, None, None)
+
+    def hessian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False) -> Any:
+        """All second derivatives: the jacobian of the jacobian. sparse wants a single result."""
+        argnums = self._checked(args, argnums)
+        first: Step = ("grad" if sparse else "jacobian", argnums)
+        if sparse:
+            return self._sparse((first,), args, argnums)
+        return self._run((first, ("jacobian", argnums)), args, None)
+
+    def hvp(self, args: tuple[Any, ...], v: Any, argnums: Argnums = 0) -> Any:
+        """The product of the Hessian and v, without the Hessian.
+
+        v has the structure of the gradient by argnums, and so has the result.
+        """
+        args = _tuple("args", args)
+        argnums = self._checked(args, argnums)
+        axes = self._options.in_axes
+        if isinstance(axes, tuple | list):
+            axes = axes[argnums] if isinstance(argnums, int) else tuple(axes[k] for k in argnums)
+        return self._run((("hvp", argnums),), args, None, v, axes)
+
+    def program(self, *args: Any) -> Program:
+        """The program for such arguments, traced if it has not been yet.
+
+        That of a derivative is `grad(f).program(*args)` and so on.
+        """
+        steps = self._steps + self._summed
+        if self._options.in_axes is not None:
+            return Program(self._batch(args).path(), steps)
+        tree, numbers = self._read(args)
+        return Program(self._answer(tree, numbers, steps, None, None)[0], steps)
+
+    def derive(self, *steps: Step) -> "Compiled":
+        """The function that these steps make of this one, which shares what has been traced."""
+        return Compiled(
+            self._function, self._options, self._steps + self._summed + steps, self._paths
+        )
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """The function as a method of an instance, which is its first argument."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled {getattr(self._function, '__qualname__', self._function)}>"
+
+    # What the native Calls do not know
+
+    def _call(self, *args: Any, out: Any = None) -> Any:
+        return self._run((), args, out, teach=(self, 0))
+
+    def _derived(
+        self, kind: str, args: tuple[Any, ...], argnums: Argnums, out: Any, call: Call | None
+    ) -> Any:
+        checked = self._checked(args, argnums)
+        teach = None if call is None else (call, argnums)
+        return self._run(((kind, checked),), args, out, teach=teach)
+
+    def _sparse(self, before: tuple[Step, ...], args: tuple[Any, ...], argnums: Argnums) -> Any:
+        if self._options.in_axes is not None:
+            raise ValueError("sparse is for one point, not for the rows of a batch")
+        checked = self._checked(args, argnums)
+        tree, numbers = self._read(args)
+        steps = (*self._steps, *before, ("entries", checked))
+        path, entries = self._answer(tree, numbers, steps, None, None)
+        pattern = path.stage(steps).pattern
+        assert pattern is not None
+        several = checked if isinstance(checked, tuple) else (checked,)
+        width = sum(tree.child(k).numbers for k in several)
+        height = path.stage(steps[:-1]).results.numbers
+        return sparse_array(entries, *pattern, (height, width))
+
+    def _run(
+        self,
+        more_steps: tuple[Step, ...],
+        args: tuple[Any, ...],
+        out: Any,
+        more: Any = None,
+        more_axes: Any = None,
+        teach: tuple[Call, Argnums] | None = None,
+    ) -> Any:
+        steps = (*self._steps, *self._summed, *more_steps)
+        if self._options.in_axes is not None:
+            mean = self._options.reduce == "mean"
+            wanted = None if more is None else (more, more_axes)
+            return self._batch(args).run(steps, wanted, mean, out)
+        read = read_arguments(args, self._statics(args))
+        if read is None and not steps and out is None:
+            return self._function(*args)
+        tree, numbers = self._need(read)
+        path, result = self._answer(tree, numbers, steps, more, out)
+        if teach is not None:
+            call, argnums = teach
+            call._learn(argnums, path.runner(steps))
+        return result
+
+    def _read(self, args: tuple[Any, ...]) -> tuple[Tree, Any]:
+        return self._need(read_arguments(args, self._statics(args)))
+
+    @staticmethod
+    def _need(read: tuple[Tree, Any] | None) -> tuple[Tree, Any]:
+        if read is None:
+            raise TypeError(
+                "derivatives of a compiled function, and results in out, are for numbers, not for "
+                "Values: compile the function around it, or use grad(grad(f)) and the like"
+            )
+        return read
+
+    def _answer(
+        self, tree: Tree, numbers: Any, steps: tuple[Step, ...], more: Any, out: Any
+    ) -> tuple[Path, Any]:
+        """The path that these numbers take, and its results."""
+
+        def run(path: Path, finite: bool) -> tuple[bool, Any] | None:
+            return path.runner(steps).run(numbers, _more(path, steps, more), out, not finite)
+
+        for path in self._paths.of(tree):
+            answer = run(path, True)
+            if answer is not None:
+                break
+        else:
+            path, _ = self._paths.trace(tree, numbers)
+            answer = run(path, True)
+        if answer is not None and not answer[0]:
+            # Where a result is not finite the function itself raises, or it is meant to be so.
+            call_on_values(self._function, tree, numbers)
+            answer = run(path, False)
+        if answer is None:
+            raise RuntimeError(
+                f"{self!r} compared otherwise when it was run again on the same numbers: what it "
+                "does must depend on its arguments only"
+            )
+        self._paths.use(path)
+        return path, answer[1]
+
+    def _batch(self, args: tuple[Any, ...]) -> BatchRun:
+        options = self._options
+        batch = Batch(args, options.in_axes, self._statics(args))
+        reduced = any(kind == "sum" for kind, _ in self._steps + self._summed)
+        return BatchRun(self._paths, batch, reduced, options.threads, options.progress)
+
+    def _statics(self, args: tuple[Any, ...]) -> list[bool]:
+        return [k in self._options.static_argnums for k in range(len(args))]
+
+    def _checked(self, args: tuple[Any, ...], argnums: Argnums) -> Argnums:
+        return checked_argnums(argnums, len(args), self._options.static_argnums)
+
+
+def _tuple(name: str, given: Any) -> tuple[Any, ...]:
+    if not isinstance(given, tuple | list):
+        raise TypeError(f"{name} must be a tuple with all arguments, got {type(given).__name__}")
+    return tuple(given)
+
+
+def _more(path: Path, steps: tuple[Step, ...], more: Any) -> Any:
+    wanted = path.stage(steps).more_of
+    if wanted is None:
+        return None
+    return wanted.numbers_of(more, "what is multiplied by the derivatives")
+
+
+Compiled.__module__ = "arenagrad"

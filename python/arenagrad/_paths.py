@@ -1,0 +1,146 @@
+"""The ways through a function that have been traced, each with the programs made of it.
+
+Comparisons of Values decide which way a function takes. A program holds one way only and says when
+the numbers would have gone another one; that way is then traced too and kept beside it.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from arenagrad._programs import Closure, Instructions, LaneRunner, Runner, Tree, capture
+from arenagrad._stages import Stage, Step, Steps
+
+# Ways that are kept of one function for arguments of one structure.
+MOST_PATHS = 256
+
+
+class Path:
+    """One way through a function for arguments of one structure, and what has been made of it.
+
+    Thread-safe: two threads may make the same thing twice, one of which is then kept.
+    """
+
+    def __init__(
+        self, arguments: Tree, program: Instructions, results: Tree, closure: Closure, strict: bool
+    ) -> None:
+        self.arguments, self.closure, self.strict = arguments, closure, strict
+        self.number = 0  # in the order in which the ways of a function were found
+        self.traced = program
+        self._steps = Steps(arguments, len(closure), strict)
+        self._stages: dict[tuple[Step, ...], Stage] = {(): Stage(program, results)}
+        self._runners: dict[tuple[Step, ...], Runner] = {}
+        self._lanes: dict[tuple[Any, ...], LaneRunner] = {}
+
+    def stage(self, steps: tuple[Step, ...]) -> Stage:
+        """What these steps make of the function."""
+        stage = self._stages.get(steps)
+        if stage is None:
+            summed = any(kind == "sum" for kind, _ in steps[:-1])
+            stage = self._steps.apply(self.stage(steps[:-1]), steps[-1], summed)
+            stage = self._stages.setdefault(steps, stage)
+        return stage
+
+    def program(self, steps: tuple[Step, ...]) -> Instructions:
+        """The program of a stage as it is run."""
+        stage = self.stage(steps)
+        # Steps tidy what they write; what was traced is kept as it is, to be derived from.
+        return stage.program if steps else stage.program.optimised(self.strict)
+
+    def runner(self, steps: tuple[Step, ...]) -> Runner:
+        """What runs these steps on one point."""
+        runner = self._runners.get(steps)
+        if runner is None:
+            stage = self.stage(steps)
+            runner = Runner(
+                self.arguments,
+                self.closure,
+                self.program(steps),
+                stage.results,
+                stage.buffered,
+                self.strict,
+            )
+            runner = self._runners.setdefault(steps, runner)
+        return runner
+
+    def lanes(self, steps: tuple[Step, ...], more: tuple[int, ...] = ()) -> LaneRunner:
+        """What runs these steps on a batch; more: which of the further inputs vary."""
+        runner = self._lanes.get((steps, more))
+        if runner is None:
+            varies = [*self._steps.varying, *more]
+            runner = LaneRunner(self.program(steps), varies, self.strict)
+            runner = self._lanes.setdefault((steps, more), runner)
+        return runner
+
+    def guard_lanes(self) -> LaneRunner:
+        """What finds the rows of a batch that go this way."""
+        runner = self._lanes.get(("guards",))
+        if runner is None:
+            guards = self.traced.picked([]).optimised(self.strict)
+            runner = LaneRunner(guards, self._steps.varying, self.strict)
+            runner = self._lanes.setdefault(("guards",), runner)
+        return runner
+
+
+class Paths:
+    """All ways of one function that have been traced."""
+
+    def __init__(self, function: Callable[..., Any], strict: bool) -> None:
+        self.function, self.strict = function, strict
+        # No lock is held while the function runs: it may wait for other threads that trace.
+        self._lock = threading.Lock()
+        self._known: dict[Tree, list[Path]] = {}
+
+    def of(self, arguments: Tree) -> list[Path]:
+        """Those for arguments of this structure, the one used last first."""
+        with self._lock:
+            return list(self._known.get(arguments, ()))
+
+    def trace(self, arguments: Tree, numbers: Any) -> tuple[Path, bool]:
+        """The way that these numbers take, and whether it is a new one.
+
+        Raises RuntimeError where there are too many.
+        """
+        made = capture(self.function, arguments, numbers, self.strict)
+        path = Path(arguments, *made, self.strict)
+        with self._lock:
+            known = self._known.setdefault(arguments, [])
+            for other in known:
+                if other.traced.same_as(path.traced) and _is_same(other, path):
+                    return other, False
+            if len(known) >= MOST_PATHS:
+                raise RuntimeError(
+                    f"{_name(self.function)} has taken {MOST_PATHS} different ways through its "
+                    "comparisons, too many to keep a program of each: choose numbers with where(), "
+                    "maximum() or minimum(), which need no way of their own"
+                )
+            path.number = len(known)
+            known.insert(0, path)
+        return path, True
+
+    def use(self, path: Path) -> None:
+        """Put a way first."""
+        with self._lock:
+            known = self._known.get(path.arguments, [])
+            if path in known and known[0] is not path:
+                known.remove(path)
+                known.insert(0, path)
+
+    def count(self) -> int:
+        """How many there are in all."""
+        with self._lock:
+            return sum(len(paths) for paths in self._known.values())
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two ways with the same program also read the same closure and give the same."""
+    mine, yours = one.closure.values, other.closure.values
+    return (
+        len(mine) == len(yours)
+        and all(a is b for a, b in zip(mine, yours, strict=True))
+        and one.stage(()).results == other.stage(()).results
+    )
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", repr(function))

@@ -1,0 +1,31 @@
+"""The native parts of compiled functions; `_programs.pyi` describes them."""
+
+from arenagrad._core import (
+    Batch,
+    Call,
+    Closure,
+    Instructions,
+    LaneRunner,
+    Runner,
+    Tree,
+    call_on_values,
+    capture,
+    clear_arrays,
+    divide_arrays,
+    read_arguments,
+)
+
+__all__ = [
+    "Batch",
+    "Call",
+    "Closure",
+    "Instructions",
+    "LaneRunner",
+    "Runner",
+    "Tree",
+    "call_on_values",
+    "capture",
+    "clear_arrays",
+    "divide_arrays",
+    "read_arguments",
+]
