@@ -105,7 +105,7 @@ void Writer::one_by_one(Code code, Index to, const Operands& operands, Index fro
 // What is no run.
 void Writer::rest(Code code, Index to, const Operands& operands, Index from, Index n) {
   if (n == 0) return;
-  if (n < 4 || strict_ || is_cheap(code)) return one_by_one(code, to, operands, from, n);
+  if (n < 8 || strict_ || is_cheap(code)) return one_by_one(code, to, operands, from, n);
   map(code, to, operands, from, n);
 }
 
