@@ -131,7 +131,8 @@ private:
         index[d] = 0;
       }
     }
-    builder.leaf(shape.empty() ? Kind::Number : Kind::Array, size, std::move(shape), {}, true);
+    const Kind kind = shape.empty() ? Kind::Number : Kind::Array;
+    builder.leaf(kind, size, std::move(shape), {}, true);
     held.push_back(std::move(array));
   }
 };
