@@ -50,8 +50,7 @@ py::tuple capture(const py::object& function, const Tree& arguments, const Numbe
     if (leaves.size() != arguments.numbers())
       throw py::value_error("parameters() of a Module gave another number of Values than before");
     const py::tuple given = arguments.make_of(leaves);
-    results = read_results(py::reinterpret_steal<py::object>(
-        PyObject_CallObject(function.ptr(), given.ptr())));
+    results = read_results(function(*given));
     captured = trace.finish(results.values, passes);
     for (const core::NodeId node : captured.outer)
       outer.push_back(py::reinterpret_steal<py::object>(object_of(node)));
