@@ -39,4 +39,11 @@ private:
   }
 };
 
+// A row of a module's table of functions; doc begins with the signature.
+template <class Function>
+PyMethodDef definition(const char* name, Function* function, const char* doc) {
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function)),
+          METH_FASTCALL | METH_KEYWORDS, doc};
+}
+
 } // namespace arenagrad::bindings

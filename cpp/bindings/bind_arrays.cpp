@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "arguments.h"
 #include "record.h"
 
 namespace arenagrad::bindings {
@@ -73,14 +74,6 @@ private:
   std::vector<py::object> items_;
 };
 
-template <class Read> py::array_t<double> read_numbers(const py::object& nested, Read&& read) {
-  const Nested flat(nested);
-  py::array_t<double> out(flat.shape());
-  double* numbers = out.mutable_data();
-  for (const py::object& item : flat.items()) *numbers++ = read(item.ptr());
-  return out;
-}
-
 double primal(PyObject* item) {
   if (!is_value(item)) return need_number(item, "an element");
   warn_if_frozen(item, "reading data");
@@ -94,6 +87,14 @@ double adjoint(PyObject* item) {
   }
   need_number(item, "an element");
   return {};
+}
+
+template <double (*read)(PyObject*)> py::array_t<double> read_numbers(const py::object& nested) {
+  const Nested flat(nested);
+  py::array_t<double> out(flat.shape());
+  double* numbers = out.mutable_data();
+  for (const py::object& item : flat.items()) *numbers++ = read(item.ptr());
+  return out;
 }
 
 py::object values(const py::object& numbers) {
@@ -131,28 +132,53 @@ void assign(const py::object& nested, const py::object& numbers) {
   for (const py::object& item : to.items()) arena().data(node_of(item.ptr())) = primals[i++];
 }
 
+// One of these as a function of the module, its arguments read as those of all functions are.
+using Args = PyObject* const*;
+
+template <auto function, const char* name, const char* first>
+PyObject* of_one(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<1> a;
+  if (!a.read(name, {first}, 1, args, count, keywords)) return nullptr;
+  return guarded([&] { return function(py::reinterpret_borrow<py::object>(a[0])); });
+}
+
+constexpr char kValues[] = "values", kDataOf[] = "data_of", kGradOf[] = "grad_of";
+constexpr char kArray[] = "array", kNested[] = "nested";
+
+PyObject* assign_to(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<2> a;
+  if (!a.read("assign", {kNested, kArray}, 2, args, count, keywords)) return nullptr;
+  return guarded([&] {
+    assign(py::reinterpret_borrow<py::object>(a[0]), py::reinterpret_borrow<py::object>(a[1]));
+    return py::none();
+  });
+}
+
 } // namespace
 
 void bind_arrays(py::module_& module) {
-  module.def("values", values, py::arg("array"),
-             "An object array of new leaves, of the shape of array: an array, number or nested "
-             "lists of numbers.\n\nRaises TypeError for what is no real number, ValueError for "
-             "lists of unequal lengths. Cost: about 30 ns a number.");
-  module.def(
-      "data_of", [](const py::object& nested) { return read_numbers(nested, primal); },
-      py::arg("nested"),
-      "The data of Values in nested lists, tuples and arrays, as a float array of their shape.\n\n"
-      "Numbers among them stand for themselves. Raises TypeError for anything else, ValueError for "
-      "lists of unequal lengths. Cost: about 15 ns a Value.");
-  module.def(
-      "grad_of", [](const py::object& nested) { return read_numbers(nested, adjoint); },
-      py::arg("nested"),
-      "The grad of Values in nested lists, tuples and arrays, as a float array of their shape; 0 "
-      "for numbers.\n\nRaises as data_of does. Cost: about 15 ns a Value.");
-  module.def("assign", assign, py::arg("nested"), py::arg("array"),
-             "Write numbers into the data of Values: both nested or arrays, of the same shape.\n\n"
-             "Raises ValueError for other shapes, TypeError for what is no Value or no number; "
-             "nothing has changed then. Cost: about 30 ns a Value.");
+  static PyMethodDef definitions[] = {
+      definition("values", of_one<values, kValues, kArray>,
+                 "values($module, array)\n--\n\n"
+                 "An object array of new leaves, of the shape of array: an array, number or nested "
+                 "lists of numbers.\n\nRaises TypeError for what is no real number, ValueError for "
+                 "lists of unequal lengths. Cost: about 30 ns a number."),
+      definition("data_of", of_one<read_numbers<primal>, kDataOf, kNested>,
+                 "data_of($module, nested)\n--\n\n"
+                 "The data of Values in nested lists, tuples and arrays, as a float array of their "
+                 "shape.\n\nNumbers among them stand for themselves. Raises TypeError for anything "
+                 "else, ValueError for lists of unequal lengths. Cost: about 15 ns a Value."),
+      definition("grad_of", of_one<read_numbers<adjoint>, kGradOf, kNested>,
+                 "grad_of($module, nested)\n--\n\n"
+                 "The grad of Values in nested lists, tuples and arrays, as a float array of their "
+                 "shape; 0 for numbers.\n\nRaises as data_of does. Cost: about 15 ns a Value."),
+      definition("assign", assign_to,
+                 "assign($module, nested, array)\n--\n\n"
+                 "Write numbers into the data of Values: both nested or arrays, of the same shape."
+                 "\n\nRaises ValueError for other shapes, TypeError for what is no Value or no "
+                 "number; nothing has changed then. Cost: about 30 ns a Value."),
+      {nullptr, nullptr, 0, nullptr}};
+  if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }
 
 } // namespace arenagrad::bindings

@@ -125,6 +125,8 @@ PyObject* value_deepcopy(PyObject* self, PyObject* memo) {
   });
 }
 
-void bind_copying(py::module_& module) { py::class_<Copying>(module, "_Copying"); }
+void bind_copying(py::module_& module) {
+  py::class_<Copying>(module, "_Copying").def("__reduce__", no_pickle);
+}
 
 } // namespace arenagrad::bindings

@@ -1,5 +1,6 @@
 // Whether a graph is recorded, and adjoints set back to zero.
 #include "../core/sweep.h"
+#include "arguments.h"
 #include "operands.h"
 #include "record.h"
 
@@ -31,9 +32,9 @@ void zero_below(PyObject* root) {
   for (const core::NodeId reached : core::reachable(g, node)) adjoints[reached] = 0.0;
 }
 
-void zero_grad(const py::object& roots) {
-  if (is_value(roots.ptr())) return zero_below(roots.ptr());
-  const py::object items = tuple_of(roots.ptr(), "zero_grad() wants a Value or Values");
+void zero_below_all(PyObject* roots) {
+  if (is_value(roots)) return zero_below(roots);
+  const py::object items = tuple_of(roots, "zero_grad() wants a Value or Values");
   const Py_ssize_t count = PyTuple_GET_SIZE(items.ptr());
   for (Py_ssize_t i = 0; i < count; ++i)
     if (!is_value(PyTuple_GET_ITEM(items.ptr(), i)))
@@ -42,16 +43,29 @@ void zero_grad(const py::object& roots) {
   for (Py_ssize_t i = 0; i < count; ++i) zero_below(PyTuple_GET_ITEM(items.ptr(), i));
 }
 
+PyObject* zero_grad(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<1> a;
+  if (!a.read("zero_grad", {"roots"}, 1, args, count, keywords)) return nullptr;
+  return guarded([&] {
+    zero_below_all(a[0]);
+    return py::none();
+  });
+}
+
 } // namespace
 
 void bind_functional(py::module_& module) {
   module.def(
       "no_grad_step", no_grad, py::arg("step"),
       "Enter (+1) or leave (-1) a block of this thread in which operations record no graph.");
-  module.def("zero_grad", zero_grad, py::arg("roots"),
-             "Set the grad of every node below the roots to 0, the roots included: a Value, or "
-             "several.\n\nParameters are roots too: a leaf has nothing below. Raises TypeError for "
-             "what is no Value, before any grad changes. Cost: 2 to 4 ns a node.");
+  static PyMethodDef definitions[] = {
+      definition("zero_grad", zero_grad,
+                 "zero_grad($module, roots)\n--\n\n"
+                 "Set the grad of every node below the roots to 0, the roots included: a Value, or "
+                 "several.\n\nParameters are roots too: a leaf has nothing below. Raises TypeError "
+                 "for what is no Value, before any grad changes. Cost: 2 to 4 ns a node."),
+      {nullptr, nullptr, 0, nullptr}};
+  if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }
 
 } // namespace arenagrad::bindings

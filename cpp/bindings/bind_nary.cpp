@@ -316,12 +316,6 @@ PyObject* linear(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   });
 }
 
-template <class Function>
-PyMethodDef definition(const char* name, Function* function, const char* doc) {
-  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function)),
-          METH_FASTCALL | METH_KEYWORDS, doc};
-}
-
 } // namespace
 
 void bind_nary(py::module_& module) {

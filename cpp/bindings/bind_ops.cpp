@@ -31,18 +31,24 @@ PyObject* of_numbers(Op op, double a, double b) {
   return PyFloat_FromDouble(y);
 }
 
-// A new Value of `op`, Parametric, with its constant as a Literal.
-PyObject* parametric(Op op, PyObject* a, double constant) {
-  return recorded(2, [&](Arena& g) {
+// A new Value of `op`, Parametric and none that can fail, with its constant as a Literal.
+template <Op op> PyObject* parametric(PyObject* a, double constant) {
+  const auto push = [=](Arena& g, core::Tag held) {
     const NodeId operand = use(a), literal = g.push_leaf(constant, Op::Literal);
-    return g.push(op, core::evaluate(op, g.data(operand), constant), {operand, literal});
-  });
+    return g.push(op, core::evaluate(op, g.data(operand), constant), {operand, literal}, held);
+  };
+  Arena& g = arena();
+  if (pool.empty() || !g.has_room(2)) [[unlikely]]
+    return recorded(2, [&](Arena& room) { return push(room, 0); });
+  PyValue* out = pool.take();
+  g.attach_new(out->link, push(g, core::kHasHandle));
+  return as_object(out);
 }
 
-PyObject* apply_parametric(Op op, PyObject* a, PyObject* const* given, Py_ssize_t count) {
+template <Op op> PyObject* apply_parametric(PyObject* a, PyObject* const* given, Py_ssize_t count) {
   const double constant =
       count == 0 ? core::op_info(op).b : need_number(given[0], "the second argument");
-  if (is_value(a)) return parametric(op, a, constant);
+  if (is_value(a)) return parametric<op>(a, constant);
   return of_numbers(op, need_number(a, "the first argument"), constant);
 }
 
@@ -71,7 +77,7 @@ template <Op op> PyObject* binary_method(PyObject* self, PyObject* other) {
 template <Op op>
 PyObject* parametric_method(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   if (wrong_count(op, count, 0, 1)) return nullptr;
-  return guarded([&] { return apply_parametric(op, self, args, count); });
+  return guarded([&] { return apply_parametric<op>(self, args, count); });
 }
 
 template <Op op> PyObject* unary_function(PyObject*, PyObject* x) {
@@ -81,15 +87,16 @@ template <Op op> PyObject* unary_function(PyObject*, PyObject* x) {
   return guarded([&] { return of_numbers(op, need_number(x, "the argument"), 0.0); });
 }
 
-template <Op op> PyObject* function(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  constexpr bool binary = core::op_info(op).operands == Operands::Binary;
-  if (wrong_count(op, count, binary ? 2 : 1, 2)) return nullptr;
-  if constexpr (binary)
-    if (PyObject* out = recorded_at_once<op>(args[0], args[1])) return out;
-  return guarded([&] {
-    return binary ? apply_binary(op, args[0], args[1])
-                  : apply_parametric(op, args[0], args + 1, count - 1);
-  });
+template <Op op> PyObject* binary_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (wrong_count(op, count, 2, 2)) return nullptr;
+  if (PyObject* out = recorded_at_once<op>(args[0], args[1])) [[likely]]
+    return out;
+  return guarded([&] { return apply_binary(op, args[0], args[1]); });
+}
+
+template <Op op> PyObject* parametric_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (wrong_count(op, count, 1, 2)) return nullptr;
+  return guarded([&] { return apply_parametric<op>(args[0], args + 1, count - 1); });
 }
 
 // What Python spells with an operator has no method or function.
@@ -122,22 +129,23 @@ const char* doc_of(Op op, const char* receiver) {
 }
 
 template <Op op> PyMethodDef method_of() {
-  const char* name = core::op_info(op).name;
-  switch (core::op_info(op).operands) {
-  case Operands::Unary:
-    return {name, unary_method<op>, METH_NOARGS, doc_of(op, "$self")};
-  case Operands::Binary:
-    return {name, binary_method<op>, METH_O, doc_of(op, "$self")};
-  default:
-    return {name, fast(parametric_method<op>), METH_FASTCALL, doc_of(op, "$self")};
-  }
+  const char *name = core::op_info(op).name, *doc = doc_of(op, "$self");
+  if constexpr (core::op_info(op).operands == Operands::Unary)
+    return {name, unary_method<op>, METH_NOARGS, doc};
+  else if constexpr (core::op_info(op).operands == Operands::Binary)
+    return {name, binary_method<op>, METH_O, doc};
+  else
+    return {name, fast(parametric_method<op>), METH_FASTCALL, doc};
 }
 
 template <Op op> PyMethodDef function_of() {
-  const char* name = core::op_info(op).name;
-  if (core::op_info(op).operands == Operands::Unary)
-    return {name, unary_function<op>, METH_O, doc_of(op, "$module")};
-  return {name, fast(function<op>), METH_FASTCALL, doc_of(op, "$module")};
+  const char *name = core::op_info(op).name, *doc = doc_of(op, "$module");
+  if constexpr (core::op_info(op).operands == Operands::Unary)
+    return {name, unary_function<op>, METH_O, doc};
+  else if constexpr (core::op_info(op).operands == Operands::Binary)
+    return {name, fast(binary_function<op>), METH_FASTCALL, doc};
+  else
+    return {name, fast(parametric_function<op>), METH_FASTCALL, doc};
 }
 
 } // namespace

@@ -75,9 +75,10 @@ private:
 };
 
 Parameters& made(py::handle object) {
-  if (!is_made<Parameters>(object))
+  if (!py::isinstance<Parameters>(object))
     throw py::type_error(std::string("parameters must be Parameters, got ") +
                          Py_TYPE(object.ptr())->tp_name);
+  if (!is_made<Parameters>(object)) throw py::type_error("Parameters without their __init__");
   return object.cast<Parameters&>();
 }
 

@@ -184,9 +184,11 @@ void bind_saving(py::module_& module) {
   py::class_<Portion>(module, "_Portion").def("__reduce__", [](const py::object& self) {
     return made<Portion>(self).reduce();
   });
-  arrivals_type = py::class_<Arriving>(module, "_Arriving").def(py::init<>()).release();
+  py::class_<Arriving> arriving(module, "_Arriving");
+  arrivals_type = arriving.def(py::init<>()).def("__reduce__", no_pickle).release();
   py::class_<Arrived> arrived(module, "_Arrived");
   arrived.def(py::init<py::object, const py::bytes&, NodeNumber, const py::object&>());
+  arrived.def("__reduce__", no_pickle);
   // Under its own name pybind11 would take it for a constructor.
   arrived.def("_set_state", [](const py::object& self, const py::object& states) {
     made<Arrived>(self).set_state(states);

@@ -4,49 +4,17 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <cstring>
 
+#include "bytes.h"
 #include "nary_rules.h"
 
 namespace arenagrad::core {
 namespace {
 
-constexpr char kMagic[] = {'A', 'G', 'R', 'D'};
+constexpr std::string_view kMagic = "AGRD";
 constexpr std::uint16_t kVersion = 1, kHasAdjoints = 1;
 
-constexpr auto kCrcTable = [] {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    std::uint32_t c = i;
-    for (int k = 0; k < 8; ++k) c = c & 1 ? c >> 1 ^ 0xEDB88320u : c >> 1;
-    table[i] = c;
-  }
-  return table;
-}();
-
-std::uint32_t crc32(std::string_view bytes) {
-  std::uint32_t c = 0xFFFFFFFFu;
-  for (const char byte : bytes)
-    c = kCrcTable[(c ^ static_cast<std::uint8_t>(byte)) & 0xFF] ^ c >> 8;
-  return ~c;
-}
-
-// Bytes are shifted and not copied: compilers make one move of it where the order is right.
-template <class T> void put(std::string& out, T number) {
-  char bytes[sizeof(T)];
-  for (std::size_t i = 0; i < sizeof(T); ++i) bytes[i] = static_cast<char>(number >> 8 * i);
-  out.append(bytes, sizeof(T));
-}
-void put(std::string& out, double number) { put(out, std::bit_cast<std::uint64_t>(number)); }
-
 Op group_of(Op op) { return op == Op::Softmax ? Op::SoftmaxGroup : Op::LogSoftmaxGroup; }
-
-// A text that any reader of the message can show.
-std::string printable(std::string_view text) {
-  std::string out(text);
-  std::replace_if(out.begin(), out.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  return out;
-}
 
 } // namespace
 
@@ -69,7 +37,7 @@ std::string write_part(Arena& arena, const Numbering& numbers, const std::vector
   }
   std::string out;
   out.reserve(64 + 16 * used.size() + nodes.size() * 25 + edges * 12);
-  out.append(kMagic, sizeof kMagic);
+  out += kMagic;
   put(out, kVersion);
   put(out, static_cast<std::uint16_t>(adjoints ? kHasAdjoints : 0));
   put(out, numbers.size() - static_cast<NodeNumber>(nodes.size()));
@@ -125,52 +93,14 @@ std::string write_part(Arena& arena, const Numbering& numbers, const std::vector
 
 // --- reading -------------------------------------------------------------------------------------
 
-class SavedPart::Reader {
+class SavedPart::Reader : public ByteReader {
 public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-
-  std::size_t left() const { return rest_.size(); }
-  // Throws unless `count` items of so many bytes are there: before memory is asked for them.
-  void need(std::size_t count, std::size_t bytes) const {
-    if (count > rest_.size() / bytes) throw FormatError("a saved graph is cut short");
-  }
-  std::string_view text(std::size_t length) {
-    need(length, 1);
-    const std::string_view out = rest_.substr(0, length);
-    rest_.remove_prefix(length);
-    return out;
-  }
-  template <class T> T take() {
-    T number = 0;
-    const std::string_view bytes = text(sizeof(T));
-    for (std::size_t i = 0; i < sizeof(T); ++i)
-      number = static_cast<T>(number | T{static_cast<std::uint8_t>(bytes[i])} << 8 * i);
-    return number;
-  }
-  void take(std::vector<double>& out, std::size_t count) {
-    need(count, sizeof(double));
-    out.resize(count);
-    for (double& number : out) number = std::bit_cast<double>(take<std::uint64_t>());
-  }
-
-private:
-  std::string_view rest_;
+  explicit Reader(std::string_view bytes) : ByteReader(bytes, "a saved graph") {}
 };
 
 SavedPart::SavedPart(std::string_view bytes, NodeNumber size, const Arena& arena,
                      const Earlier& earlier) {
-  constexpr std::size_t kHead = sizeof kMagic + sizeof kVersion, kTail = sizeof(std::uint32_t);
-  if (bytes.size() < kHead || std::memcmp(bytes.data(), kMagic, sizeof kMagic) != 0)
-    throw FormatError("this is no saved graph");
-  Reader head(bytes.substr(sizeof kMagic));
-  if (const auto version = head.take<std::uint16_t>(); version != kVersion)
-    throw FormatError("a saved graph has the format " + std::to_string(version) +
-                      ", and this version reads " + std::to_string(kVersion));
-  if (bytes.size() < kHead + kTail ||
-      Reader(bytes.substr(bytes.size() - kTail)).take<std::uint32_t>() !=
-          crc32(bytes.substr(0, bytes.size() - kTail)))
-    throw FormatError("a saved graph is cut short or damaged: its checksum is wrong");
-  Reader in(bytes.substr(kHead, bytes.size() - kHead - kTail));
+  Reader in(checked_body(bytes, kMagic, kVersion, "a saved graph"));
   read(in);
   if (first_ != size) throw FormatError("a part of a saved graph is missing");
   check(arena, earlier);

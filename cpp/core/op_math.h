@@ -73,7 +73,8 @@ inline double arctan2_slope(double a, double b) {
   if (y == 0.0 || std::isinf(a) || std::isinf(b)) return 0.0;
   if (y < 1e-290) return arctan2_slope(a * kScale, b * kScale) * kScale;
   if (y > 1e290) return arctan2_slope(a / kScale, b / kScale) / kScale;
-  return std::fabs(a) < 1e-200 && y < 1e100 ? a * kScale / y / y / kScale : a / y / y;
+  const double sine = a / y; // which may have lost digits that the slope has
+  return std::fabs(sine) < 1e-290 ? a * kScale / y / y / kScale : sine / y;
 }
 
 inline double sign(double a) { return std::isnan(a) ? a : double(a > 0.0) - double(a < 0.0); }
@@ -222,7 +223,10 @@ inline double polygamma(double n, double a) {
   const double sign_of = std::fmod(n, 2.0) == 1.0 ? 1.0 : -1.0; // (-1)**(n + 1)
   const double factorial = std::exp(std::lgamma(n + 1.0));
   double sum = 0.0;
-  for (; a < 20.0 + 2.0 * n; a += 1.0) sum += std::pow(a, -n - 1.0);
+  while (a < 20.0 + 2.0 * n) {
+    sum += std::pow(a, -n - 1.0);
+    a += 1.0;
+  }
   sum *= factorial;
   constexpr double kBernoulli[] = {1.0 / 6,  -1.0 / 30,     1.0 / 42, -1.0 / 30,
                                    5.0 / 66, -691.0 / 2730, 7.0 / 6,  -3617.0 / 510};

@@ -113,9 +113,11 @@ constexpr std::size_t kSetCount = sizeof(kSets) / sizeof(kSets[0]);
 struct Tables {
   Kernels of[kSetCount][2] = {};
 
+  // Even the function that fills in a set's loops is compiled for its processors only.
   Tables() {
     for (std::size_t set = 0; set < kSetCount; ++set)
       for (const bool strict : {false, true}) {
+        if (!kSets[set].runs()) continue;
         Kernels& table = of[set][strict ? 1 : 0];
         table.name = kSets[set].name;
         use_plain(

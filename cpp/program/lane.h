@@ -36,7 +36,9 @@ ARENAGRAD_INLINE V load(const double* at) {
 }
 ARENAGRAD_INLINE void store(double* at, V v) { __builtin_memcpy(at, &v, sizeof v); }
 ARENAGRAD_INLINE I bits(V v) { return (I)v; }
+ARENAGRAD_INLINE U raw(V v) { return (U)v; } // for arithmetic, which may wrap
 ARENAGRAD_INLINE V number(I i) { return (V)i; }
+ARENAGRAD_INLINE V number(U i) { return (V)i; }
 
 // The first `count` of a register's numbers, which are fewer than all; the others are 0.
 #if ARENAGRAD_LANES == 8

@@ -15,7 +15,7 @@ constexpr double kShift = 0x1.8p52; // added to a number below 2**51, leaves its
 constexpr double kLn2High = 0.693147180559663, kLn2Low = 2.8235290563031577e-13;
 constexpr double kLn2 = 0.6931471805599453, kLn2Rest = 2.3190468138462996e-17;
 constexpr double kSmallestNormal = 0x1p-1022;
-constexpr std::int64_t kOneBits = std::int64_t{1023} << 52;
+constexpr std::uint64_t kOneBits = std::uint64_t{1023} << 52;
 
 // c0 + c1 x + c2 x**2 and so on.
 ARENAGRAD_INLINE V poly(V, double c) { return all(c); }
@@ -60,8 +60,8 @@ struct Exponential {
 #if ARENAGRAD_LANES == 8
     return _mm512_maskz_scalef_pd(0xff, y, shifted - kShift);
 #else
-    const I half = bits(multiply_add(shifted - kShift, all(0.5), all(kShift)));
-    return y * number((half << 52) + kOneBits) * number(((bits(shifted) - half) << 52) + kOneBits);
+    const U half = raw(multiply_add(shifted - kShift, all(0.5), all(kShift)));
+    return y * number((half << 52) + kOneBits) * number(((raw(shifted) - half) << 52) + kOneBits);
 #endif
   }
   ARENAGRAD_INLINE V value() const { return scaled(1.0 + q); }
@@ -69,7 +69,7 @@ struct Exponential {
   // A quarter of exp(a), and of exp(a) - 1, which do not overflow before what is made of them does.
   // Requires -1020 < k < 1026.
   ARENAGRAD_INLINE V quarter_power() const {
-    return number((bits(shifted) << 52) + (kOneBits - (std::int64_t{2} << 52)));
+    return number((raw(shifted) << 52) + (kOneBits - (std::uint64_t{2} << 52)));
   }
   ARENAGRAD_INLINE V quarter() const {
     const V h = quarter_power();
@@ -185,19 +185,19 @@ struct Logarithm {
   }
   // Of a + rest, where rest is so small that a + rest is a.
   ARENAGRAD_INLINE Logarithm(V a, V rest) {
-    const I power = take_apart(a);
-    const V scaled = rest * number((std::int64_t{2047} << 52) - power);
+    const U power = take_apart(a);
+    const V scaled = rest * number((std::uint64_t{2047} << 52) - power);
     f += a < 0x1p60 ? scaled : all(0.0);
     finish();
   }
 
   // Returns k + 1024 as an exponent's bits.
-  ARENAGRAD_INLINE I take_apart(V a) {
-    constexpr std::int64_t kRootHalfBits = 0x3fe6a09e667f3bcd, kBias = std::int64_t{1024} << 52;
-    const I above = bits(a) + (kBias - kRootHalfBits);
-    const I power = above & (std::int64_t{0xfff} << 52);
-    k = number((I)((U)power >> 52) | bits(all(0x1p52))) - (0x1p52 + 1024.0);
-    f = number(bits(a) - (power - kBias)) - 1.0;
+  ARENAGRAD_INLINE U take_apart(V a) {
+    constexpr std::uint64_t kRootHalfBits = 0x3fe6a09e667f3bcd, kBias = std::uint64_t{1024} << 52;
+    const U above = raw(a) + (kBias - kRootHalfBits);
+    const U power = above & (std::uint64_t{0xfff} << 52);
+    k = number((power >> 52) | raw(all(0x1p52))) - (0x1p52 + 1024.0);
+    f = number(raw(a) - (power - kBias)) - 1.0;
     return power;
   }
   // log(1 + f) = 2s + s R(s s) for s = f / (2 + f); with 2s = f - s f no rounding of s matters.

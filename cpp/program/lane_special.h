@@ -137,7 +137,7 @@ struct Normal {
     const V fall = e - e * (0.5 * multiply_add(x, x, -square));
     const V tail = 0.5 * fall * tail_ratio(x * kRootOfHalf);
     const V middle = multiply_add((0.5 * kRootOfHalf) * a, erf_ratio(0.5 * square), all(0.5));
-    below = (a > -0.7) & (a < 1.4) ? middle : a < 0.0 ? tail : 1.0 - tail;
+    below = ((a > -0.7) & (a < 1.4)) ? middle : a < 0.0 ? tail : 1.0 - tail;
     density = fall * 0.3989422804014327;
   }
 };

@@ -12,14 +12,14 @@ constexpr double kQuarterPi = 0.7853981633974483, kQuarterPiRest = 3.06161699786
 
 // a = k pi/2 + r + rest with |r| <= pi/4, and sin(r) and cos(r).
 struct Turn {
-  I k;
+  U k;
   I odd; // where what this gives is not good, and evaluate is to be asked
   V sine, cosine;
 
   ARENAGRAD_INLINE explicit Turn(V a) {
     const V shifted = multiply_add(a, all(0.6366197723675814), all(kShift));
     const V turns = shifted - kShift;
-    k = bits(shifted);
+    k = raw(shifted);
     const V first = multiply_add(turns, all(-kHalfPi[0]), a), second = turns * kHalfPi[1];
     const V rough = first - second;
     const V low = ((first - rough) - second) - turns * kHalfPi[2];
@@ -38,10 +38,10 @@ struct Turn {
   }
 
   // The sine of a plus so many quarter turns.
-  ARENAGRAD_INLINE V of(std::int64_t more) const {
-    const I turns = k + more;
+  ARENAGRAD_INLINE V of(std::uint64_t more) const {
+    const U turns = k + more;
     const V size = (turns & 1) != 0 ? cosine : sine;
-    return number(bits(size) ^ ((turns & 2) << 62));
+    return number(raw(size) ^ ((turns & 2) << 62));
   }
 };
 

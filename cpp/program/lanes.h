@@ -1,5 +1,6 @@
 // Runs a program on many rows: a block of rows at a time, each instruction on all of them, in slots
-// that are used again once their number has had its last use.
+// that are used again once their number has had its last use. Dot products of the same numbers, and
+// sums of the products of some numbers with others, are done together (lane_groups.h).
 //
 // What does not vary from row to row is computed once, before; what is made of sums over all rows,
 // once, after. A sum over the rows is that of pieces of a size that depends on nothing but the
@@ -40,7 +41,8 @@ public:
   // a mean) before anything is computed from it. `done` counts finished rows. A column may be read
   // or written in place, so none that is written may overlap another. An input that does not vary
   // is read once, also if there are no rows; an output that does not vary is written once if its
-  // step is 0, else in each row. Needs no lock of Python's. Throws std::bad_alloc.
+  // step is 0, else in each row. Each call starts its other threads anew. Needs no lock of
+  // Python's. Throws std::bad_alloc.
   Rows run(const std::vector<Column>& inputs, const std::vector<Column>& outputs, std::size_t rows,
            std::uint8_t* good, double scale, std::size_t threads, const std::atomic<bool>& stop,
            std::atomic<std::size_t>& done) const;

@@ -11,7 +11,7 @@ Record with `Value`, differentiate with `backward()`:
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from arenagrad._core import (
     ArenaFullError,
@@ -93,14 +93,17 @@ from arenagrad.pictures import Picture, draw, to_dot, to_mermaid, to_networkx
 from arenagrad.programs import Program
 from arenagrad.saving import load, save
 
-_SUBMODULES = ("losses", "nn", "optim")
+if TYPE_CHECKING:
+    from arenagrad import losses as losses
+    from arenagrad import nn as nn
+    from arenagrad import optim as optim
+else:
 
-
-def __getattr__(name: str) -> Any:
-    """`arenagrad.optim` and the like, which are imported when they are first asked for."""
-    if name in _SUBMODULES:
-        return import_module(f"arenagrad.{name}")
-    raise AttributeError(f"module 'arenagrad' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        """`arenagrad.optim` and the like, which are imported when they are first asked for."""
+        if name in ("losses", "nn", "optim"):
+            return import_module(f"arenagrad.{name}")
+        raise AttributeError(f"module 'arenagrad' has no attribute {name!r}")
 
 
 __version__: str = build_info()["version"]

@@ -35,7 +35,8 @@ class Module:
         Values, nested or not, is one array. Whatever else a Module holds is left out, and one that
         is met again is not walked again. The arrays are copies.
 
-        Raises ValueError if two names are the same.
+        Raises ValueError if two names are the same, or if `parameters()` lists a Value that stands
+        in none of these places.
         """
         return saving.state_dict(self)
 

@@ -61,6 +61,7 @@ class Optimizer:
     """
 
     _ARRAYS: ClassVar[tuple[str, ...]] = ()  # of state: a number for each parameter
+    _PROGRESS: ClassVar[tuple[str, ...]] = ()  # settings that steps change and no caller gives
     lr: float
     initial_lr: float | None = None  # what schedules start from
 
@@ -126,7 +127,8 @@ class Optimizer:
         self.__dict__.update(settings)
 
     def __repr__(self) -> str:
-        settings = "".join(f", {name}={getattr(self, name)!r}" for name in self._settings)
+        given = (name for name in self._settings if name not in self._PROGRESS)
+        settings = "".join(f", {name}={getattr(self, name)!r}" for name in given)
         return f"{type(self).__name__}({len(self._parameters)} parameters{settings})"
 
 
@@ -139,6 +141,7 @@ class SGD(Optimizer):
     """
 
     _ARRAYS = ("momentum_buffer",)
+    _PROGRESS = ("moving",)
     momentum: float
     dampening: float
     weight_decay: float

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 FORMAT = 1
 _HEAD = "arenagrad"
 _LONGEST = 60_000  # bytes of a name: a zip archive has two for its length
-_DEEPEST = 64  # lists in lists, as in NumPy: more are a list that contains itself
 _NUMBERS = "fiub"  # the kinds of NumPy arrays that a file may hold: nothing that needs pickle
 
 
 def state_dict(module: Any) -> "dict[str, NDArray[np.float64]]":
     """The numbers of a Module's Values by name; see `Module.state_dict`."""
     groups = dict(_named_groups(module))
+    arrays = {name: _core.data_of(group) for name, group in groups.items()}
     saved = {id(value) for group in groups.values() for value in _values_in(group)}
-    lost = sum(id(parameter) not in saved for parameter in module.parameters())
+    lost = sum(isinstance(p, Value) and id(p) not in saved for p in module.parameters())
     if lost:
         raise ValueError(
-            f"{lost} of the parameters stand in no attribute, list, tuple, dict or Module of the "
-            "module, so a state would lack them"
+            "every parameter must stand in an attribute, or in lists, tuples, dicts, arrays and "
+            f"Modules there; a state would lack {lost} of them"
         )
-    return {name: _core.data_of(group) for name, group in groups.items()}
+    return arrays
 
 
 def load_state_dict(module: Any, state: Any, strict: bool = True) -> None:
@@ -118,24 +118,25 @@ def load(path: str | os.PathLike[str]) -> Any:
 def _named_groups(module: Any) -> Iterator[tuple[str, Any]]:
     """Each Value, or array of Values as nested lists, that the attributes hold, with its name."""
     names = set()
-    for name, group in _groups("", module, set()):
+    for name, group in _groups("", module, {}):
         if name in names:
             raise ValueError(f"two attributes have the name {name} in the state")
         names.add(name)
         yield name, group
 
 
-def _groups(name: str, thing: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _groups(name: str, thing: Any, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
     from arenagrad.nn import Module
 
+    held = thing
+    if hasattr(thing, "__array_interface__") and getattr(thing, "dtype", "") == "O":
+        thing = thing.tolist()
     if isinstance(thing, Value):
         yield name, thing
         return
-    if hasattr(thing, "__array_interface__") and thing.dtype == object:
-        thing = thing.tolist()
-    if not isinstance(thing, Module | dict | list | tuple) or id(thing) in seen:
+    if not isinstance(thing, Module | dict | list | tuple) or id(held) in seen:
         return
-    seen.add(id(thing))
+    seen[id(held)] = thing  # kept, so that no list made here later lies where this one did
     if isinstance(thing, list | tuple):
         if _is_array_of_values(thing):
             yield name, thing
@@ -148,12 +149,12 @@ def _groups(name: str, thing: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_array_of_values(thing: Any) -> bool:
-    items = [thing]
-    for _ in range(_DEEPEST):
-        if not items or not all(isinstance(item, list | tuple) for item in items):
-            break
-        if len({len(item) for item in items}) != 1:
+    items, above = [thing], set[int]()
+    while items and all(isinstance(item, list | tuple) for item in items):
+        here = set(map(id, items))
+        if len({len(item) for item in items}) != 1 or here & above:  # a list that is in itself
             return False
+        above |= here
         items = [member for item in items for member in item]
     return bool(items) and all(isinstance(item, Value) for item in items)
 
@@ -215,6 +216,8 @@ def _write(file: Any, head: Any, arrays: dict[str, Any]) -> None:
 
 def _read(archive: zipfile.ZipFile, size: int) -> Any:
     entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    if len(entries) != len(archive.infolist()):
+        raise ValueError("it has two entries of one name")
     if any(info.compress_type != zipfile.ZIP_STORED for info in entries.values()):
         raise ValueError("it is compressed")
     if sum(info.file_size for info in archive.infolist()) > size:

@@ -74,6 +74,8 @@ class Schedule:
         self._restore(state_dict)
 
     def _check(self, state_dict: dict[str, Any]) -> None:
+        if not isinstance(state_dict, dict):
+            raise TypeError(f"state_dict must be a dict, got {type(state_dict).__name__}")
         present = self.state_dict()
         if state_dict.keys() != present.keys():
             different = ", ".join(sorted(map(str, state_dict.keys() ^ present.keys())))

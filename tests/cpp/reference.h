@@ -46,10 +46,10 @@ inline Long arctan_slope(Long a) { return 1 / (1 + a * a); }
 inline Long exp_minus_square(Long a, Long b) { return exp(-b * a * a); }
 inline Long log_or_zero(Long a) { return a == 0 ? 0 : log(a); }
 inline Long shifted_exp(Long a, Long b) { return a == b ? 1 : exp(Long(double(a - b))); }
-// In double, b - 1 is rounded and the power may be too large.
+// In double, b - 1 is rounded and the power may be too large or too small.
 inline Long power_slope(Long a, Long b) {
   const Long power = pow(a, Long(double(b - 1)));
-  return b * (std::isinf(double(power)) ? Long(double(power)) : power);
+  return b * (std::isnormal(double(power)) ? power : Long(double(power)));
 }
 inline Long power_slope(Long a, Long b, Long) { return power_slope(a, b); }
 inline Long power_slope_b(Long a, Long b, Long) {

@@ -177,10 +177,9 @@ double ulps(double y, long double truth) {
     return kInf;
   }
   const double size = std::min(std::fabs(rounded), std::numeric_limits<double>::max());
-  const long double ulp = std::max(std::scalbn(1.0L, std::ilogb(size) - 52), 0x1p-1074L);
-  const long double of = std::isinf(y) ? std::copysign(0x1p1024L, (long double)y) : y;
-  if (size == 0.0) return static_cast<double>(std::fabs(of - truth) / 0x1p-1074L);
-  return static_cast<double>(std::fabs(of - truth) / ulp);
+  const int place = size < 0x1p-1022 ? -1074 : std::ilogb(size) - 52;
+  const long double of = std::isinf(y) ? std::copysign(0x1p1024L, static_cast<long double>(y)) : y;
+  return static_cast<double>(std::fabs(of - truth) / std::scalbn(1.0L, place));
 }
 
 // The largest error that we allow, in ulps.

@@ -17,7 +17,7 @@ import pytest
 from mpmath import mp, mpf
 
 from arenagrad import Value, _core
-from op_oracle import ORACLES, error_in_ulps, refused
+from op_oracle import ORACLES, error_in_ulps, exponent_error, refused
 
 CPP = Path(__file__).resolve().parents[2] / "cpp"
 DOCS, OPS = CPP / "OPERATIONS.md", CPP / "core/ops.def"
@@ -114,6 +114,35 @@ def line(row: dict[str, Any], errors: tuple[float, float, float]) -> str:
     domain = f"{row['low']:g} to {row['high']:g}"
     cells = f"`{row['name']}`", f"`{row['symbol']}`", kind, domain, value, library, partial
     return f"| {' | '.join(cells)} | {comments()[row['name']]} |"
+
+
+SMALL = [5e-324, 1e-320, 1e-310, 1e-300, 1e-250, 1e-160, 1e-20, 1e-3, 1.0, 1e20, 1e150, 1e300]
+POWERS = [  # a**(b - 1) is beyond the largest float here, and b times it is not
+    *((5e-324, 1e-17), (1e-320, 1e-13), (1e-310, -1e-3), (-5e-324, -0.0), (1e-309, -1e-300)),
+    *((3e-310, 0.0), (2e-309, 0.01), (1e-308, 0.999), (1e-300, -0.03), (1e300, 1.02)),
+]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("a", SMALL)
+def test_slopes_of_an_angle_are_exact_though_a_part_of_them_is_tiny(a: float, sign: float) -> None:
+    for b in SMALL:
+        x, y = Value(sign * a), Value(b)
+        x.arctan2(y).backward()
+        with mp.workdps(50):
+            square = mpf(a) ** 2 + mpf(b) ** 2
+            for found, wanted in ((x.grad, mpf(b) / square), (y.grad, -mpf(sign * a) / square)):
+                assert error_in_ulps(found, wanted) <= 4.0, (a, b, found, wanted)
+
+
+@pytest.mark.parametrize(("a", "b"), POWERS)
+def test_slopes_of_a_power_are_exact_where_a_part_of_them_is_too_large(a: float, b: float) -> None:
+    x, y = Value(a), Value(b)
+    x.power(y).backward()
+    with mp.workdps(50):
+        wanted = mpf(b) * mp.power(mpf(a), mpf(b) - 1)
+        allowed = mpf(2) ** -50 * abs(wanted) + exponent_error(mpf(a), mpf(b))
+        assert abs(mpf(x.grad) - wanted) <= allowed, (x.grad, wanted)
 
 
 @pytest.fixture(scope="module")

@@ -106,6 +106,11 @@ ARRAY: list[Callable[[Any, Any], Any]] = [
     lambda a, b: np.sum(a * b),
     lambda a, b: np.sum(a + b, axis=0),
     lambda a, b: np.linalg.norm(a * b),
+    lambda a, b: np.linalg.norm(a * b, axis=0),
+    lambda a, b: np.vdot(a, b),
+    lambda a, b: np.var(a * b, axis=1),
+    lambda a, b: np.std(a - b),
+    lambda a, b: np.conjugate(a) * np.conj(b),
     lambda a, b: np.exp(a) + np.log(b),
     lambda a, b: np.tanh(a) * np.sqrt(b),
     lambda a, b: np.abs(-a) + np.square(b),
@@ -131,6 +136,19 @@ def test_functions_of_object_arrays_are_those_of_float_arrays(
         step[i] = 1e-6
         slope = np.sum(function(a + step, b)) - np.sum(function(a - step, b))
         assert one[i].grad == pytest.approx(slope / 2e-6, rel=1e-6, abs=1e-7)
+
+
+def test_numpy_s_functions_that_compare_give_what_they_compared_and_no_node() -> None:
+    a, b = Value(2.5), Value(-1.5)
+    array = np.array([a, b], dtype=object)
+    assert np.maximum(array, array[::-1]).tolist() == [a, a]
+    assert np.minimum(array, 0.0).tolist() == [0.0, b]
+    assert np.clip(array, -1, 1).tolist() == [1, -1]
+    for function, wanted in ((np.floor, [2, -2]), (np.ceil, [3, -1]), (np.sign, [1, -1])):
+        found = function(array).tolist()
+        assert (found, {type(x) for x in found}) == (wanted, {int})
+    with pytest.raises(TypeError):
+        np.sign(np.array([Value(0.0)], dtype=object))
 
 
 SCALARS = [np.float64(3), np.float32(3), np.int64(3), np.array(3.0), np.longdouble(3)]

@@ -171,6 +171,35 @@ def test_a_training_may_be_resumed_in_the_other_version(tmp_path: Path) -> None:
     assert math.isclose(other.step(), some.step(), rel_tol=1e-12)
 
 
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some, path = training(), tmp_path / "some.npz"
+    gpt.save(some, path)
+    old = path.read_bytes()
+    some.step()
+
+    def full(file: Any, **arrays: Any) -> None:
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="no space left"):
+        gpt.save(some, path)
+    assert path.read_bytes() == old
+    assert os.listdir(tmp_path) == ["some.npz"]
+
+
+def test_a_link_to_a_saved_training_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "link.npz"
+    link.symlink_to(tmp_path / "there" / "some.npz")
+    gpt.save(training(), link)
+    assert link.is_symlink()
+    assert os.listdir(tmp_path / "there") == ["some.npz"]
+    assert gpt.resume(link, None).optimiser.steps == 0
+
+
 def spoilt(path: Path, how: str) -> None:
     """Write a file that --resume cannot use."""
     gpt.save(training(), path)
@@ -194,6 +223,15 @@ def spoilt(path: Path, how: str) -> None:
         rest["hot"] = "cold"
     elif how == "no state to draw from":
         rest["draw"] = [3, [1, 2], None]
+    elif how == "no numbers":
+        arrays["parameters"][3] = math.nan
+    elif how == "no schedule":
+        rest["schedule"] = None
+    elif how == "no end of lists":
+        arrays["rest"] = np.array("[" * 100_000)
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+        return
     arrays["rest"] = np.array(json.dumps(rest))
     with path.open("wb") as file:
         np.savez(file, **arrays)
@@ -209,6 +247,9 @@ def spoilt(path: Path, how: str) -> None:
         "something missing",
         "another version",
         "no state to draw from",
+        "no numbers",
+        "no schedule",
+        "no end of lists",
     ],
 )
 def test_a_file_that_is_no_saved_training_is_refused_with_its_name(
@@ -218,6 +259,26 @@ def test_a_file_that_is_no_saved_training_is_refused_with_its_name(
     spoilt(path, how)
     with pytest.raises(SystemExit, match=r"spoilt\.npz is no file that --save has written: \S"):
         gpt.resume(path, None)
+
+
+def test_a_damaged_file_is_refused_with_its_name_or_read_as_it_was(tmp_path: Path) -> None:
+    shape = gpt.Shape(width=4, heads=2, context=6)
+    gpt.save(gpt.Training(["anna", "bob"], shape, 7, "nary"), tmp_path / "good.npz")
+    good, path, draw = (tmp_path / "good.npz").read_bytes(), tmp_path / "bad.npz", random.Random(2)
+    headers = [at for at in range(len(good)) if good.startswith((b"PK", b"\x93NUMPY"), at)]
+    refused, found = 0, set()
+    for _ in range(500):
+        bad = bytearray(good)
+        at = min(draw.choice(headers) + draw.randrange(120), len(good) - 1)
+        bad[at] ^= 1 << draw.randrange(8)
+        path.write_bytes(bad)
+        try:
+            gpt.resume(path, None)
+        except SystemExit as error:
+            found.add(str(error).partition(": ")[0])
+            refused += 1
+    assert found == {f"{path} is no file that --save has written"}
+    assert refused > 100
 
 
 # The command line
@@ -263,6 +324,7 @@ def test_names_come_from_the_package_where_no_file_is_given(tmp_path: Path) -> N
         (["--resume", "missing.npz"], "", "missing.npz is no file that --save has written: "),
         (["--resume", "x", "--data", "y"], "", "not allowed with argument --resume"),
         (["--data", str(NAMES), "--save", "no/x.npz"], "", "there is no folder no to save in"),
+        (["--data", str(NAMES), "--save", "folder"], "", "folder is there and no file"),
         (["--temperature", "0"], "", "a number from 0.01 to 100 is wanted, not 0"),
         (["--temperature", "warm"], "", "invalid warmth value: 'warm'"),
         (["--steps", "-1"], "", "a whole number from 0 on is wanted, not -1"),
@@ -271,6 +333,7 @@ def test_names_come_from_the_package_where_no_file_is_given(tmp_path: Path) -> N
 def test_what_cannot_be_done_is_said_in_one_line(
     tmp_path: Path, arguments: list[str], hide: str, message: str
 ) -> None:
+    (tmp_path / "folder").mkdir()
     (tmp_path / "blank.txt").write_text(" \n\n", encoding="utf-8")
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "long.txt").write_text("anna\n" + "a" * 16 + "\n", encoding="utf-8")

@@ -1,15 +1,17 @@
 """custom, no_grad, zero_grad and detach."""
 
+import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import arenagrad as ag
-from arenagrad import Value, custom, no_grad
+from arenagrad import Value, _core, custom, no_grad
 from arenagrad.nn import MLP
+from oracle import refused
 
 
 def recording() -> bool:
@@ -35,7 +37,11 @@ def test_a_custom_node_is_swept_with_the_slopes_it_was_given() -> None:
     ("arguments", "error", "message"),
     [
         (("a", [Value(1.0)], [1.0]), TypeError, "data must be a real number, got str"),
-        ((1.0, ["a"], [1.0]), TypeError, "must be a real number, got str"),
+        ((1.0, ["a"], [1.0]), TypeError, "operands must be Values or real numbers, got str"),
+        ((1.0, [None], [1.0]), TypeError, "operands must be Values or real numbers, got None"),
+        ((1.0, 2.0, [1.0]), TypeError, "operands must be a list or tuple, got float"),
+        ((1.0, Value(2.0), [1.0]), TypeError, "operands must be a list or tuple, got Value"),
+        ((1.0, [Value(2.0)], 1.0), TypeError, "partials must be a list or tuple, got float"),
         ((1.0, [Value(1.0)], ["a"]), TypeError, "must be a real number, got str"),
         ((1.0, [Value(1.0)], [1.0, 2.0]), ValueError, "got 2 partials for 1 operands"),
         ((1.0, [Value(1.0)], [1.0], 3), TypeError, "op must be a str, got int"),
@@ -118,6 +124,44 @@ def test_a_decorated_function_records_nothing_even_if_it_calls_itself() -> None:
 
     assert depth(3) == [False] * 4
     assert depth.__name__ == "depth"
+    assert recording()
+
+
+def test_what_runs_when_its_call_has_returned_cannot_be_decorated() -> None:
+    def generator(of: int = 1) -> Iterator[int]:
+        yield of
+
+    async def coroutine() -> None: ...
+
+    async def both() -> AsyncIterator[int]:
+        yield 1
+
+    class Owner:
+        def method(self) -> Iterator[int]:
+            yield 1
+
+    for function in (generator, coroutine, both, Owner.method, Owner().method):
+        said = rf"cannot decorate {function.__name__}, a generator or coroutine: put `with no_grad"
+        with pytest.raises(TypeError, match=said):
+            no_grad()(function)
+    with pytest.raises(TypeError, match="a generator or coroutine"):
+        no_grad()(functools.partial(generator, 2))
+    assert no_grad()(functools.partial(recording))() is False
+    assert recording()
+
+
+def test_a_block_that_was_not_entered_cannot_be_left() -> None:
+    for step in (-1, 0, 2, -2, 2**31 - 1, -(2**31)):
+        with pytest.raises(RuntimeError, match="left that had not been entered"):
+            _core.no_grad_step(step)
+        assert recording()
+    with pytest.raises(RuntimeError, match="not been entered"):
+        no_grad().__exit__()
+    with no_grad():
+        for step in (0, 2, -2):
+            with pytest.raises(RuntimeError, match="not been entered"):
+                _core.no_grad_step(step)
+            assert not recording()
     assert recording()
 
 
@@ -213,6 +257,23 @@ def test_zeroing_what_is_no_value_changes_nothing() -> None:
     with pytest.raises(TypeError, match="wants a Value or Values, got int"):
         ag.zero_grad(3)
     assert x.grad == 5.0
+
+
+def test_arguments_that_are_missing_or_unknown_are_named() -> None:
+    functions: Any = ag
+    for name, wanted in (("zero_grad", "roots"), ("values", "array"), ("data_of", "nested")):
+        function = getattr(functions, name)
+        with refused(TypeError, f"{name}() needs the argument '{wanted}'"):
+            function()
+        with refused(TypeError, f"{name}() takes at most 1 arguments, got 2"):
+            function([], [])
+        with refused(TypeError, f"{name}() has no argument 'other'"):
+            function(other=[])
+        assert function(**{wanted: []}) is None or function([]).shape == (0,)
+    with refused(TypeError, "grad_of() needs the argument 'nested'"):
+        functions.grad_of()
+    with refused(TypeError, "assign() needs the argument 'array'"):
+        functions.assign([])
 
 
 def test_a_detached_value_is_a_leaf_of_its_own() -> None:

@@ -1,6 +1,7 @@
 """What an optimiser refuses, and how it is saved and goes on: errors change nothing."""
 
 import copy
+import gc
 import math
 import pickle
 from collections.abc import Callable
@@ -129,6 +130,26 @@ def test_an_assigned_setting_that_is_no_number_changes_nothing(name: str) -> Non
         assert seen(optimizer) == before
 
 
+def test_momentum_switched_on_in_the_middle_begins_with_the_whole_gradient() -> None:
+    optimizer = optim.SGD([Value(1.0)], 0.1, dampening=0.25, weight_decay=0.01)
+    data, buffer = 1.0, None
+    for k, momentum in enumerate([0.0, 0.0, 0.9, 0.9, 0.0, 0.5, 0.5]):
+        resumed = optim.SGD([Value(optimizer.params[0].data)])
+        resumed.load_state_dict(optimizer.state_dict())
+        optimizer = resumed
+        optimizer.momentum = momentum
+        optimizer.params[0].grad = math.cos(k)
+        optimizer.step()
+        slope = math.cos(k) + 0.01 * data  # from here on torch's rule, written out
+        if momentum:
+            buffer = slope if buffer is None else momentum * buffer + 0.75 * slope
+            slope = buffer
+        data -= 0.1 * slope
+        assert optimizer.params[0].data == pytest.approx(data, rel=1e-14)
+        assert optimizer.state_dict()["moving"] is (buffer is not None)
+        assert optimizer.state_dict()["momentum_buffer"] == pytest.approx(buffer or 0.0, rel=1e-14)
+
+
 def test_the_base_class_says_that_it_is_none() -> None:
     with pytest.raises(NotImplementedError, match="settings"):
         optim.Optimizer(values(), {"lr": 1.0})
@@ -153,6 +174,28 @@ def test_arrays_that_do_not_fit_the_parameters_are_refused() -> None:
             _core.adam_step(parameters, right, other, *settings)
     assert not right.any()
     assert [p.data for p in ps] == [p.data for p in values()]
+
+
+def test_parameters_made_without_their_init_are_refused_and_do_no_harm() -> None:
+    unmade = _core.Parameters.__new__(_core.Parameters)
+    one = np.zeros(1)
+    attempts: list[Callable[[], Any]] = [
+        lambda: unmade.values,
+        lambda: len(unmade),
+        lambda: pickle.dumps(unmade),
+        lambda: copy.copy(unmade),
+        lambda: _core.zero_parameters(unmade),
+        lambda: _core.sgd_step(unmade, one, 0.1, 0.0, 0.0, 0.0, False, True),
+        lambda: _core.adam_step(unmade, one, one, 0.1, 0.9, 0.9, 0.1, 0.0, False, 1),
+        lambda: _core.rmsprop_step(unmade, one, one, one, 0.1, 0.9, 0.1, 0.0, 0.0, False),
+    ]
+    for attempt in attempts:
+        with pytest.raises(TypeError, match="Parameters without their __init__"):
+            attempt()
+    gc.collect()
+    wrong: Any = [Value(1.0)]
+    with pytest.raises(TypeError, match="parameters must be Parameters, got list"):
+        _core.zero_parameters(wrong)
 
 
 # Saving and going on
@@ -187,6 +230,32 @@ def test_a_state_is_a_copy_on_both_ways(name: str) -> None:
             assert value.any()
             value[:] = 77.0
     assert seen(other) == before
+
+
+COPIES: list[Callable[[Any], Any]] = [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy]
+
+
+@each_kind
+@pytest.mark.parametrize("copied", COPIES, ids=["pickle", "deepcopy"])
+def test_a_copied_optimiser_goes_on_with_parameters_of_its_own(name: str, copied: Any) -> None:
+    optimizer = FULL[name](values())
+    train(optimizer, 0, 5)
+    twin = copied(optimizer)
+    assert not set(twin.params) & set(optimizer.params)
+    assert seen(twin) == seen(optimizer)
+    assert train(twin, 5, 9) == train(optimizer, 5, 9)
+    optimizer.params[0].optimizer = optimizer  # a way from a parameter back to its optimiser
+    model, again = copied(({"weights": optimizer.params}, optimizer))
+    assert set(model["weights"]) == set(again.params)
+    assert again.params[0].optimizer is again
+    assert train(again, 9, 12) == train(optimizer, 9, 12)
+
+
+def test_a_shallow_copy_of_an_optimiser_trains_the_same_values() -> None:
+    optimizer = optim.SGD(values())
+    assert copy.copy(optimizer).params == optimizer.params
+    parameters = copy.copy(_core.Parameters(optimizer.params))
+    assert parameters.values == optimizer.params
 
 
 def test_a_state_may_come_in_arrays_of_any_stride() -> None:
@@ -225,6 +294,10 @@ def test_a_state_that_does_not_fit_changes_nothing(change: Any, error: type, sai
 
 def test_a_state_of_another_kind_is_refused_by_its_names() -> None:
     adam, sgd = optim.Adam(values()), optim.SGD(values())
+    wrong: Any
+    for wrong in (None, [], "state"):
+        with pytest.raises(TypeError, match=f"must be a dict, got {type(wrong).__name__}"):
+            adam.load_state_dict(wrong)
     with pytest.raises(ValueError, match="betas, dampening, eps, exp_avg, exp_avg_sq, momentum"):
         sgd.load_state_dict(adam.state_dict())
     with pytest.raises(ValueError, match=r"names: exp_avg$"):

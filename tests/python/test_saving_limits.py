@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,39 @@ def test_a_graph_of_another_version_is_told_apart_from_a_damaged_one() -> None:
     good[4] = 7
     with pytest.raises(FormatError, match="has the format 7, and this version reads 1"):
         _core._Arrived(_core._Arriving(), bytes(good), 0, [])  # type: ignore[attr-defined]
+
+
+def test_an_operation_that_is_not_known_is_named_in_letters_that_can_be_shown() -> None:
+    good = portion_of(Value(2.0).tanh())
+    assert good.count(b"Tanh") == 1
+    for name, shown in ((b"Tonh", "Tonh"), (b"\xff\x00\nh", "???h"), (b"T\xc3\xa9h", "T??h")):
+        body = good.replace(b"Tanh", name)[:-4]
+        bad = body + zlib.crc32(body).to_bytes(4, "little")
+        with pytest.raises(FormatError) as caught:
+            _core._Arrived(_core._Arriving(), bad, 0, [])  # type: ignore[attr-defined]
+        assert str(caught.value).endswith(f"that this version does not know: {shown}")
+
+
+PARTS = ("_Session", "_Portion", "_Arriving", "_Arrived", "_Copying")
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("number", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_part_made_without_its_init_cannot_be_pickled_and_does_no_harm(
+    name: str, number: int
+) -> None:
+    unmade = (kind := getattr(_core, name)).__new__(kind)
+    with pytest.raises((TypeError, FormatError), match=r"cannot be pickled|not what it should"):
+        pickle.dumps(unmade, number)
+    with pytest.raises((TypeError, FormatError)):
+        unmade.__reduce__()
+    for left in (unmade, 3, None):
+        x = Value(1.0)
+        y, again = copy.deepcopy([x * 2.0, x], {_core._Copying: left})  # type: ignore[attr-defined]
+        assert y._prev > {again}
+    repr(unmade)
+    del unmade
+    arenagrad.collect()
 
 
 def test_a_value_that_is_being_loaded_keeps_its_node() -> None:

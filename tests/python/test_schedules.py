@@ -2,10 +2,12 @@
 
 import math
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import arenagrad
 import optim_oracle
 from arenagrad import Value, optim
 
@@ -91,6 +93,25 @@ def test_a_saved_schedule_goes_on_to_the_last_bit(name: str) -> None:
     assert rates(second, resumed, optim_oracle.EPOCHS - 23) == wanted[23:]
 
 
+def test_a_state_that_comes_from_a_file_goes_on_though_its_tuples_are_lists(tmp_path: Path) -> None:
+    def made() -> tuple[optim.Adam, optim.Schedule]:
+        optimizer = adam()
+        parts = [optim.MultiStepLR(optimizer, [2, 5]), optim.StepLR(optimizer, 2)]
+        return optimizer, optim.SequentialLR(optimizer, parts, [7])
+
+    (first, schedule), (second, resumed) = made(), made()
+    rates(first, schedule, 4)
+    both = {"adam": first.state_dict(), "schedule": schedule.state_dict()}
+    arenagrad.save(both, tmp_path / "both.npz")
+    state = arenagrad.load(tmp_path / "both.npz")
+    assert type(state["schedule"]["milestones"]) is list
+    second.load_state_dict(state["adam"])
+    resumed.load_state_dict(state["schedule"])
+    assert resumed.state_dict() == schedule.state_dict(), "tuples again"
+    assert second.betas == first.betas
+    assert rates(second, resumed, 10) == rates(first, schedule, 10)
+
+
 @pytest.mark.parametrize("inner", [False, True])
 def test_a_state_that_does_not_fit_changes_nothing(inner: bool) -> None:
     optimizer = adam()
@@ -98,7 +119,7 @@ def test_a_state_that_does_not_fit_changes_nothing(inner: bool) -> None:
     schedule = optim.SequentialLR(optimizer, parts, [3])
     good = schedule.state_dict()
     before = pickle.dumps(good)
-    for change in ({"last_epoch": 1.5}, {"base_lr": "1"}, {"unknown": 1}):
+    for change in ({"last_epoch": 1.5}, {"base_lr": "1"}, {"milestones": 3}, {"unknown": 1}):
         bad: dict[str, Any] = {**good, "last_epoch": 2}
         if inner:
             bad["schedulers"] = [{**good["schedulers"][0], "base_lr": 3.0}]
@@ -108,6 +129,8 @@ def test_a_state_that_does_not_fit_changes_nothing(inner: bool) -> None:
         with pytest.raises((TypeError, ValueError), match=next(iter(change))):
             schedule.load_state_dict(bad)
         assert pickle.dumps(schedule.state_dict()) == before
+    with pytest.raises(TypeError, match="state_dict must be a dict, got NoneType"):
+        schedule.load_state_dict({**good, "schedulers": [None, None]} if inner else None)
     with pytest.raises(ValueError, match="1 schedulers for 2"):
         schedule.load_state_dict({**good, "schedulers": good["schedulers"][:1]})
     with pytest.raises(ValueError, match="another kind of schedule"):

@@ -113,6 +113,50 @@ def test_two_attributes_of_one_name_are_refused() -> None:
         module.state_dict()
 
 
+def test_a_state_that_would_lack_a_parameter_is_refused(tmp_path: Path) -> None:
+    hidden = [Value(1.0), Value(2.0)]
+
+    class Hiding(nn.Neuron):
+        def parameters(self) -> list[Value]:
+            return [*super().parameters(), *hidden]
+
+    for attempt in (Hiding(2).state_dict, lambda: Hiding(2).save(tmp_path / "m.npz")):
+        with pytest.raises(ValueError, match="a state would lack 2 of them"):
+            attempt()
+    assert os.listdir(tmp_path) == []
+    shown = Hiding(2)
+    shown.extra = {"here": hidden}  # type: ignore[attr-defined]
+    assert numbers(shown)["extra.here"] == [1.0, 2.0]
+    fixed = nn.Neuron(2)
+    fixed.w = [1.0, 2.0]  # type: ignore[list-item]
+    assert list(numbers(fixed)) == ["b"], "what is no Value is left out"
+
+
+def test_things_that_contain_themselves_are_walked_once() -> None:
+    module = Mixed()
+    inner: list[Any] = [Value(1.0)]
+    inner += [inner, inner]
+    table: dict[str, Any] = {"value": Value(2.0)}
+    table["again"] = [table, module]
+    array = np.empty(3, object)
+    array[:] = array, Value(3.0), module
+    loop: list[Any] = []
+    loop += [loop, loop]
+    vars(module).update(inner=inner, deeper=table, ring=array, loop=loop)
+    found = {name: shape.shape for name, shape in module.state_dict().items()}
+    assert found == {**NAMES, "inner.0": (), "deeper.value": (), "ring.1": ()}
+
+
+def test_arrays_of_objects_are_told_apart_though_none_of_their_lists_stays() -> None:
+    module = nn.Module()
+    for k in range(50):
+        setattr(module, f"none{k}", np.array([[None, k], [None, k]], object))
+        setattr(module, f"some{k}", np.array([[None, Value(k)], [Value(k), None]], object))
+    module.single = np.array(Value(7.0), object)  # type: ignore[attr-defined]
+    some = {f"some{k}.{place}": k for k in range(50) for place in ("0.1", "1.0")}
+    assert numbers(module) == {**some, "single": 7.0}
+
+
 # Any state
 
 
@@ -176,6 +220,19 @@ def test_what_cannot_be_saved_is_refused_and_the_old_file_stays(tmp_path: Path) 
     for name in ({"a.b": one, "a": {"b": one}}, {"arenagrad": one}, {"a\0b": one}):
         with pytest.raises(ValueError, match="cannot have the name"):
             arenagrad.save(name, path)
+    for name in (
+        {"n" * 70_000: one},
+        {"\u20ac" * 25_000: one},
+        {"n" * 30_000: {"n" * 31_000: one}},
+    ):
+        with pytest.raises(ValueError, match=r"the name .{40}\.\.\. in the state is too long"):
+            arenagrad.save(name, path)
+    table: dict[str, Any] = {}
+    ring: list[Any] = []
+    table["me"], ring[:] = table, [ring, ring]
+    for endless in (table, ring, [table]):
+        with pytest.raises(ValueError, match="nested too deeply, or contains itself"):
+            arenagrad.save(endless, path)
     assert arenagrad.load(path) == {"a": 1.0}
     assert os.listdir(tmp_path) == ["s.npz"]
 
@@ -285,9 +342,22 @@ A = npy(np.zeros(1))
         ({"arenagrad.npy": head()}, "cannot be read"),
         ({"arenagrad.npy": head(), "a.npy": A, "b.npy": A}, "arrays without a place: b"),
         ({"arenagrad.npy": head(format=2), "a.npy": A}, "has the format 2, and this version"),
-        ({"arenagrad.npy": head(state={"call": []})}, "unknown kind 'call'"),
+        ({"arenagrad.npy": head(format=True), "a.npy": A}, "has the format True, and this"),
+        ({"arenagrad.npy": head(state={"call": []})}, "an unknown kind: call"),
         ({"arenagrad.npy": head(state={"dict": [[[], 1]]})}, "neither text nor number"),
-        ({"arenagrad.npy": head(state={})}, "cannot be read"),
+        ({"arenagrad.npy": head(state={"dict": [[None, 1]]})}, "neither text nor number"),
+        ({"arenagrad.npy": head(state={"dict": [["a"]]})}, "neither text nor number"),
+        ({"arenagrad.npy": head(state={"dict": [["a", 1, 2]]})}, "neither text nor number"),
+        ({"arenagrad.npy": head(state={"dict": ["ab"]})}, "neither text nor number"),
+        ({"arenagrad.npy": head(state={"dict": [["a", 1], ["a", 2]]})}, "a name twice"),
+        ({"arenagrad.npy": head(state={"dict": {"a": 1}})}, "an unknown kind: dict"),
+        ({"arenagrad.npy": head(state={"list": "ab"})}, "an unknown kind: list"),
+        ({"arenagrad.npy": head(state={"dict": [], "list": []})}, "an unknown kind: dict, list"),
+        ({"arenagrad.npy": head(state={"array": "b"}), "a.npy": A}, "an unknown kind: array"),
+        ({"arenagrad.npy": head(state={"array": []}), "a.npy": A}, "cannot be read"),
+        ({"arenagrad.npy": head(state={})}, "an unknown kind"),
+        ({"arenagrad.npy": npy(np.frombuffer(b'{"format": 1}', dtype="u1"))}, "holds no state"),
+        ({"arenagrad.npy": head(), "a.npy": A, "a": A}, "two entries of one name"),
         ({"arenagrad.npy": npy(np.frombuffer(b"[" * 90000, dtype="u1"))}, "cannot be read"),
         ({"arenagrad.npy": npy(np.frombuffer(b"[1]", dtype="u1"))}, "has the format None"),
     ],
@@ -295,8 +365,13 @@ A = npy(np.zeros(1))
 def test_a_hostile_file_is_refused_before_it_costs_anything(
     tmp_path: Path, entries: dict[str, bytes], told: str
 ) -> None:
-    with pytest.raises(FormatError, match=f"hostile.npz.*{told}"):
-        arenagrad.load(archive_of(tmp_path, entries))
+    path = archive_of(tmp_path, entries)
+    model = nn.Neuron(1)
+    before = numbers(model)
+    for load in (arenagrad.load, model.load):
+        with pytest.raises(FormatError, match=f"hostile.npz.*{told}"):
+            load(path)
+    assert numbers(model) == before
 
 
 def test_a_compressed_file_is_refused_since_it_could_grow_without_bound(tmp_path: Path) -> None:

@@ -380,6 +380,16 @@ def test_every_error_has_a_builtin_beside_the_common_base() -> None:
     assert arenagrad.ArenagradError.__bases__ == (Exception,)
 
 
+def test_a_value_is_its_own_conjugate() -> None:
+    class Own(Value):
+        pass
+
+    for value in (Value(2.0), Own(2.0), Value(1.0) * 2.0):
+        assert value.conjugate() is value
+    with pytest.raises(TypeError):
+        Value(1.0).conjugate(1)  # type: ignore[call-arg]
+
+
 # What a Value is not
 
 

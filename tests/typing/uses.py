@@ -137,6 +137,25 @@ def pictures_have_types(a: Value) -> None:
     arenagrad.draw(a, 50)  # type: ignore[call-arg]
 
 
+def modules_are_known_without_an_import_of_their_own(a: Value) -> None:
+    """They are imported when they are first asked for; other names are no part of the package."""
+    assert_type(arenagrad.optim.Adam([a]).steps, int)
+    assert_type(arenagrad.nn.Neuron(2).parameters(), list[Value])
+    arenagrad.adam  # type: ignore[attr-defined]  # noqa: B018
+
+
+@arenagrad.no_grad()
+def decorated(a: Value) -> Value:
+    """A function keeps its type."""
+    return a * 2.0
+
+
+def a_decorated_function_keeps_its_type(a: Value) -> None:
+    """So that wrong arguments are found."""
+    assert_type(decorated(a), Value)
+    decorated("a")  # type: ignore[arg-type]
+
+
 def errors_are_the_builtin_ones(a: Value) -> Value | None:
     """Except clauses for the built-in errors go on working, and the node to blame is known."""
     try:
