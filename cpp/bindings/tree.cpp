@@ -288,7 +288,7 @@ std::string Tree::text_of(std::size_t i) const {
     text += text_of(at);
     at = branches_[at].end;
   }
-  if (!list && !dict && branch.children == 1) text += ",";
+  if (!list && !dict && branch.children == 1) text += ',';
   return (list ? "[" : dict ? "{" : "(") + text + (list ? "]" : dict ? "}" : ")");
 }
 

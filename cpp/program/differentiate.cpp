@@ -239,8 +239,9 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
         if (const Index value = seeds[program.outputs[row]]; value != kNone)
           entries.push_back({row, column, value});
     }
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const Entry& one, const Entry& other) { return one.row < other.row; });
+    std::sort(entries.begin(), entries.end(), [](const Entry& one, const Entry& other) {
+      return std::pair(one.row, one.column) < std::pair(other.row, other.column);
+    });
   }
   Jacobian result{{}, {}, {}, by_reverse};
   for (const Entry& entry : entries) {

@@ -38,6 +38,7 @@ std::vector<Number> shares(const std::vector<Index>& operands, Value&& value) {
   for (const Index place : places) terms.push_back(shifted_exp(Number::of(place), largest).index());
   const Number total = Number::of(builder.emit_many(Code::SumOf, terms));
   std::vector<Number> out;
+  out.reserve(operands.size());
   for (std::size_t k = 0; k < operands.size(); ++k) out.push_back(Number::of(terms[k + 1]) / total);
   return out;
 }
