@@ -150,9 +150,8 @@ void each_buffer(const std::vector<Branch>& branches, std::size_t& i, PyObject* 
       size != branch.children)
     refuse(", in the same structure");
   for (std::size_t k = 0; k < branch.children; ++k) {
-    PyObject* item =
-        dict ? PyDict_GetItemWithError(out, PyTuple_GET_ITEM(branch.extra.ptr(), k))
-             : PySequence_Fast_GET_ITEM(out, k);
+    PyObject* item = dict ? PyDict_GetItemWithError(out, PyTuple_GET_ITEM(branch.extra.ptr(), k))
+                          : PySequence_Fast_GET_ITEM(out, k);
     if (item == nullptr) refuse(", in the same structure");
     each_buffer(branches, i, item, use);
   }

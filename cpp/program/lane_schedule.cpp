@@ -49,7 +49,7 @@ private:
     for (const Guard& guard : program_.guards)
       needed_[guard.condition] = 1, ++uses_[guard.condition];
     for (std::size_t i = program_.size(); i-- > 0;) {
-      if (program_.code[i].checked) needed_[i] = 1; // whether it is finite is asked
+      if (program_.code[i].checked) needed_[i] = 1; // the check is what it is for
       if (needed_[i])
         program_.for_each_operand(program_.code[i],
                                   [&](Index operand) { needed_[operand] = 1, ++uses_[operand]; });
