@@ -36,7 +36,7 @@ class Options:
             raise ValueError("reduce needs in_axes, which say what differs from row to row")
         if progress is not None and not callable(progress):
             raise TypeError(f"progress must be callable, got {type(progress).__name__}")
-        statics = static_argnums if isinstance(static_argnums, tuple) else (static_argnums,)
+        statics = static_argnums if isinstance(static_argnums, tuple | list) else (static_argnums,)
         self.in_axes, self.reduce = in_axes, reduce
         self.threads = count("threads", threads, 1)
         self.strict = bool(strict)
@@ -48,7 +48,8 @@ class Compiled(Call):
     """A function that `compile` has made fast: called as the function is, with numbers.
 
     Arguments are numbers, NumPy arrays, Modules, and lists, tuples and dicts of them; a Module
-    stands for its parameters as they are at the call. Strings, None, bools and whatever else is
+    stands for its parameters as they are at the call, whatever else it holds is as it was when the
+    function was traced. Strings, None, bools and whatever else is
     hashable choose a program of their own. Results are floats and arrays in the structure that the
     function returns. Values among the arguments call the function itself.
 
