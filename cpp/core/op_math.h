@@ -223,7 +223,10 @@ inline double polygamma(double n, double a) {
   const double sign_of = std::fmod(n, 2.0) == 1.0 ? 1.0 : -1.0; // (-1)**(n + 1)
   const double factorial = std::exp(std::lgamma(n + 1.0));
   double sum = 0.0;
-  for (; a < 20.0 + 2.0 * n; a += 1.0) sum += std::pow(a, -n - 1.0);
+  while (a < 20.0 + 2.0 * n) {
+    sum += std::pow(a, -n - 1.0);
+    a += 1.0;
+  }
   sum *= factorial;
   constexpr double kBernoulli[] = {1.0 / 6,  -1.0 / 30,     1.0 / 42, -1.0 / 30,
                                    5.0 / 66, -691.0 / 2730, 7.0 / 6,  -3617.0 / 510};

@@ -89,7 +89,7 @@ void Writer::map(Code code, Index to, const Operands& operands, Index from, Inde
   }
   for (std::size_t k = 0; k < operands.count; ++k)
     put_places(operands.of[k] + from, ways[k] == kList ? n : 1);
-  want_scratch(3 * kBlock);
+  want_scratch(std::size_t{3} * kBlock);
 }
 
 void Writer::one_by_one(Code code, Index to, const Operands& operands, Index from, Index n) {
@@ -118,8 +118,9 @@ Index Writer::outer(Index to, const Operands& operands, Index from, Index n, Ind
   const Index* down = operands.of[a_steps ? 1 : 0] + from;
   Index rows = 1;
   for (; (rows + 1) * columns <= n - from; ++rows) {
-    const Index* next = down + rows * columns;
-    bool same = std::equal(across, across + columns, across + rows * columns);
+    const std::size_t row = static_cast<std::size_t>(rows) * columns;
+    const Index* next = down + row;
+    bool same = std::equal(across, across + columns, across + row);
     for (Index c = 0; c < columns; ++c) same = same && next[c] == down[0] + rows;
     if (!same) break;
   }

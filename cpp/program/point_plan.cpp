@@ -254,6 +254,7 @@ void Planner::finish() {
 Steps plan(const Program& program, bool strict) {
   Steps steps;
   steps.kernels = &kernels(strict);
+  steps.strict = strict;
   Planner(program, strict, steps).run();
   return steps;
 }

@@ -69,6 +69,7 @@ struct Steps {
   std::size_t values = 0;  // places
   std::size_t scratch = 0; // doubles behind them
   std::size_t groups = 0;
+  bool strict = true;
   const Kernels* kernels = nullptr;
 };
 
@@ -128,9 +129,10 @@ private:
 };
 
 template <class... Parts> void Writer::put(const Head& head, const Parts&... parts) {
+  static_assert(sizeof(Index) == 4);
   const auto append = [&](const auto& part) {
     const std::size_t at = steps_.words.size();
-    steps_.words.resize(at + sizeof part / sizeof(Index));
+    steps_.words.resize(at + sizeof part / 4);
     std::memcpy(&steps_.words[at], &part, sizeof part);
   };
   append(head);
