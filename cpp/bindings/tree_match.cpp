@@ -49,6 +49,16 @@ public:
     return false;
   }
 
+  // False for some objects that cannot match, and at once: nothing is read.
+  bool may_match(PyObject* object, std::size_t i) {
+    const Branch& branch = branches_[i];
+    if (branch.kind == Kind::Array) return is_array(object) && has_shape(object, branch.shape);
+    if (branch.kind == Kind::List)
+      return PyList_Check(object) &&
+             static_cast<std::size_t>(PyList_GET_SIZE(object)) == branch.children;
+    return true;
+  }
+
 private:
   static bool equal(PyObject* one, PyObject* other) {
     const int equal = PyObject_RichCompareBool(one, other, Py_EQ);
@@ -194,6 +204,11 @@ bool Tree::match(PyObject* const* objects, std::size_t count, double* out) const
   Matcher matcher(branches_, false);
   std::size_t at = 1;
   for (std::size_t k = 0; k < count; ++k, at = branches_[at].end) {
+    // The many numbers of a Module are not read in vain.
+    if (branches_[at].kind == Kind::Module)
+      for (std::size_t i = k + 1, rest = branches_[at].end; i < count;
+           rest = branches_[rest].end, ++i)
+        if (!matcher.may_match(objects[i], rest)) return false;
     if (!matcher.match(objects[k], at, out)) return false;
     out += branches_[at].numbers;
   }
