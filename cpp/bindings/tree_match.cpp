@@ -9,8 +9,8 @@ namespace arenagrad::bindings {
 using Kind = Branch::Kind;
 
 py::array as_doubles(PyObject* array) {
-  py::array read = py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(
-      py::handle(array));
+  py::array read = py::array_t < double,
+            py::array::c_style | py::array::forcecast > ::ensure(py::handle(array));
   if (!read) throw py::error_already_set();
   return read;
 }
@@ -136,7 +136,8 @@ private:
       return true;
     }
     case 'O': {
-      const py::list flat = py::reinterpret_borrow<py::object>(object).attr("ravel")().attr("tolist")();
+      const py::list flat =
+          py::reinterpret_borrow<py::object>(object).attr("ravel")().attr("tolist")();
       for (const py::handle item : flat)
         if (!number(item.ptr(), out++)) return false;
       return true;
@@ -153,9 +154,9 @@ private:
   }
 
   bool parameters(PyObject* model, std::size_t count, double* out) {
-    const std::vector<py::object> values = parameters_of(model);
+    const py::tuple values = parameters_of(model);
     if (values.size() != count) return false;
-    for (const py::object& value : values) *out++ = arena().data(node_of(value.ptr()));
+    for (const py::handle value : values) *out++ = arena().data(node_of(value.ptr()));
     return true;
   }
 
@@ -185,18 +186,15 @@ bool is_module(PyObject* object) {
   return py::isinstance(object, type);
 }
 
-std::vector<py::object> parameters_of(PyObject* model) {
+py::tuple parameters_of(PyObject* model) {
   const py::object given = py::handle(model).attr("parameters")();
-  const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(given.ptr()));
+  auto items = py::reinterpret_steal<py::tuple>(PySequence_Tuple(given.ptr()));
   if (!items) throw py::error_already_set();
-  std::vector<py::object> values;
-  for (const py::handle item : py::reinterpret_borrow<py::tuple>(items)) {
+  for (const py::handle item : items)
     if (!is_value(item.ptr()))
       throw py::type_error(std::string("parameters() of a Module must give Values, got ") +
                            Py_TYPE(item.ptr())->tp_name);
-    values.push_back(py::reinterpret_borrow<py::object>(item));
-  }
-  return values;
+  return items;
 }
 
 bool Tree::match(PyObject* const* objects, std::size_t count, double* out) const {

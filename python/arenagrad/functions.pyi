@@ -245,6 +245,6 @@ def assign(nested: Any, array: Any, to: Literal["data", "grad"] = "data") -> Non
     """Write numbers into the data of Values, or the grad: both nested or arrays, of the same shape.
 
     to is "data" or "grad". Raises ValueError for other shapes or another to, TypeError for what is
-    no Value or no number; nothing has changed then. Cost: about 10 ns a Value from an array of
-    float64, else 30 ns.
+    no Value or no number; nothing has changed then. Cost: 2 ns a Value for a list and an array of
+    float64, else about 30 ns.
     """

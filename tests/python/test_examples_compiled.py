@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from examples import gpt, gpt_compiled  # noqa: E402
 
-NAMES = ["ann", "bo", "carla", "dan", "ed", "felicia"]  # of five lengths
+NAMES = ["ann", "bo", "carla", "dan", "ed", "felicia"]  # of four lengths
 SHAPE = gpt.Shape(width=8, heads=2, layers=2, context=8)
 
 
@@ -134,7 +134,7 @@ def test_the_command_does_what_that_of_gpt_does_and_tells_the_rates(tmp_path: Pa
     lines = through.stdout.splitlines()
     assert lines[0] == "6 names, 12 tokens, 3712 parameters"
     assert lines[1].startswith("after 6 names: loss 2.")
-    rates = r"5 programs, one for each length: [\d,]+ names a second, [\d.]+ times as many as .*"
+    rates = r"4 programs, one for each length: [\d,]+ names a second, [\d.]+ times as many as .*"
     assert re.fullmatch(rates, lines[-1])
     assert len(lines) == 6
 
