@@ -125,7 +125,7 @@ def test_formulas_of_operations_stand_in_the_table_and_its_helpers_only() -> Non
         for path in files("cpp", suffixes=CPP)
         if re.search(r"std::(exp|log|pow|tanh)\(", without_comments(path))
     }
-    assert users == {"ops.def", "op_math.h", "op_errors.h", "nary_rules.h"}
+    assert users <= {"ops.def", "op_math.h", "op_errors.h", "nary_rules.h"}
 
 
 def test_the_bindings_reach_into_the_core_and_the_core_never_back() -> None:
