@@ -39,8 +39,8 @@ py::tuple capture(const py::object& function, const Tree& arguments, const Numbe
     for (const Branch& branch : arguments.branches()) {
       if (branch.children != 0) continue;
       if (branch.kind == Kind::Module) {
-        for (const py::object& value : parameters_of(branch.extra.ptr())) {
-          leaves.push_back(value);
+        for (const py::handle value : parameters_of(branch.extra.ptr())) {
+          leaves.push_back(py::reinterpret_borrow<py::object>(value));
           trace.input_of(value.ptr());
         }
         next += branch.numbers;

@@ -120,7 +120,7 @@ private:
 bool is_array(PyObject* object);
 bool is_module(PyObject* object);
 // The Values that model.parameters() gives now; throws TypeError unless it is a list of them.
-std::vector<py::object> parameters_of(PyObject* model);
+py::tuple parameters_of(PyObject* model);
 std::size_t size_of(const Shape& shape);
 // The shape of the array that could stand for branch i, a list of equal parts; false if there is
 // none.
