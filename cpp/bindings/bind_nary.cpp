@@ -198,6 +198,61 @@ PyObject* where(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   });
 }
 
+// The number of one of `count` values that an object, or a Value's primal, is.
+std::size_t index_of(PyObject* index, std::size_t count) {
+  const double x = is_value(index) ? arena().data(node_of(index)) : need_number(index, "the index");
+  if (!core::is_index(x, count))
+    throw py::index_error("take() wants the number of one of " + std::to_string(count) +
+                          " values, from 0, got " + std::string(py::repr(py::float_(x))));
+  return static_cast<std::size_t>(x);
+}
+
+// Number `index` of the values: the very object, or a node if the index is a Value.
+PyObject* take_one(PyObject* index, PyObject* given) {
+  Sequence values(given, "values");
+  const std::size_t which = index_of(index, values.size());
+  if (!is_value(index)) {
+    PyObject* item = values.item(which);
+    return is_value(item) ? Py_NewRef(item) : PyFloat_FromDouble(values.number(which));
+  }
+  const py::tuple only = py::make_tuple(py::handle(index));
+  Sequence first(only.ptr(), "the index");
+  return apply(Op::Take, Start(nullptr), {&first, &values});
+}
+
+// The same of each column of rows.
+py::object take_row(PyObject* index, PyObject* values, const py::tuple& rows) {
+  const std::size_t which = index_of(index, rows.size());
+  std::vector<py::tuple> read;
+  for (const py::handle row : rows) {
+    read.emplace_back(tuple_of(row.ptr(), "a row of values must be a list, tuple or array"));
+    need_equal("rows of values", read.back().size(), "the first", read.front().size());
+  }
+  const std::size_t width = read.front().size();
+  py::list results(width);
+  for (std::size_t k = 0; k < width; ++k) {
+    py::list column;
+    for (const py::tuple& row : read) column.append(row[k]);
+    PyObject* taken = take_one(is_value(index) ? index : py::int_(which).ptr(), column.ptr());
+    if (taken == nullptr) throw py::error_already_set();
+    results[k] = py::reinterpret_steal<py::object>(taken);
+  }
+  return like(is_array(values) ? values : read.front().ptr(), std::move(results));
+}
+
+PyObject* take(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<2> a;
+  if (!a.read("take", {"values", "index"}, 2, args, count, keywords)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    const py::tuple rows = tuple_of(a[0], "values must be a list, tuple or array");
+    if (rows.empty()) index_of(a[1], 0);
+    PyObject* first = PyTuple_GET_ITEM(rows.ptr(), 0);
+    if (PyList_Check(first) || PyTuple_Check(first) || is_array(first))
+      return take_row(a[1], a[0], rows).release().ptr();
+    return take_one(a[1], rows.ptr());
+  });
+}
+
 // The rows of a matrix, each with as many numbers as there are inputs.
 std::vector<Sequence> read_rows(PyObject* weights, std::size_t inputs) {
   const py::object rows = tuple_of(weights, "weights must be a list, tuple or array of rows");
@@ -293,6 +348,10 @@ void bind_nary(py::module_& module) {
       definition("linear", linear,
                  "linear($module, weights, x, biases=None)\n--\n\n"
                  "biases[k] + dot(weights[k], x) for each row k, one node each."),
+      definition("take", take,
+                 "take($module, values, index)\n--\n\n"
+                 "Number `index` of the values, as one node if the index is a Value; of rows, a row "
+                 "of such."),
       {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }

@@ -178,7 +178,8 @@ void SavedPart::check(const Arena& arena, const Earlier& earlier) {
         throw FormatError("a saved graph has an integer that is none");
       break;
     case Operands::Many:
-      if ((op == Op::Where && o.b != 3) || ((op == Op::Mean || op == Op::LogSumExp) && o.b == 0))
+      if ((op == Op::Where && o.b != 3) || (op == Op::Take && o.b < 2) ||
+          ((op == Op::Mean || op == Op::LogSumExp) && o.b == 0))
         throw FormatError("a saved graph has a node with a wrong number of operands");
       for (std::size_t k = 0; k < o.b; ++k) visible(edges_[o.a + k]);
       scratch_ = std::max(scratch_, scratch_size(op, o.b));

@@ -52,6 +52,11 @@ template <class X> double norm(std::size_t n, X&& x) {
   return std::scalbn(std::sqrt(squares), exponent);
 }
 
+// Whether x is the number of one of `count` things.
+inline bool is_index(double x, std::size_t count) {
+  return x >= 0.0 && x < static_cast<double>(count) && x == std::floor(x);
+}
+
 // Numbers of scratch that the rules of an operation want.
 constexpr std::size_t scratch_size(Op op, std::size_t n) {
   return op == Op::Prod || op == Op::LogSumExp ? n : is_group(op) ? 3 * n : 0;
@@ -80,6 +85,9 @@ template <class X> inline double nary_value(Op op, std::size_t n, X&& x, double*
     return Exponentials(n, x, scratch).logsumexp();
   case Op::Where:
     return x(0) != 0.0 ? x(1) : x(2);
+  case Op::Take:
+    return is_index(x(0), n - 1) ? x(1 + static_cast<std::size_t>(x(0)))
+                                 : std::numeric_limits<double>::quiet_NaN();
   default:
     return 0.0;
   }
@@ -123,6 +131,9 @@ template <class X, class Add> inline void propagate_nary(Op op, std::size_t n, d
   }
   case Op::Where:
     return add(x(0) != 0.0 ? 1 : 2, g);
+  case Op::Take:
+    if (is_index(x(0), n - 1)) add(1 + static_cast<std::size_t>(x(0)), g);
+    return;
   default:
     return;
   }

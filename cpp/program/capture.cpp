@@ -119,6 +119,9 @@ private:
     case Op::Where:
       y = builder_.emit(Code::Select, x[0], x[1], x[2]);
       break;
+    case Op::Take: // checked: where it is no index the eager function raises
+      y = builder_.emit_many(Code::Take, x, true);
+      break;
     default:
       throw CannotCapture("this operation cannot be compiled", node);
     }

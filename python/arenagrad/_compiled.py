@@ -1,7 +1,9 @@
 """The functions that `arenagrad.compile` makes."""
 
+import sys
 from collections.abc import Callable
 from functools import update_wrapper
+from importlib import import_module
 from types import MethodType
 from typing import Any, Literal
 
@@ -165,6 +167,15 @@ class Compiled(Call):
         """The function as a method of an instance, which is its first argument."""
         return self if instance is None else MethodType(self, instance)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: the function as pickle takes functions, by its name.
+
+        What has been traced does not come along; it is traced again where it is needed.
+        """
+        place = _place_of(self._function)
+        function = self._function if place is None else place
+        return _restored, (function, place is not None, vars(self._options), self._steps)
+
     def __repr__(self) -> str:
         return f"<compiled {getattr(self._function, '__qualname__', self._function)}>"
 
@@ -268,6 +279,39 @@ class Compiled(Call):
 
     def _checked(self, args: tuple[Any, ...], argnums: Argnums) -> Argnums:
         return checked_argnums(argnums, len(args), self._options.static_argnums)
+
+
+def _place_of(function: Callable[..., Any]) -> tuple[str, str] | None:
+    """The module and name that hold a function as `compile` has decorated it, if that is so."""
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if module is None or name is None:
+        return None
+    held = _held(module, name)
+    return (module, name) if isinstance(held, Compiled) and held._function is function else None
+
+
+def _held(module: str, name: str) -> Any:
+    held: Any = sys.modules.get(module)
+    for part in name.split("."):
+        held = getattr(held, part, None)
+    return held
+
+
+def _restored(
+    function: Any, is_place: bool, options: dict[str, Any], steps: tuple[Step, ...]
+) -> Compiled:
+    """The Compiled that was pickled: the decorated function itself, if it was that."""
+    if not is_place:
+        return Compiled(function, Options(**options), steps)
+    module, name = function
+    import_module(module)
+    held = _held(module, name)
+    if not isinstance(held, Compiled):
+        raise AttributeError(f"{module}.{name} is no compiled function here")
+    if vars(held._options) == options and held._steps == steps:
+        return held
+    paths = held._paths if held._options.strict == options["strict"] else None
+    return Compiled(held._function, Options(**options), steps, paths)
 
 
 def _tuple(name: str, given: Any) -> tuple[Any, ...]:

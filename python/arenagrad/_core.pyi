@@ -16,7 +16,8 @@ from typing import (
 import numpy as np
 from typing_extensions import disjoint_base
 
-from arenagrad._steps import *  # noqa: F403, the rest of this module, described there
+from arenagrad._programs import *  # noqa: F403, the rest of this module, described there
+from arenagrad._steps import *  # noqa: F403
 from arenagrad.functions import *  # noqa: F403
 
 # What counts as a real number at run time: NumPy's scalars are registered with numbers.Real there,
@@ -272,6 +273,9 @@ class DivisionByZeroError(ArenagradError, ZeroDivisionError):
 
 class RangeError(ArenagradError, OverflowError):
     """The result is too large for a float."""
+
+class FrozenValueWarning(UserWarning):
+    """A number was read out of a Value while a function was compiled, which freezes it."""
 
 class FormatError(ArenagradError, ValueError):
     """Bytes or a file that should hold something saved do not."""

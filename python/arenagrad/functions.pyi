@@ -62,6 +62,7 @@ __all__ = [
     "sqrt",
     "square",
     "sum",
+    "take",
     "tan",
     "tanh",
     "values",
@@ -194,6 +195,16 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
     The one that is not chosen gets no gradient, not even a nan. Lists and arrays are taken element
     by element, broadcast as NumPy does. Raises TypeError for what is no Value or number.
+    """
+
+def take(values: Any, index: Any) -> Any:
+    """values[index], where the index may be a Value that holds a whole number.
+
+    With such an index it is one node, which gives its gradient to the value that was chosen; in a
+    compiled function the index may then differ from call to call. Otherwise it is the very element.
+    Of rows (nested lists, an array of two dimensions) it is a row. Raises IndexError unless the
+    index is a whole number from 0 to len(values) - 1, ValueError for rows of unequal lengths,
+    TypeError for what is no Value or number. Cost: about 3 ns a value.
     """
 
 def linear(weights: Iterable[_Operands], x: _Operands, biases: _Operands | None = None) -> Any:

@@ -74,7 +74,13 @@ void grow(Graph& graph, std::mt19937& random, std::size_t size) {
   while (size > 0) {
     NodeId made = core::kNoNode;
     try {
-      if (random() % 8 == 0) {
+      if (random() % 64 == 0) { // an index of its own: not every number is one
+        std::vector<NodeId> x(3);
+        for (NodeId& node : x) node = any();
+        arena.reserve(1);
+        x.insert(x.begin(), arena.push_leaf(static_cast<double>(random() % 3)));
+        made = graph.many(Op::Take, x);
+      } else if (random() % 8 == 0) {
         const Op op = kMany[random() % 6];
         std::vector<NodeId> x(op == Op::Where ? 3 : 1 + random() % 5);
         for (NodeId& node : x) node = any();

@@ -50,12 +50,31 @@ Softmax softmax(Arena& arena, const std::vector<Holder*>& xs) {
 
 } // namespace
 
+TEST_CASE("take gives all to the value that was chosen and none where the index is no index") {
+  const Numbers values{2.0, 7.0, -3.0, 5.0}; // the index, then three values
+  Numbers xs = values, got(4, 0.0);
+  const auto sweep = [&] {
+    propagate_nary(
+        Op::Take, 4, 0.0, 3.0, [&](std::size_t i) { return xs[i]; },
+        [&](std::size_t i, double amount) { got[i] += amount; }, nullptr);
+  };
+  CHECK(value_of(Op::Take, xs) == 5.0);
+  sweep();
+  CHECK(got == Numbers{0.0, 0.0, 0.0, 3.0});
+  for (const double index : {-1.0, 3.0, 0.5, std::nan(""), HUGE_VAL}) {
+    xs[0] = index;
+    CHECK(std::isnan(value_of(Op::Take, xs)));
+    sweep();
+  }
+  CHECK(got == Numbers{0.0, 0.0, 0.0, 3.0});
+}
+
 TEST_CASE("the partials of every n-ary operation agree with central differences") {
   std::mt19937_64 random(1);
   std::uniform_real_distribution<double> draw(0.2, 2.0);
   for (std::size_t k = kFirstNaryOp; k < kFirstTableOp; ++k) {
     const Op op = static_cast<Op>(k);
-    if (op_info(op).operands != Operands::Many || op == Op::Where) continue;
+    if (op_info(op).operands != Operands::Many || op == Op::Where || op == Op::Take) continue;
     CAPTURE(op_info(op).id);
     for (std::size_t n = 1; n < 9; ++n) {
       Numbers xs(n), got(n, 0.5), scratch(scratch_size(op, n));

@@ -1,0 +1,317 @@
+"""The native parts of compiled functions.
+
+Programmers meet them through `arenagrad.compiled`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from arenagrad._core import Value
+
+__all__ = [
+    "Batch",
+    "Call",
+    "Closure",
+    "Instructions",
+    "LaneRunner",
+    "Runner",
+    "Tree",
+    "call_on_values",
+    "capture",
+    "clear_arrays",
+    "divide_arrays",
+    "read_arguments",
+]
+
+_Numbers: TypeAlias = npt.NDArray[np.float64]
+_Progress: TypeAlias = Callable[[int, int], object] | None
+
+class Tree:
+    """The structure of arguments or results: lists, tuples and dicts with leaves.
+
+    Leaves are numbers, arrays, Modules, and objects that are no numbers. The numbers of all leaves
+    are counted in order. Immutable; equal trees have equal objects at their leaves.
+    """
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers it has."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a single number."""
+
+    @staticmethod
+    def tuple_of(parts: Sequence[Tree]) -> Tree:
+        """A tuple of these."""
+
+    @staticmethod
+    def array(shape: Sequence[int]) -> Tree:
+        """A single array."""
+
+    def same_layout(self, other: Tree) -> bool:
+        """Whether numbers of the one may be taken as numbers of the other."""
+
+    def child(self, k: int) -> Tree:
+        """The tree of child k. Raises IndexError if there is none."""
+
+    def start(self, k: int) -> int:
+        """Where the numbers of child k begin. Raises IndexError if there is none."""
+
+    def varying(self) -> list[int]:
+        """Of each number 1 if rows of a batch differ in it, else 0."""
+
+    def gradient(self) -> Tree:
+        """The structure of a gradient by this: lists for Modules, None for what is no number."""
+
+    def jacobian(self, results: Tree) -> Tree:
+        """The structure of all derivatives of results by this."""
+
+    def jacobian_places(self, results: Tree) -> list[int]:
+        """Where each entry of the matrix of derivatives stands among the numbers of jacobian()."""
+
+    def stacked(self, rows: int, all: bool) -> Tree:
+        """The structure of the results of a batch: arrays in place of what varies, or of all."""
+
+    def leaf_varies(self) -> list[bool]:
+        """Of each leaf whether rows of a batch differ in it."""
+
+    def arrays(self) -> list[_Numbers]:
+        """An array of zeros for each leaf."""
+
+    def buffers(self, out: Any) -> list[_Numbers]:
+        """An array for each leaf in the memory of out. Raises TypeError and ValueError."""
+
+    def numbers_of(self, object: Any, what: str) -> _Numbers:
+        """The numbers of an object of this structure.
+
+        Arrays may stand for lists. Raises TypeError, saying what was wanted, for another structure.
+        """
+
+    def make_of_arrays(self, leaves: Sequence[_Numbers]) -> Any:
+        """An object of this structure with an array for each leaf."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __len__(self) -> int: ...
+
+class Instructions:
+    """A linear program: what a function does to its inputs. Immutable."""
+
+    @property
+    def inputs(self) -> int:
+        """How many numbers it reads."""
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers it gives."""
+
+    @property
+    def guards(self) -> int:
+        """How many comparisons must come out as they did when it was recorded."""
+
+    @property
+    def bytes(self) -> int:
+        """The memory it takes."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many instructions of each kind it has."""
+
+    def text(self) -> str:
+        """One line an instruction."""
+
+    def same_as(self, other: Instructions) -> bool:
+        """Whether both are the same, bit by bit."""
+
+    def optimised(self, strict: bool) -> Instructions:
+        """A shorter program with the same results."""
+
+    def picked(self, which: Sequence[int]) -> Instructions:
+        """The program of these outputs; 0 for each that is negative."""
+
+    def reverse(
+        self, inputs: Sequence[int], varies: Sequence[int], seeded: bool, strict: bool
+    ) -> Instructions:
+        """The outputs, then the sum of the derivatives of all by each of these inputs.
+
+        seeded: times cotangents, which are inputs behind the others.
+        """
+
+    def tangent(self, inputs: Sequence[int], strict: bool) -> Instructions:
+        """The outputs, then the tangent of each, given one of each of these inputs."""
+
+    def jacobian(
+        self, inputs: Sequence[int], varies: Sequence[int], strict: bool
+    ) -> tuple[Instructions, list[int], list[int], bool]:
+        """The outputs, then the derivatives that are not always 0.
+
+        Their rows and columns, and whether they come from reverse sweeps.
+        """
+
+    def summed(self, strict: bool) -> Instructions:
+        """Its outputs summed over the rows of a batch."""
+
+    def __len__(self) -> int: ...
+
+class Closure:
+    """The Values that a compiled function uses and was not given."""
+
+    @property
+    def values(self) -> list[Value]:
+        """The Values."""
+
+    def numbers(self) -> _Numbers:
+        """Their data as it is now."""
+
+    def __len__(self) -> int: ...
+
+class Runner:
+    """A program ready to be run on one point."""
+
+    def __init__(
+        self,
+        arguments: Tree,
+        closure: Closure,
+        program: Instructions,
+        results: Tree,
+        buffered: int,
+        strict: bool,
+    ) -> None:
+        """Plan the program.
+
+        Its inputs are the numbers of the arguments, those of the closure, and what else a call
+        gives; its outputs those of the results, of which child `buffered`, or the whole if that is
+        negative, may go into an `out`. Raises ValueError for numbers that do not fit.
+        """
+
+    @property
+    def groups(self) -> int:
+        """Into how many steps its instructions have been grouped."""
+
+    @property
+    def bytes(self) -> int:
+        """The memory that it takes."""
+
+    def text(self) -> str:
+        """One line a step."""
+
+    def run(
+        self, numbers: _Numbers, more: _Numbers | None, out: Any, any: bool
+    ) -> tuple[bool, Any] | None:
+        """Whether all is finite that must be, and the result, left out if not unless any will do.
+
+        None if a guard came out otherwise. more are the further inputs.
+        """
+
+class Call:
+    """A callable that runs programs it knows natively and leaves all else to its fallback."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def __init__(self, fallback: Callable[..., Any]) -> None:
+        """Know nothing yet."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def _learn(self, argnums: int | tuple[int, ...], runner: Runner, /) -> None:
+        """Try this Runner first in calls with these argnums."""
+
+    def _forget(self) -> None:
+        """Leave every call to the fallback again."""
+
+class Batch:
+    """The arguments of a batch, with an axis of rows."""
+
+    def __init__(self, arguments: tuple[Any, ...], axes: Any, statics: Sequence[bool]) -> None:
+        """Look at arguments; axes says which axis of each has the rows, None for none.
+
+        Raises TypeError and ValueError for what has no such axis or other numbers of rows.
+        """
+
+    @property
+    def tree(self) -> Tree:
+        """The structure of one row."""
+
+    @property
+    def has_values(self) -> bool:
+        """Whether it has Values in it; the rest means nothing then."""
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether any argument has rows."""
+
+    def row(self, k: int) -> _Numbers:
+        """The numbers of row k. Raises IndexError if there is none."""
+
+    def __len__(self) -> int: ...
+
+class LaneRunner:
+    """A program ready to be run on the rows of a batch."""
+
+    def __init__(self, program: Instructions, varies: Sequence[int], strict: bool) -> None:
+        """Plan the program; varies says of each input whether it differs from row to row."""
+
+    @property
+    def slots(self) -> int:
+        """How many rows of numbers are alive at once."""
+
+    @property
+    def block(self) -> int:
+        """How many rows are worked on at a time."""
+
+    @property
+    def bytes(self) -> int:
+        """The memory that it takes."""
+
+    def run(
+        self,
+        batch: Batch,
+        closure: Closure,
+        more: Batch | None,
+        leaves: Sequence[_Numbers],
+        stacked: Sequence[bool],
+        rows: Sequence[int] | None,
+        threads: int,
+        progress: _Progress,
+    ) -> tuple[bool, bool]:
+        """Write the results into the leaves, of some rows or all.
+
+        Those that are stacked have a row for each of the batch; what is not stacked is added to if
+        rows are given. Whether all is finite that must be, and whether all guards came out as they
+        should. Raises KeyboardInterrupt within a fraction of a second.
+        """
+
+    def split(
+        self,
+        batch: Batch,
+        closure: Closure,
+        more: Batch | None,
+        rows: Sequence[int] | None,
+        threads: int,
+        progress: _Progress,
+    ) -> tuple[list[int], list[int]]:
+        """The rows that go this program's way and are finite where they must be, and the others."""
+
+def read_arguments(
+    arguments: tuple[Any, ...], statics: Sequence[bool]
+) -> tuple[Tree, _Numbers] | None:
+    """The structure of arguments and their numbers; None if there are Values among them.
+
+    Raises TypeError for what is neither made of numbers nor hashable.
+    """
+
+def capture(
+    function: Callable[..., Any], arguments: Tree, numbers: _Numbers, strict: bool
+) -> tuple[Instructions, Tree, Closure]:
+    """Run a function on Values of these numbers: its program, results and closure."""
+
+def call_on_values(function: Callable[..., Any], arguments: Tree, numbers: _Numbers) -> Any:
+    """Run a function on Values of these numbers: what it gives."""
+
+def clear_arrays(arrays: Sequence[_Numbers]) -> None:
+    """Set contiguous arrays of float64 to 0."""
+
+def divide_arrays(arrays: Sequence[_Numbers], by: float) -> None:
+    """Divide contiguous arrays of float64 by a number."""
