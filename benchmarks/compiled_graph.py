@@ -17,6 +17,7 @@ _INPUTS = 32
 _OPEN = 500  # values that nothing has used yet are kept to about so many
 _LIMIT = 3.0
 _BOUND = 6.0  # of all values
+_NEAR = 1e-3
 # ddx's names where they are not ours; what it has not is left out.
 _IN_DDX = {
     **{"arc" + name: "a" + name for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")},
@@ -55,8 +56,8 @@ def draw(table: Sequence[Any], operations: int, inputs: Array) -> list[Step]:
         x = [values[k] for k in operands]
         if len(steps) + len(is_open) == operations and not set(operands) & set(is_open):
             continue
-        # The exponent and the others of two operands have the first one's domain.
-        if not all(row["low"] <= a.min() and a.max() <= row["high"] for a in x):
+        is_tie = len(x) > 1 and np.abs(x[0] - x[1]).min() < _NEAR
+        if is_tie or not all(_is_smooth(a, row) for a in x):
             continue
         y = getattr(np, row["name"], _erf)(*x)
         if not np.all(np.abs(y) < _BOUND):
@@ -70,6 +71,11 @@ def draw(table: Sequence[Any], operations: int, inputs: Array) -> list[Step]:
         steps.append(Step("add", (total, k)))
         total = len(inputs) + len(steps) - 1
     return steps
+
+
+def _is_smooth(x: Array, row: Any) -> bool:
+    """Whether all are in the domain of an operation, and not where some have kinks or poles."""
+    return bool(row["low"] <= x.min() and x.max() <= row["high"] and np.abs(x).min() > _NEAR)
 
 
 def _erf(x: Array) -> Array:
