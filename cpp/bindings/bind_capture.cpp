@@ -24,9 +24,10 @@ py::tuple capture(const py::object& function, const Tree& arguments, const Numbe
                   bool strict) {
   if (static_cast<std::size_t>(numbers.size()) != arguments.numbers())
     throw py::value_error("a function is traced with as many numbers as its arguments have");
-  // Without sharing, gradients are added up in the very order in which a sweep of the graph would.
+  // With all nodes there, gradients are added up in the very order in which a sweep of the graph
+  // would.
   program::Passes passes = bindings::passes(strict);
-  passes.share = !strict;
+  passes.share = passes.clean = !strict;
 
   program::Captured captured;
   Results results;
@@ -63,6 +64,7 @@ py::tuple capture(const py::object& function, const Tree& arguments, const Numbe
 py::object call_on_values(const py::object& function, const Tree& arguments,
                           const Numbers& numbers) {
   std::vector<py::object> leaves;
+  leaves.reserve(arguments.numbers());
   const double* next = numbers.data();
   for (std::size_t k = 0; k < arguments.numbers(); ++k) leaves.push_back(new_leaf(*next++));
   const py::tuple given = arguments.make_of(leaves);

@@ -42,3 +42,6 @@ class Program:
 
     def __repr__(self) -> str:
         return f"<Program of {len(self._path.program(self._steps))} instructions>"
+
+
+Program.__module__ = "arenagrad"
