@@ -86,6 +86,14 @@ public:
   // One array for each leaf, in order, as make() would put it there.
   py::object make_of_arrays(const std::vector<py::array>& leaves) const;
 
+  // --- plain Python objects, and back (tree_parts.cpp) ------------------------------------------
+
+  // A tuple of (kind, varies, size, () or (extra,)), one for each branch: size is the shape of an
+  // array, the number of children or of a Module's parameters, or None.
+  py::tuple parts() const;
+  // Throws FormatError for anything but such parts.
+  static Tree of_parts(const py::tuple& parts);
+
   bool operator==(const Tree& other) const;
   // The same but for what functions gave that was no Value, and for what varies.
   bool same_layout(const Tree& other) const;
