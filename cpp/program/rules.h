@@ -48,8 +48,8 @@ inline bool is_zero(Number number) {
   return builder.is_constant(number.index()) && builder.constant_of(number.index()) == 0.0;
 }
 
-// Calls owed(operand, amount) with what instruction `i`, of adjoint g, owes each active operand;
-// value(operand) is the Number of an operand. The order is that of the arena's sweep.
+// Calls owed(operand, amount) with what instruction `i`, of adjoint g, owes each active operand,
+// where value(operand) is the Number of an operand. The order is that of the arena's sweep.
 template <class Value, class Owed>
 void owed_to_operands(const Program& program, Index i, Number g, Value&& value,
                       const std::vector<std::uint8_t>& active, Owed&& owed) {
