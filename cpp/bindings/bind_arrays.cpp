@@ -239,12 +239,13 @@ void bind_arrays(py::module_& module) {
                  "grad_of($module, nested)\n--\n\n"
                  "The grad of Values in nested lists, tuples and arrays, as a float array of their "
                  "shape; 0 for numbers.\n\nRaises as data_of does. Cost: about 15 ns a Value."),
-      definition("assign", assign_to,
-                 "assign($module, nested, array, to='data')\n--\n\n"
-                 "Write numbers into the data, or the grad, of Values: both nested or arrays, of "
-                 "the same shape.\n\nto is \"data\" or \"grad\". Raises ValueError for other "
-                 "shapes or another to, TypeError for what is no Value or no number; nothing has "
-                 "changed then. Cost: 2 ns a Value for a list and an array of float64, else about 30 ns."),
+      definition(
+          "assign", assign_to,
+          "assign($module, nested, array, to='data')\n--\n\n"
+          "Write numbers into the data, or the grad, of Values: both nested or arrays, of "
+          "the same shape.\n\nto is \"data\" or \"grad\". Raises ValueError for other "
+          "shapes or another to, TypeError for what is no Value or no number; nothing has "
+          "changed then. Cost: 2 ns a Value for a list and an array of float64, else about 30 ns."),
       {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }

@@ -90,6 +90,29 @@ def test_each_module_has_a_program_of_its_own_whatever_its_parameters_become() -
     assert traced == models
 
 
+@pytest.mark.parametrize("kind", [np.array, list])
+def test_parameters_are_read_once_a_call_however_many_programs_there_are(
+    kind: Callable[[list[float]], Any],
+) -> None:
+    class Counting(nn.MLP):
+        reads = 0
+
+        def parameters(self) -> Any:
+            self.reads += 1
+            return super().parameters()
+
+    model = Counting(3, [4, 1])
+    run = compile(lambda m, x, scale: m(x[-3:]) * scale)
+    inputs = [kind([9.0] * k + ROWS[0]) for k in range(5)]
+    for x in inputs:
+        run(model, x, 2.0)
+    expected = 2.0 * model(ROWS[0]).data
+    for x in inputs * 3:
+        before = model.reads
+        assert run(model, x, 2.0) == pytest.approx(expected, rel=1e-13)
+        assert model.reads == before + 1
+
+
 def test_the_gradient_by_a_module_is_a_list_in_the_order_of_its_parameters(module: Any) -> None:
     run = compile(total)
     for row in ROWS[:2]:
