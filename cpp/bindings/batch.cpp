@@ -142,8 +142,7 @@ private:
 
 } // namespace
 
-Batch::Batch(const py::tuple& arguments, const py::object& axes,
-             const std::vector<bool>& statics) {
+Batch::Batch(const py::tuple& arguments, const py::object& axes, const std::vector<bool>& statics) {
   BatchReader reader;
   const bool each = PyTuple_Check(axes.ptr()) || PyList_Check(axes.ptr());
   if (each && PySequence_Fast_GET_SIZE(axes.ptr()) != PyTuple_GET_SIZE(arguments.ptr()))

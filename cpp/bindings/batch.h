@@ -37,7 +37,7 @@ private:
   std::size_t rows_ = 1;
   std::vector<program::Column> columns_;
   std::shared_ptr<const std::vector<double>> numbers_, copied_; // what does not vary; taken rows
-  std::vector<py::object> held_;                       // arrays that columns point into
+  std::vector<py::object> held_;                                // arrays that columns point into
 };
 
 } // namespace arenagrad::bindings

@@ -47,8 +47,8 @@ public:
                 const std::optional<Batch::Rows>& rows, const Run& run) const {
     const Columns to = columns_of(leaves, stacked);
     if (!rows) {
-      const program::Rows outcome = run_on(inputs_of(batch, closure, more), to, batch.rows(),
-                                           nullptr, run);
+      const program::Rows outcome =
+          run_on(inputs_of(batch, closure, more), to, batch.rows(), nullptr, run);
       return py::make_tuple(outcome.finite, outcome.guards);
     }
     const Batch some = batch.taken(*rows);
@@ -58,8 +58,8 @@ public:
     std::vector<double> numbers(rows->size() * to.size());
     Columns part;
     for (std::size_t k = 0; k < to.size(); ++k)
-      part.push_back({numbers.data() + k,
-                      to[k].step == 0 ? 0 : static_cast<std::ptrdiff_t>(to.size())});
+      part.push_back(
+          {numbers.data() + k, to[k].step == 0 ? 0 : static_cast<std::ptrdiff_t>(to.size())});
     const program::Rows outcome = run_on(inputs, part, rows->size(), nullptr, run);
     put(to, numbers, *rows);
     return py::make_tuple(outcome.finite, outcome.guards);
@@ -82,7 +82,8 @@ public:
       run_on(inputs_of(batch, closure, more), to, good.size(), good.data(), run);
     }
     Batch::Rows split[2];
-    for (std::size_t i = 0; i < good.size(); ++i) split[good[i] == 0].push_back(rows ? (*rows)[i] : i);
+    for (std::size_t i = 0; i < good.size(); ++i)
+      split[good[i] == 0].push_back(rows ? (*rows)[i] : i);
     return py::make_tuple(split[0], split[1]);
   }
 
@@ -216,10 +217,9 @@ void bind_batch(py::module_& module) {
       .def(py::pickle([](const Batch& batch) { return batch.saved(); }, &Batch::loaded));
   py::class_<LaneRunner, std::shared_ptr<LaneRunner>>(
       module, "LaneRunner", "A program ready to be run on the rows of a batch.")
-      .def(py::init([](const ProgramPointer& program, const std::vector<std::uint8_t>& varies,
-                       bool strict) {
-             return std::make_shared<LaneRunner>(*program, varies, strict);
-           }),
+      .def(py::init(
+               [](const ProgramPointer& program, const std::vector<std::uint8_t>& varies,
+                  bool strict) { return std::make_shared<LaneRunner>(*program, varies, strict); }),
            py::arg("program"), py::arg("varies"), py::arg("strict"))
       .def_property_readonly(
           "slots", [](const LaneRunner& runner) { return runner.plan().slots(); },

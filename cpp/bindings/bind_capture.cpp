@@ -64,6 +64,7 @@ py::tuple capture(const py::object& function, const Tree& arguments, const Numbe
 py::object call_on_values(const py::object& function, const Tree& arguments,
                           const Numbers& numbers) {
   std::vector<py::object> leaves;
+  leaves.reserve(arguments.numbers());
   const double* next = numbers.data();
   for (std::size_t k = 0; k < arguments.numbers(); ++k) leaves.push_back(new_leaf(*next++));
   const py::tuple given = arguments.make_of(leaves);

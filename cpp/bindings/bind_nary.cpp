@@ -348,10 +348,11 @@ void bind_nary(py::module_& module) {
       definition("linear", linear,
                  "linear($module, weights, x, biases=None)\n--\n\n"
                  "biases[k] + dot(weights[k], x) for each row k, one node each."),
-      definition("take", take,
-                 "take($module, values, index)\n--\n\n"
-                 "Number `index` of the values, as one node if the index is a Value; of rows, a row "
-                 "of such."),
+      definition(
+          "take", take,
+          "take($module, values, index)\n--\n\n"
+          "Number `index` of the values, as one node if the index is a Value; of rows, a row "
+          "of such."),
       {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }

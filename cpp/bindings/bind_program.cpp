@@ -102,9 +102,8 @@ void bind_program(py::module_& module) {
           "reverse",
           [](const ProgramPointer& p, const Indices& inputs, const Varies& varies, bool seeded,
              bool strict) {
-            return made([&] {
-              return program::reverse(*p, {inputs, varies}, seeded, passes(strict));
-            });
+            return made(
+                [&] { return program::reverse(*p, {inputs, varies}, seeded, passes(strict)); });
           },
           py::arg("inputs"), py::arg("varies"), py::arg("seeded"), py::arg("strict"),
           "The outputs, then the sum of the derivatives of all by each of these inputs; seeded: "

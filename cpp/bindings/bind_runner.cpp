@@ -48,11 +48,11 @@ void bind_runner(py::module_& module) {
           "The memory that it takes.")
       .def(
           "text", [](const Runner& runner) { return runner.plan().text(); }, "One line a step.")
-      .def("run", run, py::arg("numbers"), py::arg("more"), py::arg("out"),
-           py::arg("any"),
-           "Whether all is finite that must be, and the result for the numbers of the arguments and "
-           "more inputs, which is left out if it is not unless `any` will do. None if a guard came "
-           "out otherwise.");
+      .def(
+          "run", run, py::arg("numbers"), py::arg("more"), py::arg("out"), py::arg("any"),
+          "Whether all is finite that must be, and the result for the numbers of the arguments and "
+          "more inputs, which is left out if it is not unless `any` will do. None if a guard came "
+          "out otherwise.");
 }
 
 } // namespace arenagrad::bindings

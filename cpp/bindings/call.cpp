@@ -34,9 +34,7 @@ bool same_argnums(PyObject* known, PyObject* given) {
 }
 
 // The first argument is what is meant if nothing is said.
-bool is_zero(PyObject* argnums) {
-  return PyLong_CheckExact(argnums) && PyObject_Not(argnums) == 1;
-}
+bool is_zero(PyObject* argnums) { return PyLong_CheckExact(argnums) && PyObject_Not(argnums) == 1; }
 
 // The result, or null with no error set if the fallback must do it.
 PyObject* known_result(PyCall* self, PyObject* const* args, std::size_t count, PyObject* argnums,
@@ -79,8 +77,8 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObje
         usual = false;
     }
     if (usual && !own->known->empty())
-      if (PyObject* result = known_result(own, args, count, argnums,
-                                          py::reinterpret_borrow<py::object>(out)))
+      if (PyObject* result =
+              known_result(own, args, count, argnums, py::reinterpret_borrow<py::object>(out)))
         return result;
   } catch (...) {
     set_python_error();

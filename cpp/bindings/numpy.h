@@ -1,7 +1,6 @@
 // NumPy arrays looked at without copying. Needs the GIL.
 #pragma once
 
-
 #include "tree.h"
 
 namespace arenagrad::bindings {

@@ -21,9 +21,8 @@ private:
 };
 
 // Calls add(item, k) for each item of a list, tuple or dict, as a branch of `builder`.
-template <class Add>
-void add_items(TreeBuilder& builder, PyObject* object, Branch::Kind kind, py::object extra,
-               Add&& add) {
+template <class Add> void add_items(TreeBuilder& builder, PyObject* object, Branch::Kind kind,
+                                    py::object extra, Add&& add) {
   const std::size_t opened = builder.open(kind, std::move(extra));
   const auto items = py::reinterpret_steal<py::object>(
       kind == Branch::Kind::Dict ? PyDict_Values(object) : PySequence_List(object));

@@ -1,7 +1,7 @@
 // A function being compiled: what it does to Values is recorded as always, and this remembers what
-// the arena does not, its inputs and the comparisons it made. While one is under way in this thread,
-// reading a number out of a Value that depends on anything warns, since the number is frozen into
-// the program. Needs the GIL; costs a branch on a global where none is under way.
+// the arena does not, its inputs and the comparisons it made. While one is under way in this
+// thread, reading a number out of a Value that depends on anything warns, since the number is
+// frozen into the program. Needs the GIL; costs a branch on a global where none is under way.
 #pragma once
 
 #include <vector>
@@ -26,7 +26,8 @@ public:
   // The program of the outputs, Values all. Throws CannotCapture.
   program::Captured finish(const std::vector<py::object>& outputs, const program::Passes& passes);
 
-  // Remembers a comparison of the primals of `left` and `right`, of which one may be null, a number.
+  // Remembers a comparison of the primals of `left` and `right`, of which one may be null, a
+  // number.
   void compared(PyObject* left, double left_number, PyObject* right, double right_number,
                 program::Relation relation, bool outcome);
   // Whether the primal of this node may be another when the program runs.

@@ -1,6 +1,5 @@
 #include "tree.h"
 
-
 namespace arenagrad::bindings {
 
 using Kind = Branch::Kind;
@@ -101,8 +100,8 @@ Tree Tree::list_of(const std::vector<Tree>& parts) { return joined(Kind::List, {
 namespace {
 
 // Copies a tree, with something else in place of each leaf.
-template <class Leaf> void replace_leaves(const Tree& tree, std::size_t& i, TreeBuilder& to,
-                                          Leaf&& leaf) {
+template <class Leaf>
+void replace_leaves(const Tree& tree, std::size_t& i, TreeBuilder& to, Leaf&& leaf) {
   const Branch& branch = tree.branches()[i++];
   if (branch.kind == Kind::List || branch.kind == Kind::Tuple || branch.kind == Kind::Dict) {
     const std::size_t opened = to.open(branch.kind, branch.extra);
@@ -207,7 +206,8 @@ bool equal_objects(const py::object& one, const py::object& other) {
 }
 
 bool equal_branches(const Branch& one, const Branch& other) {
-  return one.kind == other.kind && one.children == other.children && one.numbers == other.numbers && one.end == other.end && one.shape == other.shape;
+  return one.kind == other.kind && one.children == other.children && one.numbers == other.numbers &&
+         one.end == other.end && one.shape == other.shape;
 }
 
 } // namespace
@@ -266,8 +266,7 @@ std::string Tree::text_of(std::size_t i) const {
   case Kind::Number:
     return "float";
   case Kind::Array:
-    for (const py::ssize_t n : branch.shape)
-      text += (text.empty() ? "" : ", ") + std::to_string(n);
+    for (const py::ssize_t n : branch.shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
     return "array(" + text + ")";
   case Kind::Module:
     return std::string(Py_TYPE(branch.extra.ptr())->tp_name);
@@ -288,7 +287,7 @@ std::string Tree::text_of(std::size_t i) const {
     text += text_of(at);
     at = branches_[at].end;
   }
-  if (!list && !dict && branch.children == 1) text += ",";
+  if (!list && !dict && branch.children == 1) text += ',';
   return (list ? "[" : dict ? "{" : "(") + text + (list ? "]" : dict ? "}" : ")");
 }
 

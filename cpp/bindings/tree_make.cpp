@@ -90,8 +90,8 @@ py::object Tree::make_of(const std::vector<py::object>& leaves) const {
       next += static_cast<std::ptrdiff_t>(branch.numbers);
       return branch.extra;
     }
-    const py::array array = object_array(branch.shape);
-    auto** places = static_cast<PyObject**>(const_cast<void*>(array.data()));
+    py::array array = object_array(branch.shape);
+    auto** places = static_cast<PyObject**>(array.mutable_data());
     for (std::size_t k = 0; k < branch.numbers; ++k)
       Py_XSETREF(places[k], Py_NewRef((next++)->ptr()));
     return array;
@@ -150,9 +150,8 @@ void each_buffer(const std::vector<Branch>& branches, std::size_t& i, PyObject* 
       size != branch.children)
     refuse(", in the same structure");
   for (std::size_t k = 0; k < branch.children; ++k) {
-    PyObject* item =
-        dict ? PyDict_GetItemWithError(out, PyTuple_GET_ITEM(branch.extra.ptr(), k))
-             : PySequence_Fast_GET_ITEM(out, k);
+    PyObject* item = dict ? PyDict_GetItemWithError(out, PyTuple_GET_ITEM(branch.extra.ptr(), k))
+                          : PySequence_Fast_GET_ITEM(out, k);
     if (item == nullptr) refuse(", in the same structure");
     each_buffer(branches, i, item, use);
   }

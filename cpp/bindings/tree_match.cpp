@@ -9,8 +9,8 @@ namespace arenagrad::bindings {
 using Kind = Branch::Kind;
 
 py::array as_doubles(PyObject* array) {
-  py::array read = py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(
-      py::handle(array));
+  py::array read = py::array_t < double,
+            py::array::c_style | py::array::forcecast > ::ensure(py::handle(array));
   if (!read) throw py::error_already_set();
   return read;
 }
@@ -126,7 +126,8 @@ private:
       return true;
     }
     case 'O': {
-      const py::list flat = py::reinterpret_borrow<py::object>(object).attr("ravel")().attr("tolist")();
+      const py::list flat =
+          py::reinterpret_borrow<py::object>(object).attr("ravel")().attr("tolist")();
       for (const py::handle item : flat)
         if (!number(item.ptr(), out++)) return false;
       return true;

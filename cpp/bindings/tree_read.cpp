@@ -87,8 +87,7 @@ void ArgumentReader::add_array(PyObject* object) {
 
 ArgumentsRead read_arguments(const py::tuple& arguments, const std::vector<bool>& statics) {
   ArgumentReader reader;
-  const std::size_t opened =
-      reader.builder.open(Kind::Tuple, type_of(arguments.ptr()));
+  const std::size_t opened = reader.builder.open(Kind::Tuple, type_of(arguments.ptr()));
   for (std::size_t k = 0; k < arguments.size(); ++k) {
     PyObject* argument = PyTuple_GET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k));
     if (k < statics.size() && statics[k])

@@ -56,9 +56,8 @@ private:
     outer_.erase(std::unique(outer_.begin(), outer_.end()), outer_.end());
     std::vector<NodeId> older = traced_.inputs; // such of them as are no leaves of the trace
     std::sort(older.begin(), older.end());
-    std::erase_if(outer_, [&](NodeId node) {
-      return std::binary_search(older.begin(), older.end(), node);
-    });
+    std::erase_if(
+        outer_, [&](NodeId node) { return std::binary_search(older.begin(), older.end(), node); });
   }
 
   std::vector<Index> operands(NodeId node) const {

@@ -81,7 +81,8 @@ public:
       const auto at = static_cast<Index>(i);
       const Number g = adjoint(at);
       const auto owed = [&](Index operand, Number amount) {
-        owe(operand, amount, varies_[i] && !is_lane_sum(at));
+        // What does not vary counts once a row in a sum over the rows.
+        owe(operand, amount, varies_[i] || is_lane_sum(at));
       };
       owed_to_operands(program_, at, g, [&](Index o) { return writer_.value(o); }, active_, owed);
       first_[i] = last_[i] = kNone;
@@ -220,7 +221,7 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
   const bool by_reverse = backward <= forward;
   const auto count = [](const auto& array) { return static_cast<Index>(array.size()); };
   if (by_reverse) {
-    Reverse sweep(program, {wanted.inputs, {}}, writer);
+    Reverse sweep(program, wanted, writer);
     for (Index row = 0; row < count(program.outputs); ++row) {
       sweep.seed(program.outputs[row], Number(1.0));
       sweep.sweep();
@@ -238,8 +239,9 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
         if (const Index value = seeds[program.outputs[row]]; value != kNone)
           entries.push_back({row, column, value});
     }
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const Entry& one, const Entry& other) { return one.row < other.row; });
+    std::sort(entries.begin(), entries.end(), [](const Entry& one, const Entry& other) {
+      return std::pair(one.row, one.column) < std::pair(other.row, other.column);
+    });
   }
   Jacobian result{{}, {}, {}, by_reverse};
   for (const Entry& entry : entries) {

@@ -35,7 +35,7 @@ struct Kernels {
   // tanh with its slope, which costs little more than either.
   void (*tanh_and_slope)(double* y, double* slope, const double* a, std::size_t n);
 
-  // y[r] = start[r] + sum over k of m[r * row_step + k * column_step] * x[k * x_step] for r < rows;
+  // y[r] = start[r] + sum over k of m[r * row_step + k * column_step] * x[k * x_step] for r < rows.
   // `start` may be null.
   void (*matrix_vector)(double* y, const double* m, std::size_t row_step, std::size_t column_step,
                         const double* x, std::size_t x_step, std::size_t rows, std::size_t columns,

@@ -2,8 +2,9 @@
 // the loops and functions of the kernels are written in.
 //
 // Included once by each kernels_*.cpp, which says by ARENAGRAD_LANES how many numbers a register
-// has. Everything is in an unnamed namespace, so that each has its own, compiled for its processors;
-// for the same reason no inline function of other headers is called (see kernel_sets.h).
+// has. Everything is in an unnamed namespace, so that each has its own, compiled for its
+// processors; for the same reason no inline function of other headers is called (see
+// kernel_sets.h).
 #pragma once
 
 #include <cstddef>
@@ -52,8 +53,12 @@ ARENAGRAD_INLINE void store_some(double* at, V v, std::size_t count) {
 ARENAGRAD_INLINE bool any(I mask) { return _mm512_movepi64_mask((__m512i)mask) != 0; }
 ARENAGRAD_INLINE V multiply_add(V a, V b, V c) { return _mm512_fmadd_pd(a, b, c); }
 ARENAGRAD_INLINE V sqrt(V a) { return _mm512_maskz_sqrt_pd(0xff, a); }
-ARENAGRAD_INLINE V floor(V a) { return _mm512_maskz_roundscale_pd(0xff, a, _MM_FROUND_TO_NEG_INF | 8); }
-ARENAGRAD_INLINE V ceil(V a) { return _mm512_maskz_roundscale_pd(0xff, a, _MM_FROUND_TO_POS_INF | 8); }
+ARENAGRAD_INLINE V floor(V a) {
+  return _mm512_maskz_roundscale_pd(0xff, a, _MM_FROUND_TO_NEG_INF | 8);
+}
+ARENAGRAD_INLINE V ceil(V a) {
+  return _mm512_maskz_roundscale_pd(0xff, a, _MM_FROUND_TO_POS_INF | 8);
+}
 ARENAGRAD_INLINE V at_most(double limit, V a) { return _mm512_maskz_min_pd(0xff, all(limit), a); }
 ARENAGRAD_INLINE V at_least(double limit, V a) { return _mm512_maskz_max_pd(0xff, all(limit), a); }
 #elif ARENAGRAD_LANES == 4

@@ -48,10 +48,12 @@ private:
     for (const Index output : program_.outputs) needed_[output] = 1, ++uses_[output];
     for (const Guard& guard : program_.guards)
       needed_[guard.condition] = 1, ++uses_[guard.condition];
-    for (std::size_t i = program_.size(); i-- > 0;)
+    for (std::size_t i = program_.size(); i-- > 0;) {
+      if (program_.code[i].checked) needed_[i] = 1; // the check is what it is for
       if (needed_[i])
         program_.for_each_operand(program_.code[i],
                                   [&](Index operand) { needed_[operand] = 1, ++uses_[operand]; });
+    }
     for (std::size_t i = 0; i < program_.size(); ++i) {
       const Instruction& at = program_.code[i];
       late_[i] = at.code == Code::LaneSum;

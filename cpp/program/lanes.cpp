@@ -16,7 +16,7 @@ constexpr std::size_t kMostPieces = 64;
 // Rows of a block. Fewer than 64 are worse than slots beyond the first-level cache, for what each
 // act costs whatever the rows; so are slots beyond the second-level one.
 std::size_t block_for(std::size_t slots) {
-  constexpr std::size_t kSmall = 64 * 1024, kLarge = 512 * 1024, kStep = 16, kMost = 256;
+  constexpr std::size_t kSmall = 65536, kLarge = 524288, kStep = 16, kMost = 256;
   const std::size_t row = sizeof(double) * std::max<std::size_t>(slots, 1);
   const std::size_t rows = std::max(kSmall / row, std::min<std::size_t>(kLarge / row, 64));
   return std::clamp(rows / kStep * kStep, kStep, kMost);

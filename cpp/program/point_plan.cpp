@@ -75,9 +75,11 @@ void Planner::find_needed() {
   for (std::size_t k = program_.outputs.size(); k-- > 0;)
     needed_[program_.outputs[k]] = static_cast<Index>(k);
   for (const Guard& guard : program_.guards) needed_[guard.condition] = kUsed;
-  for (std::size_t i = program_.size(); i-- > 0;)
+  for (std::size_t i = program_.size(); i-- > 0;) {
+    if (program_.code[i].checked && needed_[i] == kUnneeded) needed_[i] = kUsed; // for its check
     if (needed_[i] != kUnneeded)
       program_.for_each_operand(program_.code[i], [&](Index operand) { needed_[operand] = kUsed; });
+  }
 }
 
 void Planner::find_levels() {

@@ -38,6 +38,7 @@ std::vector<Number> shares(const std::vector<Index>& operands, Value&& value) {
   for (const Index place : places) terms.push_back(shifted_exp(Number::of(place), largest).index());
   const Number total = Number::of(builder.emit_many(Code::SumOf, terms));
   std::vector<Number> out;
+  out.reserve(operands.size());
   for (std::size_t k = 0; k < operands.size(); ++k) out.push_back(Number::of(terms[k + 1]) / total);
   return out;
 }
@@ -47,8 +48,8 @@ inline bool is_zero(Number number) {
   return builder.is_constant(number.index()) && builder.constant_of(number.index()) == 0.0;
 }
 
-// Calls owed(operand, amount) with what instruction `i`, of adjoint g, owes each active operand;
-// value(operand) is the Number of an operand. The order is that of the arena's sweep.
+// Calls owed(operand, amount) with what instruction `i`, of adjoint g, owes each active operand,
+// where value(operand) is the Number of an operand. The order is that of the arena's sweep.
 template <class Value, class Owed>
 void owed_to_operands(const Program& program, Index i, Number g, Value&& value,
                       const std::vector<std::uint8_t>& active, Owed&& owed) {
@@ -71,9 +72,11 @@ void owed_to_operands(const Program& program, Index i, Number g, Value&& value,
     }
     return;
   }
-  case Code::NormOf:
-    for (const Index o : x) give(o, [&] { return hypot_slope(value(o), value(i)) * g; });
+  case Code::NormOf: { // eager sweeps give nothing where all are 0, not even the nan of 0 * inf
+    const Number given = pick(value(i) == 0.0, 0.0, g);
+    for (const Index o : x) give(o, [&] { return hypot_slope(value(o), value(i)) * given; });
     return;
+  }
   case Code::LogTotal: {
     const std::vector<Number> share = shares(x, value);
     for (std::size_t k = 0; k < x.size(); ++k) give(x[k], [&] { return share[k] * g; });

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 from arenagrad._core import Value
 
@@ -236,6 +237,7 @@ class Runner:
         None if a guard came out otherwise. more are the further inputs.
         """
 
+@disjoint_base
 class Call:
     """A callable that runs programs it knows natively and leaves all else to its fallback."""
 

@@ -145,3 +145,6 @@ class _OneWay:
     def refuse(self, arguments: Tree, numbers: Any) -> None:
         program, closure = self._path.program(self._steps), self._path.closure
         program.refuse([*numbers, *closure.numbers()])
+
+
+Program.__module__ = "arenagrad"

@@ -71,7 +71,7 @@ TEST_CASE("sums over operands and rows") {
       }
 }
 
-TEST_CASE("matrices times vectors") {
+TEST_CASE("matrices times vectors are right in any layout") {
   std::mt19937_64 random(6);
   std::uniform_real_distribution<double> within(-2.0, 2.0);
   for (const bool strict : {false, true})

@@ -241,3 +241,18 @@ TEST_CASE("slots are used again") {
   CHECK(plan.block() == 256);
   CHECK(plan.bytes() < 2000 * 24);
 }
+
+TEST_CASE("what may raise in a row is computed though nothing needs its number") {
+  Builder builder(Passes{});
+  const Index x = builder.input();
+  builder.emit(Code::Log, x, kNone, kNone, true);
+  builder.output(builder.emit(Code::Sin, x));
+  const LanePlan plan(builder.finish(), {1}, false);
+  std::vector<double> at{1.0, -1.0, 2.0}, y(3);
+  std::vector<std::uint8_t> good(3);
+  const std::atomic<bool> stop{false};
+  std::atomic<std::size_t> done{0};
+  const Rows rows = plan.run({{at.data(), 1}}, {{y.data(), 1}}, 3, good.data(), 1.0, 1, stop, done);
+  CHECK(!rows.finite);
+  CHECK(good == std::vector<std::uint8_t>{1, 0, 1});
+}

@@ -122,10 +122,11 @@ def test_the_bindings_do_no_arithmetic_on_numbers(path: Path) -> None:
 def test_formulas_of_operations_stand_in_the_table_and_its_helpers_only() -> None:
     users = {
         path.name
-        for path in files("cpp", suffixes=CPP)
-        if re.search(r"std::(exp|log|pow|tanh)\(", without_comments(path))
+        for layer in ("core", "bindings")
+        for path in files(f"cpp/{layer}", suffixes=CPP)
+        if re.search(r"(?<![\w.>:])(std::)?(exp2?|log1p|pow|tanh)\(", without_comments(path))
     }
-    assert users == {"ops.def", "op_math.h", "op_errors.h", "nary_rules.h"}
+    assert users <= {"ops.def", "op_math.h", "op_errors.h", "nary_rules.h"}
 
 
 def test_the_bindings_reach_into_the_core_and_the_core_never_back() -> None:

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compiled_oracle import eager, expressions, same_bits
 from hypothesis import given, settings
 
 import arenagrad as ag
 from arenagrad import FrozenValueWarning, Value, compile
 from arenagrad.nn import MLP
+from compiled_oracle import eager, expressions, same_bits
 
 
 def rosenbrock(x: Any) -> Any:

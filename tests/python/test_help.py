@@ -25,6 +25,7 @@ NARY = {
     "dot": "(ws, xs, start=0.0)",
     "where": "(condition, x, y)",
     "linear": "(weights, x, biases=None)",
+    "take": "(values, index)",
     "zero_grad": "(roots)",
     "values": "(array)",
     "data_of": "(nested)",

@@ -114,7 +114,8 @@ ORACLES = {
         ag.log_softmax, exact_log_softmax, plain=lambda xs: [p.log() for p in plain_softmax(xs)]
     ),
 }
-TABLE = [row["name"] for row in _core.nary_table()]
+# The first operand of take is of another kind than the others; test_compiled_trees.py tests it.
+TABLE = [row["name"] for row in _core.nary_table() if row["name"] != "take"]
 every = pytest.mark.parametrize("name", TABLE)
 
 

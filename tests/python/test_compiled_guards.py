@@ -1,0 +1,130 @@
+"""Comparisons in compiled functions: another outcome is another way, never a wrong answer."""
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arenagrad import compile
+
+FLOATS = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def branching(x: Any) -> Any:
+    if x[0] < x[1]:
+        return x[0] * 2.0
+    if x[0] <= x[2]:
+        return x[1] - x[2]
+    if x[2] < 0.5:
+        return max(x) * 3.0
+    if x[1] >= 1:
+        return min(x) * x[0]
+    return sorted(x)[1]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(FLOATS, FLOATS, FLOATS), min_size=1, max_size=8))
+def test_every_outcome_of_every_comparison_gives_what_the_function_gives(
+    points: list[tuple[float, float, float]],
+) -> None:
+    for point in points:
+        want = branching(point)
+        for got in (BRANCHING(list(point)), BRANCHING(np.array(point))):
+            assert got == want or (math.isnan(got) and math.isnan(want))
+
+
+BRANCHING = compile(branching, strict=True)
+
+
+def test_ways_are_traced_once_each_and_kept() -> None:
+    calls = 0
+
+    @compile
+    def f(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return x * 2.0 if x > 1 else -x
+
+    for _ in range(3):
+        assert [f(2.0), f(0.0), f(3.0), f(1.0)] == [4.0, 0.0, 6.0, -1.0]
+        assert [f.grad(2.0), f.grad(0.0)] == [2.0, -1.0]
+    assert calls == 2
+
+
+def test_comparisons_with_values_of_a_closure_are_made_again() -> None:
+    from arenagrad import Value
+
+    limit = Value(1.0)
+    f = compile(lambda x: x if x < limit else limit)
+    assert [f(0.5), f(2.0)] == [0.5, 1.0]
+    limit.data = 3.0
+    assert [f(0.5), f(2.0), f(4.0)] == [0.5, 2.0, 3.0]
+
+
+def test_comparisons_that_depend_on_nothing_are_no_guards() -> None:
+    from arenagrad import Value
+
+    f = compile(lambda x: x * 2.0 if Value(1.0) < Value(2.0) else x)
+    assert f(3.0) == 6.0
+    assert f.program(3.0).stats["guards"] == 0
+
+
+@pytest.mark.parametrize("number", [2, 2.0, np.float64(2.0), Fraction(2), Decimal(2), True + 1])
+def test_any_number_that_is_a_float_may_be_compared_with(number: Any) -> None:
+    f = compile(lambda x: 1.0 if x < number else 0.0)
+    assert [f(1.0), f(2.0), f(3.0)] == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 10**400, Fraction(1, 3), Decimal("0.1")])
+def test_a_number_that_is_no_float_cannot_be_compared_with(number: Any) -> None:
+    with pytest.raises(TypeError, match="compares with floats and what equals one, got"):
+        compile(lambda x: 1.0 if x < number else 0.0)(1.0)
+
+
+def test_comparing_with_what_is_no_number_raises_as_it_does_eagerly() -> None:
+    with pytest.raises(TypeError, match="'<' not supported"):
+        compile(lambda x: x < "a")(1.0)
+
+
+def test_too_many_ways_are_an_error_that_says_what_to_do() -> None:
+    def steps(x: Any) -> Any:
+        n = 0
+        while x > n:
+            n += 1
+        return x * n
+
+    f = compile(steps)
+    for k in range(256):
+        assert f(k + 0.0) == k * k
+    with pytest.raises(RuntimeError, match=r"256 different ways.*where\(\)"):
+        f(1000.0)
+    assert f(3.0) == 9.0
+
+
+def test_a_function_that_does_not_do_the_same_twice_gets_the_way_it_took() -> None:
+    turns = iter([1.0, 5.0, 1.0, 5.0])
+
+    def f(x: Any) -> Any:
+        return x if x < next(turns) else -x
+
+    g = compile(f)
+    assert g(2.0) == -2.0
+    assert g(0.0) == 0.0
+
+
+def test_loops_of_newtons_method_run_as_long_as_they_must() -> None:
+    def root(a: Any) -> Any:
+        x = a * 0.5 + 0.5
+        while abs(x * x - a) > 1e-12:
+            x = (x + a / x) * 0.5
+        return x
+
+    f = compile(root)
+    for a in (2.0, 9.0, 100.0, 0.25, 2.0):
+        assert f(a) == pytest.approx(math.sqrt(a), rel=1e-12)
+        assert f.grad(a) == pytest.approx(0.5 / math.sqrt(a), rel=1e-6)
