@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from copy import copy, deepcopy
+from copy import deepcopy
 from functools import update_wrapper
 from types import MethodType
 from typing import Any, Literal
@@ -11,10 +11,11 @@ from arenagrad._batches import BatchRun
 from arenagrad._paths import Path, Paths
 from arenagrad._programs import Batch, Call, Tree, read_arguments
 from arenagrad._references import holder_at, place_of, portable
+from arenagrad._saved import Calling
 from arenagrad._settings import count
 from arenagrad._sparse import sparse_array
 from arenagrad._stages import Argnums, Step, checked_argnums
-from arenagrad.programs import Calling, Program
+from arenagrad.programs import Program
 
 Reduce = Literal["sum", "mean"] | None
 
@@ -208,12 +209,12 @@ class Compiled(Call):
         return _restored, (self._paths, options, self._steps)
 
     def __copy__(self) -> "Compiled":
-        return Compiled(self._function, self._options, self._steps, self._paths)
+        return self  # as functions are
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Compiled":
         function = deepcopy(self._function, memo)
         if function is self._function:  # as functions are: what they close over stays theirs
-            return copy(self)
+            return self
         paths = Paths(function, self._options.strict)
         paths.add(deepcopy(self._paths.all(), memo))
         return Compiled(function, self._options, self._steps, paths)
@@ -333,7 +334,7 @@ def _restored(paths: Paths, options: dict[str, Any], steps: tuple[Step, ...]) ->
     """The Compiled that was pickled, or the decorated function itself if it was that."""
     place = place_of(paths.function)
     if place is not None and not any(len(path.closure) for path in paths.all()):
-        held = holder_at(*place)
+        held: Compiled = holder_at(*place)
         if held._options.strict == paths.strict:
             held._paths.add(paths.all())
             paths = held._paths
