@@ -191,7 +191,8 @@ Batch Batch::taken(const Rows& rows) const {
 Batch Batch::part(std::size_t first, std::size_t last) const {
   if (first > last || last > rows_) throw py::index_error("a batch has no such rows");
   Batch part = *this;
-  for (Column& column : part.columns_) column.at += static_cast<std::ptrdiff_t>(first) * column.step;
+  for (Column& column : part.columns_)
+    column.at += static_cast<std::ptrdiff_t>(first) * column.step;
   part.rows_ = last - first;
   return part;
 }
@@ -207,8 +208,9 @@ py::tuple Batch::saved() const {
   py::array_t<double> numbers({rows_, varying.size()});
   program::gather(varying, rows.data(), rows_, numbers.mutable_data());
   const std::vector<double> first = row(0);
-  return py::make_tuple(tree_, has_rows_, py::array_t<double>(
-      static_cast<py::ssize_t>(first.size()), first.data()), numbers);
+  return py::make_tuple(tree_, has_rows_,
+                        py::array_t<double>(static_cast<py::ssize_t>(first.size()), first.data()),
+                        numbers);
 }
 
 Batch Batch::loaded(const py::tuple& saved) {
@@ -226,8 +228,8 @@ Batch Batch::loaded(const py::tuple& saved) {
     throw core::FormatError("a saved batch is not what it should be");
   batch.rows_ = static_cast<std::size_t>(numbers.shape(0));
   auto constant = std::make_shared<std::vector<double>>(first.data(), first.data() + first.size());
-  auto varying = std::make_shared<std::vector<double>>(numbers.data(),
-                                                       numbers.data() + numbers.size());
+  auto varying =
+      std::make_shared<std::vector<double>>(numbers.data(), numbers.data() + numbers.size());
   double* at = varying->data();
   for (std::size_t k = 0; k < varies.size(); ++k) {
     if (varies[k])

@@ -87,9 +87,8 @@ void bind_capture(py::module_& module) {
   py::class_<Closure, std::shared_ptr<Closure>>(
       module, "Closure", "The Values that a compiled function uses and was not given.")
       .def(py::init(&closure_of), py::arg("values"))
-      .def(py::pickle(
-          [](const Closure& closure) { return py::tuple(py::cast(closure.values())); },
-          &closure_of))
+      .def(py::pickle([](const Closure& closure) { return py::tuple(py::cast(closure.values())); },
+                      &closure_of))
       .def("__len__", &Closure::size)
       .def_property_readonly(
           "values", [](const Closure& closure) { return closure.values(); }, "The Values.")

@@ -132,8 +132,7 @@ void bind_program(py::module_& module) {
               throw py::value_error("a program was given another number of inputs than it has");
             program::refuse(p, inputs.data());
           },
-          py::arg("inputs"),
-          "Raise what the eager function would for these inputs, if it would.")
+          py::arg("inputs"), "Raise what the eager function would for these inputs, if it would.")
       .def("to_bytes", to_bytes, "The program in the bytes of a file.")
       .def_static("from_bytes", from_bytes, py::arg("bytes"),
                   "The program of such bytes. Raises FormatError for anything else.")

@@ -1,5 +1,5 @@
-// Trees taken apart into plain Python objects, for pickle and for files, and put together again from
-// parts that anybody may have made.
+// Trees taken apart into plain Python objects, for pickle and for files, and put together again
+// from parts that anybody may have made.
 #include <pybind11/stl.h>
 
 #include <array>
@@ -116,8 +116,7 @@ private:
     Shape shape;
     std::size_t size = 1; // were no dimension 0
     for (const py::handle length : object) {
-      shape.push_back(
-          static_cast<py::ssize_t>(count(py::reinterpret_borrow<py::object>(length))));
+      shape.push_back(static_cast<py::ssize_t>(count(py::reinterpret_borrow<py::object>(length))));
       if (shape.back() != 0) size *= static_cast<std::size_t>(shape.back());
       if (size > kMostNumbers) fail("more numbers than there can be");
     }
