@@ -147,6 +147,26 @@ TEST_CASE("nodes older than the trace are inputs behind its own, each once") {
   CHECK(cases::run(captured.program, {5.0, 7.0})[0] == 5.0 * 7.0 + 7.0);
 }
 
+TEST_CASE("an older node may be an input itself, and what it was made of is of no interest") {
+  Graph graph(1);
+  Arena& arena = graph.arena;
+  arena.reserve(4);
+  const NodeId parameter = graph.keep(arena.record(Op::Exp, graph.held[0]->node(), core::kNoNode));
+  graph.traced.first = static_cast<NodeId>(arena.size());
+  graph.held.push_back(leaf(arena, 3.0));
+  const NodeId own = graph.held.back()->node();
+  graph.traced.inputs = {parameter, own};
+  graph.traced.outputs = {graph.keep(arena.record(Op::Mul, own, parameter)), parameter};
+  const Captured captured = capture(arena, graph.traced, kAsRecorded);
+  CHECK(captured.outer.empty());
+  CHECK(captured.program.input_count == 2);
+  std::vector<double> values(captured.program.size());
+  const double inputs[] = {5.0, 7.0};
+  interpret(captured.program, inputs, values.data());
+  CHECK(values[captured.program.outputs[0]] == 35.0);
+  CHECK(values[captured.program.outputs[1]] == 5.0);
+}
+
 TEST_CASE("comparisons become guards, unless they are of constants alone") {
   Graph graph(2);
   const NodeId x = graph.traced.inputs[0], y = graph.traced.inputs[1];

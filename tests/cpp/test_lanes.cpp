@@ -67,9 +67,11 @@ void check_rows(const Program& program, Batch& batch, Result& result) {
     std::vector<std::uint8_t> found(program.size(), 0);
     for (const Index i : program.outputs) found[i] = 1;
     for (const Guard& guard : program.guards) found[guard.condition] = 1;
-    for (std::size_t i = program.size(); i-- > 0;)
+    for (std::size_t i = program.size(); i-- > 0;) {
+      if (program.code[i].checked) found[i] = 1;
       if (found[i])
         program.for_each_operand(program.code[i], [&](Index operand) { found[operand] = 1; });
+    }
     return found;
   }();
   bool finite = true, guards = true, equal = true, good = true;
