@@ -203,7 +203,9 @@ class Compiled(Call):
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle: the function as pickle takes functions, and all that has been traced.
 
-        The Values of closures come along as they are now, and progress stays behind.
+        The Values that it reads and was not given come along as they are now. What is traced later
+        reads those that the function finds then: where pickle has only written its name, those of
+        its module. progress stays behind.
         """
         options = {k: v for k, v in vars(self._options).items() if k != "progress"}
         return _restored, (self._paths, options, self._steps)

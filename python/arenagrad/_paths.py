@@ -141,7 +141,7 @@ class Paths:
         with self._lock:
             known = self._known.setdefault(arguments, [])
             for other in known:
-                if other.traced.same_as(path.traced) and _is_same(other, path):
+                if _is_same(other, path):
                     return other, False
             if len(known) >= MOST_PATHS:
                 raise RuntimeError(
@@ -177,11 +177,16 @@ class Paths:
             return [path for paths in self._known.values() for path in paths]
 
     def add(self, paths: list[Path]) -> None:
-        """Keep ways that have been traced elsewhere, for structures that nothing is known of."""
+        """Keep ways that have been traced elsewhere, behind those that are known."""
         with self._lock:
-            new = [path for path in paths if path.arguments not in self._known]
-            for path in new:
-                self._known.setdefault(path.arguments, []).append(path)
+            met = set(self._known)
+            for path in paths:
+                known = self._known.setdefault(path.arguments, [])
+                if path.arguments in met:
+                    if len(known) >= MOST_PATHS or any(_is_same(other, path) for other in known):
+                        continue
+                    path.number = len(known)
+                known.append(path)
 
     def count(self) -> int:
         """How many there are in all."""
@@ -194,10 +199,11 @@ def _named_paths(reference: Any, strict: bool) -> Paths:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Whether two ways with the same program also read the same closure and give the same."""
+    """Whether two ways have the same program, read the same closure and give the same."""
     mine, yours = one.closure.values, other.closure.values
     return (
-        len(mine) == len(yours)
+        one.traced.same_as(other.traced)
+        and len(mine) == len(yours)
         and all(a is b for a, b in zip(mine, yours, strict=True))
         and one.stage(()).results == other.stage(()).results
     )
