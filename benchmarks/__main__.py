@@ -14,7 +14,7 @@ from benchmarks.measure import DifferentAnswersError, NotMeasurableError, Row, s
 
 NAMES = (
     *("eager", "backward", "operations", "memory", "drop", "moons", "gpt", "gpt_nary", "adam"),
-    "imports",
+    *("imports", "compiled"),
 )
 
 

@@ -6,6 +6,7 @@ the reader, and to make a Value work as a script would: nothing is batched or sp
 """
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +24,7 @@ Matrix = list[Vector]
 class GPT:
     """The parameters, and how they turn a token into the logits of the next."""
 
-    def __init__(self, value: type, seed: int) -> None:
+    def __init__(self, value: Callable[[float], Any], seed: int) -> None:
         """Draw all parameters as objects of the class value."""
         draw = random.Random(seed)
 
@@ -58,12 +59,19 @@ class GPT:
         for start in range(0, WIDTH, size):
             part = slice(start, start + size)
             scores = [dot(query[part], key[part]) * size**-0.5 for key in keys]
-            weights = softmax(scores)
+            weights = self.softmax(scores)
             for column in range(start, start + size):
                 seen.append(sum(w * v[column] for w, v in zip(weights, values, strict=True)))
         x = add(x, linear(self.mix, seen))
         hidden = [h.relu() ** 2 for h in linear(self.widen, normalise(x))]
         return linear(self.output, add(x, linear(self.narrow, hidden)))
+
+    def softmax(self, scores: Vector) -> Vector:
+        """Positive weights that add up to 1."""
+        largest = max(score.data for score in scores)  # a number, no node: it prevents overflow
+        powers = [(score - largest).exp() for score in scores]
+        total = sum(powers)
+        return [power / total for power in powers]
 
 
 class Adam:
@@ -112,14 +120,6 @@ def normalise(x: Vector) -> Vector:
     return [element * scale for element in x]
 
 
-def softmax(scores: Vector) -> Vector:
-    """Positive weights that add up to 1."""
-    largest = max(score.data for score in scores)  # a number, not a node: it only prevents overflow
-    powers = [(score - largest).exp() for score in scores]
-    total = sum(powers)
-    return [power / total for power in powers]
-
-
 def tokens_of(name: str) -> list[int]:
     """The name between two END tokens."""
     return [END, *map(LETTERS.index, name), END]
@@ -132,7 +132,7 @@ def loss(model: GPT, name: str) -> Any:
     values: Matrix = []
     losses = []
     for position, (token, following) in enumerate(pairwise(tokens)):
-        likely = softmax(model.logits(token, position, keys, values))
+        likely = model.softmax(model.logits(token, position, keys, values))
         losses.append(-likely[following].log())
     return sum(losses) * (1.0 / len(losses))
 

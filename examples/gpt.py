@@ -15,14 +15,14 @@ import json
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 import arenagrad
-from arenagrad import Value, optim
+from arenagrad import Value, nn, optim
 
 Vector = Sequence[Any]  # of Values
 Matrix = Sequence[Vector]
@@ -110,7 +110,7 @@ class Nary:
     @staticmethod
     def surprise(logits: Vector, token: int) -> Any:
         """Minus the logarithm of the probability of the token."""
-        return arenagrad.logsumexp(logits) - logits[token]
+        return arenagrad.logsumexp(logits) - arenagrad.take(logits, token)
 
 
 Arithmetic = type[Plain] | type[Nary]
@@ -136,7 +136,7 @@ class Shape:
     context: int = 16  # the longest name, its end included
 
 
-class GPT:
+class GPT(nn.Module):
     """The parameters, by the names of their matrices, and what they make of a token."""
 
     def __init__(self, shape: Shape, tokens: int, draw: random.Random) -> None:
@@ -156,7 +156,7 @@ class GPT:
 
     def parameters(self) -> list[Value]:
         """All that training adjusts, in a fixed order."""
-        return [p for matrix in self.weights.values() for row in matrix for p in row]
+        return [*chain(*chain(*self.weights.values()))]
 
     def reader(self, hot: Arithmetic) -> Callable[[int], Vector]:
         """A function that is given the tokens of one name in turn.
@@ -169,7 +169,7 @@ class GPT:
         seen: list[tuple[list[Vector], list[Vector]]] = [([], []) for _ in range(self.shape.layers)]
 
         def read(token: int) -> Vector:
-            x = add(weights["token"][token], next(positions))
+            x = add(arenagrad.take(weights["token"], token), next(positions))
             for layer, (keys, values) in enumerate(seen):
 
                 def linear(name: str, x: Vector, layer: int = layer) -> Vector:
@@ -287,13 +287,16 @@ def save(training: Training, path: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
-def resume(path: Path, hot: str | None) -> Training:
+Kind = TypeVar("Kind", bound=Training)
+
+
+def resume(path: Path, hot: str | None, kind: type[Kind]) -> Kind:
     """The training that was saved in a file, in the arithmetic it had unless another is named."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = dict(content)
         rest = json.loads(arrays.pop("rest").item())
-        training = Training(rest["names"], Shape(**rest["shape"]), 0, hot or rest["hot"])
+        training = kind(rest["names"], Shape(**rest["shape"]), 0, hot or rest["hot"])
         arenagrad.assign(training.model.parameters(), arrays.pop("parameters"))
         training.optimiser.load_state_dict(rest["optimiser"] | arrays)
         training.schedule.load_state_dict(rest["schedule"])
@@ -346,18 +349,18 @@ def warmth(text: str) -> float:
     return number
 
 
-def main() -> None:
-    """Train, save and make up names."""
+def main(kind: type[Kind]) -> Kind:
+    """Train, save and make up names, in a training of this kind; the training."""
     asked = arguments()
     try:
         from tqdm import trange
     except ImportError:
         raise SystemExit('tqdm is missing: python -m pip install "arenagrad[examples]"') from None
     if asked.resume:
-        training = resume(asked.resume, asked.hot)
+        training = resume(asked.resume, asked.hot, kind)
     else:
         names = names_of_file(asked.data) if asked.data else names_of_package()
-        training = Training(names, Shape(), asked.seed, asked.hot or "nary")
+        training = kind(names, Shape(), asked.seed, asked.hot or "nary")
     size = len(training.model.parameters())
     print(f"{len(training.names)} names, {training.alphabet.size} tokens, {size} parameters")
 
@@ -373,7 +376,8 @@ def main() -> None:
         save(training, asked.save)
     for _ in range(asked.samples):
         print(training.sample(asked.temperature))
+    return training
 
 
 if __name__ == "__main__":
-    main()
+    main(Training)

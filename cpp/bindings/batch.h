@@ -16,6 +16,12 @@ public:
   Batch(const py::tuple& arguments, const py::object& axes, const std::vector<bool>& statics);
   // These rows alone, copied.
   Batch taken(const Rows& rows) const;
+  // Rows [first, last), where they are. Throws IndexError.
+  Batch part(std::size_t first, std::size_t last) const;
+
+  // The numbers of the first row, and of all rows those that vary; and a Batch of such.
+  py::tuple saved() const;
+  static Batch loaded(const py::tuple& saved);
 
   const Tree& tree() const { return tree_; } // of one row
   bool has_values() const { return has_values_; }
@@ -25,6 +31,7 @@ public:
   std::vector<double> row(std::size_t row) const;
 
 private:
+  Batch() = default;
   Tree tree_;
   bool has_values_ = false, has_rows_ = false;
   std::size_t rows_ = 1;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "arguments.h"
+#include "numpy.h"
 #include "record.h"
 
 namespace arenagrad::bindings {
@@ -28,7 +29,10 @@ public:
 
 private:
   void read(const py::object& object, std::size_t depth) {
-    if (PyList_Check(object.ptr()) || PyTuple_Check(object.ptr())) {
+    if (is_value(object.ptr())) { // nearly all are
+      end(depth);
+      items_.push_back(object);
+    } else if (PyList_Check(object.ptr()) || PyTuple_Check(object.ptr())) {
       const auto items = py::reinterpret_steal<py::tuple>(PySequence_Tuple(object.ptr()));
       if (!items) throw py::error_already_set();
       meet(depth, static_cast<py::ssize_t>(items.size()));
@@ -114,22 +118,84 @@ py::object values(const py::object& numbers) {
   return out;
 }
 
-void assign(const py::object& nested, const py::object& numbers) {
-  const Nested to(nested), from(numbers);
-  if (to.shape() != from.shape())
+// Whether the numbers are an array of doubles that can be read as they lie there.
+bool are_plain(const py::object& numbers) {
+  return Py_IS_TYPE(numbers.ptr(), py::detail::npy_api::get().PyArray_Type_) &&
+         holds_doubles(numbers.ptr(), true);
+}
+
+// What is to be written.
+struct Numbers {
+  explicit Numbers(const py::object& object) {
+    if (are_plain(object)) {
+      const py::array array(object);
+      const double* first = doubles(object.ptr());
+      shape.assign(array.shape(), array.shape() + array.ndim());
+      all.assign(first, first + array.size());
+      return;
+    }
+    const Nested flat(object);
+    shape = flat.shape();
+    for (const py::object& item : flat.items()) all.push_back(primal(item.ptr()));
+  }
+
+  Shape shape;
+  std::vector<double> all;
+};
+
+// Whether numbers are for the grad of Values and not for their data.
+bool is_for_grad(PyObject* to) {
+  if (to == nullptr) return false;
+  for (const char* known : {"data", "grad"})
+    if (PyUnicode_Check(to) && PyUnicode_CompareWithASCIIString(to, known) == 0)
+      return *known == 'g';
+  throw py::value_error("assign() writes to 'data' or 'grad', got to=" + std::string(py::repr(to)));
+}
+
+// Into Values, of which there are as many as numbers. None is written if one must not be.
+template <class Items> void write(const Items& values, const double* numbers, bool for_grad) {
+  if (for_grad) {
+    for (const py::handle value : values) {
+      const NodeId node = node_of(value.ptr());
+      arena().gradients(std::size_t{node} + 1)[node] = *numbers++;
+    }
+    return;
+  }
+  for (const py::handle value : values) refuse_writing(value.ptr());
+  for (const py::handle value : values) arena().data(node_of(value.ptr())) = *numbers++;
+}
+
+// The usual case, a list of Values and an array for them: nothing needs be copied, since nothing
+// that is done here runs any Python. False if this is not it.
+template <class Items>
+bool write_flat(const Items& values, const py::object& numbers, bool for_grad) {
+  if (!are_plain(numbers) || !has_shape(numbers.ptr(), {static_cast<py::ssize_t>(values.size())}))
+    return false;
+  for (const py::handle value : values)
+    if (!is_value(value.ptr())) return false;
+  write(values, doubles(numbers.ptr()), for_grad);
+  return true;
+}
+
+void assign(const py::object& nested, const py::object& numbers, bool for_grad) {
+  if (PyList_Check(nested.ptr()) &&
+      write_flat(py::reinterpret_borrow<py::list>(nested), numbers, for_grad))
+    return;
+  if (PyTuple_Check(nested.ptr()) &&
+      write_flat(py::reinterpret_borrow<py::tuple>(nested), numbers, for_grad))
+    return;
+  const Nested to(nested);
+  const Numbers from(numbers);
+  if (to.shape() != from.shape)
     throw py::value_error(
         "assign() wants as many numbers in the same shape: the Values have the shape " +
         std::string(py::str(py::tuple(py::cast(to.shape())))) + ", the numbers " +
-        std::string(py::str(py::tuple(py::cast(from.shape())))));
-  std::vector<double> primals;
-  for (const py::object& item : from.items()) primals.push_back(primal(item.ptr()));
+        std::string(py::str(py::tuple(py::cast(from.shape)))));
   for (const py::object& item : to.items())
     if (!is_value(item.ptr()))
       throw py::type_error(std::string("assign() writes to Values, but one element is ") +
                            Py_TYPE(item.ptr())->tp_name);
-  for (const py::object& item : to.items()) refuse_writing(item.ptr());
-  std::size_t i = 0;
-  for (const py::object& item : to.items()) arena().data(node_of(item.ptr())) = primals[i++];
+  write(to.items(), from.all.data(), for_grad);
 }
 
 // One of these as a function of the module, its arguments read as those of all functions are.
@@ -146,10 +212,11 @@ constexpr char kValues[] = "values", kDataOf[] = "data_of", kGradOf[] = "grad_of
 constexpr char kArray[] = "array", kNested[] = "nested";
 
 PyObject* assign_to(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
-  Arguments<2> a;
-  if (!a.read("assign", {kNested, kArray}, 2, args, count, keywords)) return nullptr;
+  Arguments<3> a;
+  if (!a.read("assign", {kNested, kArray, "to"}, 2, args, count, keywords)) return nullptr;
   return guarded([&] {
-    assign(py::reinterpret_borrow<py::object>(a[0]), py::reinterpret_borrow<py::object>(a[1]));
+    assign(py::reinterpret_borrow<py::object>(a[0]), py::reinterpret_borrow<py::object>(a[1]),
+           is_for_grad(a[2]));
     return py::none();
   });
 }
@@ -172,11 +239,13 @@ void bind_arrays(py::module_& module) {
                  "grad_of($module, nested)\n--\n\n"
                  "The grad of Values in nested lists, tuples and arrays, as a float array of their "
                  "shape; 0 for numbers.\n\nRaises as data_of does. Cost: about 15 ns a Value."),
-      definition("assign", assign_to,
-                 "assign($module, nested, array)\n--\n\n"
-                 "Write numbers into the data of Values: both nested or arrays, of the same shape."
-                 "\n\nRaises ValueError for other shapes, TypeError for what is no Value or no "
-                 "number; nothing has changed then. Cost: about 30 ns a Value."),
+      definition(
+          "assign", assign_to,
+          "assign($module, nested, array, to='data')\n--\n\n"
+          "Write numbers into the data, or the grad, of Values: both nested or arrays, of "
+          "the same shape.\n\nto is \"data\" or \"grad\". Raises ValueError for other "
+          "shapes or another to, TypeError for what is no Value or no number; nothing has "
+          "changed then. Cost: 2 ns a Value for a list and an array of float64, else about 30 ns."),
       {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }

@@ -211,7 +211,10 @@ void bind_batch(py::module_& module) {
       .def_property_readonly("has_values", &Batch::has_values, "Whether it has Values in it.")
       .def_property_readonly("has_rows", &Batch::has_rows, "Whether any argument has rows.")
       .def("__len__", &Batch::rows)
-      .def("row", row, py::arg("k"), "The numbers of row k.");
+      .def("row", row, py::arg("k"), "The numbers of row k.")
+      .def("part", &Batch::part, py::arg("first"), py::arg("last"),
+           "The rows from first to before last, where they are.")
+      .def(py::pickle([](const Batch& batch) { return batch.saved(); }, &Batch::loaded));
   py::class_<LaneRunner, std::shared_ptr<LaneRunner>>(
       module, "LaneRunner", "A program ready to be run on the rows of a batch.")
       .def(py::init(
@@ -256,6 +259,18 @@ void bind_batch(py::module_& module) {
           std::fill_n(const_cast<double*>(doubles(array.ptr())), array.size(), 0.0);
       },
       py::arg("arrays"), "Set contiguous arrays of float64 to 0.");
+  module.def(
+      "add_arrays",
+      [](const std::vector<py::array>& arrays, const std::vector<py::array>& more) {
+        for (std::size_t k = 0; k < arrays.size(); ++k) {
+          if (more.size() != arrays.size() || more[k].size() != arrays[k].size())
+            throw py::value_error("arrays of other sizes cannot be added");
+          program::add_to(const_cast<double*>(doubles(arrays[k].ptr())), doubles(more[k].ptr()),
+                          static_cast<std::size_t>(arrays[k].size()));
+        }
+      },
+      py::arg("arrays"), py::arg("more"),
+      "Add to contiguous arrays of float64 others of their sizes.");
   module.def(
       "divide_arrays",
       [](const std::vector<py::array>& arrays, double by) {

@@ -39,8 +39,8 @@ py::tuple capture(const py::object& function, const Tree& arguments, const Numbe
     for (const Branch& branch : arguments.branches()) {
       if (branch.children != 0) continue;
       if (branch.kind == Kind::Module) {
-        for (const py::object& value : parameters_of(branch.extra.ptr())) {
-          leaves.push_back(value);
+        for (const py::handle value : parameters_of(branch.extra.ptr())) {
+          leaves.push_back(py::reinterpret_borrow<py::object>(value));
           trace.input_of(value.ptr());
         }
         next += branch.numbers;
@@ -71,11 +71,24 @@ py::object call_on_values(const py::object& function, const Tree& arguments,
   return function(*given);
 }
 
+std::shared_ptr<Closure> closure_of(const py::tuple& given) {
+  std::vector<py::object> values;
+  for (const py::handle value : given) {
+    if (!is_value(value.ptr()))
+      throw core::FormatError("the closure of a compiled function must hold Values");
+    values.push_back(py::reinterpret_borrow<py::object>(value));
+  }
+  return std::make_shared<Closure>(std::move(values));
+}
+
 } // namespace
 
 void bind_capture(py::module_& module) {
   py::class_<Closure, std::shared_ptr<Closure>>(
       module, "Closure", "The Values that a compiled function uses and was not given.")
+      .def(py::init(&closure_of), py::arg("values"))
+      .def(py::pickle([](const Closure& closure) { return py::tuple(py::cast(closure.values())); },
+                      &closure_of))
       .def("__len__", &Closure::size)
       .def_property_readonly(
           "values", [](const Closure& closure) { return closure.values(); }, "The Values.")

@@ -1,8 +1,11 @@
 // Programs as Python objects: made from one another, never changed.
+#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include "../program/differentiate.h"
 #include "../program/outputs.h"
+#include "../program/program_bytes.h"
+#include "../program/refusal.h"
 #include "programs.h"
 
 namespace arenagrad::bindings {
@@ -13,6 +16,7 @@ using program::Index;
 using program::Program;
 using Indices = std::vector<Index>;
 using Varies = std::vector<std::uint8_t>;
+using Inputs = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
 ProgramPointer shared(Program&& made) { return std::make_shared<Program>(std::move(made)); }
 
@@ -20,6 +24,20 @@ ProgramPointer shared(Program&& made) { return std::make_shared<Program>(std::mo
 template <class Make> ProgramPointer made(Make&& make) {
   const py::gil_scoped_release released;
   return shared(make());
+}
+
+py::bytes to_bytes(const ProgramPointer& of) {
+  std::string bytes;
+  {
+    const py::gil_scoped_release released;
+    bytes = program::write_program(*of);
+  }
+  return bytes;
+}
+
+ProgramPointer from_bytes(const py::bytes& bytes) {
+  const std::string_view view = bytes;
+  return made([&] { return program::read_program(view); });
 }
 
 py::dict counts(const Program& program) {
@@ -106,7 +124,19 @@ void bind_program(py::module_& module) {
           [](const ProgramPointer& p, bool strict) {
             return made([&] { return program::summed(*p, passes(strict)); });
           },
-          py::arg("strict"), "Its outputs summed over the rows of a batch.");
+          py::arg("strict"), "Its outputs summed over the rows of a batch.")
+      .def(
+          "refuse",
+          [](const Program& p, const Inputs& inputs) {
+            if (static_cast<std::size_t>(inputs.size()) != p.input_count)
+              throw py::value_error("a program was given another number of inputs than it has");
+            program::refuse(p, inputs.data());
+          },
+          py::arg("inputs"), "Raise what the eager function would for these inputs, if it would.")
+      .def("to_bytes", to_bytes, "The program in the bytes of a file.")
+      .def_static("from_bytes", from_bytes, py::arg("bytes"),
+                  "The program of such bytes. Raises FormatError for anything else.")
+      .def(py::pickle(&to_bytes, &from_bytes));
 }
 
 } // namespace arenagrad::bindings

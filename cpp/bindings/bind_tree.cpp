@@ -65,6 +65,11 @@ void bind_tree(py::module_& module) {
           py::arg("object"), py::arg("what"), "The numbers of an object of this structure.")
       .def("make_of_arrays", &Tree::make_of_arrays, py::arg("leaves"),
            "An object of this structure with an array for each leaf.")
+      .def("parts", &Tree::parts,
+           "Its branches, each as its kind, whether it varies, its size, and () or (extra,).")
+      .def_static("of_parts", &Tree::of_parts, py::arg("parts"),
+                  "The tree of such parts. Raises FormatError for anything else.")
+      .def(py::pickle([](const Tree& tree) { return tree.parts(); }, &Tree::of_parts))
       .def("__str__", &Tree::text);
   module.def("read_arguments", read, py::arg("arguments"), py::arg("statics"),
              "The structure of arguments and their numbers; None if there are Values among them.");

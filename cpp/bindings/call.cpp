@@ -157,12 +157,22 @@ PyObject* forget(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 
+// What stands for a method is found again as an attribute of what it is a method of.
+PyObject* reduce(PyObject* self, PyObject*) {
+  PyObject* const fallback = as_call(self)->fallback;
+  if (fallback != nullptr && PyMethod_Check(fallback))
+    return PyObject_CallMethod(fallback, "__reduce__", nullptr);
+  PyErr_SetString(PyExc_TypeError, "a Call that stands for no method cannot be pickled");
+  return nullptr;
+}
+
 } // namespace
 
 void bind_call(py::module_& module) {
   static PyMethodDef methods[] = {
       {"_learn", learn, METH_VARARGS, "Try this Runner first in calls with these argnums."},
       {"_forget", forget, METH_NOARGS, "Leave every call to the fallback again."},
+      {"__reduce__", reduce, METH_NOARGS, "For pickle and copy: the method that it stands for."},
       {nullptr, nullptr, 0, nullptr}};
   static PyMemberDef members[] = {
       {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyCall, vectorcall), READONLY, nullptr},

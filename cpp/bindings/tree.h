@@ -86,6 +86,14 @@ public:
   // One array for each leaf, in order, as make() would put it there.
   py::object make_of_arrays(const std::vector<py::array>& leaves) const;
 
+  // --- plain Python objects, and back (tree_parts.cpp) ------------------------------------------
+
+  // A tuple of (kind, varies, size, () or (extra,)), one for each branch: size is the shape of an
+  // array, the number of children or of a Module's parameters, or None.
+  py::tuple parts() const;
+  // Throws FormatError for anything but such parts.
+  static Tree of_parts(const py::tuple& parts);
+
   bool operator==(const Tree& other) const;
   // The same but for what functions gave that was no Value, and for what varies.
   bool same_layout(const Tree& other) const;
@@ -120,7 +128,7 @@ private:
 bool is_array(PyObject* object);
 bool is_module(PyObject* object);
 // The Values that model.parameters() gives now; throws TypeError unless it is a list of them.
-std::vector<py::object> parameters_of(PyObject* model);
+py::tuple parameters_of(PyObject* model);
 std::size_t size_of(const Shape& shape);
 // The shape of the array that could stand for branch i, a list of equal parts; false if there is
 // none.

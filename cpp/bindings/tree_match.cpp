@@ -49,6 +49,16 @@ public:
     return false;
   }
 
+  // False for some objects that cannot match, and at once: nothing is read.
+  bool may_match(PyObject* object, std::size_t i) {
+    const Branch& branch = branches_[i];
+    if (branch.kind == Kind::Array) return is_array(object) && has_shape(object, branch.shape);
+    if (branch.kind == Kind::List)
+      return PyList_Check(object) &&
+             static_cast<std::size_t>(PyList_GET_SIZE(object)) == branch.children;
+    return true;
+  }
+
 private:
   static bool equal(PyObject* one, PyObject* other) {
     const int equal = PyObject_RichCompareBool(one, other, Py_EQ);
@@ -144,9 +154,9 @@ private:
   }
 
   bool parameters(PyObject* model, std::size_t count, double* out) {
-    const std::vector<py::object> values = parameters_of(model);
+    const py::tuple values = parameters_of(model);
     if (values.size() != count) return false;
-    for (const py::object& value : values) *out++ = arena().data(node_of(value.ptr()));
+    for (const py::handle value : values) *out++ = arena().data(node_of(value.ptr()));
     return true;
   }
 
@@ -176,18 +186,15 @@ bool is_module(PyObject* object) {
   return py::isinstance(object, type);
 }
 
-std::vector<py::object> parameters_of(PyObject* model) {
+py::tuple parameters_of(PyObject* model) {
   const py::object given = py::handle(model).attr("parameters")();
-  const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(given.ptr()));
+  auto items = py::reinterpret_steal<py::tuple>(PySequence_Tuple(given.ptr()));
   if (!items) throw py::error_already_set();
-  std::vector<py::object> values;
-  for (const py::handle item : py::reinterpret_borrow<py::tuple>(items)) {
+  for (const py::handle item : items)
     if (!is_value(item.ptr()))
       throw py::type_error(std::string("parameters() of a Module must give Values, got ") +
                            Py_TYPE(item.ptr())->tp_name);
-    values.push_back(py::reinterpret_borrow<py::object>(item));
-  }
-  return values;
+  return items;
 }
 
 bool Tree::match(PyObject* const* objects, std::size_t count, double* out) const {
@@ -195,6 +202,11 @@ bool Tree::match(PyObject* const* objects, std::size_t count, double* out) const
   Matcher matcher(branches_, false);
   std::size_t at = 1;
   for (std::size_t k = 0; k < count; ++k, at = branches_[at].end) {
+    // The many numbers of a Module are not read in vain.
+    if (branches_[at].kind == Kind::Module)
+      for (std::size_t i = k + 1, rest = branches_[at].end; i < count;
+           rest = branches_[rest].end, ++i)
+        if (!matcher.may_match(objects[i], rest)) return false;
     if (!matcher.match(objects[k], at, out)) return false;
     out += branches_[at].numbers;
   }

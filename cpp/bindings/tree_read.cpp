@@ -36,8 +36,8 @@ void ArgumentReader::add(PyObject* object) {
   } else if (is_array(object)) {
     add_array(object);
   } else if (is_module(object)) {
-    const std::vector<py::object> values = parameters_of(object);
-    for (const py::object& value : values) numbers.push_back(arena().data(node_of(value.ptr())));
+    const py::tuple values = parameters_of(object);
+    for (const py::handle value : values) numbers.push_back(arena().data(node_of(value.ptr())));
     builder.leaf(Kind::Module, values.size(), {}, py::reinterpret_borrow<py::object>(object));
   } else {
     add_static(object);

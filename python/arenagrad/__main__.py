@@ -47,7 +47,7 @@ def _demo(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     reason = demo.why_not_writable(options.out)
     if reason is not None:
         parser.error(f"argument --out: {reason}")
-    return demo.main(seed=options.seed, steps=options.steps, out=options.out)
+    return demo.main(options.seed, options.steps, options.out, options.compiled)
 
 
 def _bench(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
@@ -108,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument(
         "--out", metavar="FILE", default="moons.png", help="the picture (default %(default)s)"
+    )
+    demo.add_argument(
+        "--compiled", action="store_true", help="train by compiled functions: the same, faster"
     )
     demo.set_defaults(command=_demo, parser=demo)
 

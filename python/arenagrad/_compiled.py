@@ -1,15 +1,17 @@
 """The functions that `arenagrad.compile` makes."""
 
-import sys
 from collections.abc import Callable
+from concurrent.futures import Executor
+from copy import deepcopy
 from functools import update_wrapper
-from importlib import import_module
 from types import MethodType
 from typing import Any, Literal
 
 from arenagrad._batches import BatchRun
 from arenagrad._paths import Path, Paths
-from arenagrad._programs import Batch, Call, Tree, call_on_values, read_arguments
+from arenagrad._programs import Batch, Call, Tree, read_arguments
+from arenagrad._references import holder_at, place_of, portable
+from arenagrad._saved import Calling
 from arenagrad._settings import count
 from arenagrad._sparse import sparse_array
 from arenagrad._stages import Argnums, Step, checked_argnums
@@ -147,16 +149,47 @@ class Compiled(Call):
             axes = axes[argnums] if isinstance(argnums, int) else tuple(axes[k] for k in argnums)
         return self._run((("hvp", argnums),), args, None, v, axes)
 
+    def map(
+        self,
+        *args: Any,
+        executor: Executor | None = None,
+        chunksize: int | None = None,
+        out: Any = None,
+    ) -> Any:
+        """What a call gives for a batch, worked on a chunk of rows at a time by an executor.
+
+        The arguments are those of a call; without in_axes all of them have their rows first. Any
+        executor of concurrent.futures will do, or what has its submit(); None is this thread. Of a
+        derivative it is `value_and_grad(f).map(...)` and so on. Processes get the function as a
+        pickle of it is.
+
+        chunksize is how many rows a chunk has: by default 64, or more if there would be more than
+        64 chunks. Results depend on it in their last bits, where rows are summed, and not on how
+        many workers there are. Raises what a worker raises, and takes back what has not begun.
+        """
+        options = self._options
+        axes = 0 if options.in_axes is None else options.in_axes
+        batch = self._batch(args, axes)
+        if chunksize is None:
+            chunksize = max(64, -(-batch.rows // 64))
+        mean = options.reduce == "mean"
+        steps = self._steps + self._summed
+        return batch.map(steps, mean, out, executor, count("chunksize", chunksize, 1))
+
     def program(self, *args: Any) -> Program:
         """The program for such arguments, traced if it has not been yet.
 
         That of a derivative is `grad(f).program(*args)` and so on.
         """
-        steps = self._steps + self._summed
-        if self._options.in_axes is not None:
-            return Program(self._batch(args).path(), steps)
-        tree, numbers = self._read(args)
-        return Program(self._answer(tree, numbers, steps, None, None)[0], steps)
+        steps, options = self._steps + self._summed, self._options
+        reduced = any(kind == "sum" for kind, _ in steps)
+        how = Calling(options.in_axes, options.static_argnums, reduced, options.reduce == "mean")
+        if options.in_axes is not None:
+            path = self._batch(args).path()
+        else:
+            tree, numbers = self._read(args)
+            path, _ = self._answer(tree, numbers, steps, None, None)
+        return Program(path, steps, how, options.threads)
 
     def derive(self, *steps: Step) -> "Compiled":
         """The function that these steps make of this one, which shares what has been traced."""
@@ -169,13 +202,30 @@ class Compiled(Call):
         return self if instance is None else MethodType(self, instance)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle and copy: the function as pickle takes functions, by its name.
+        """For pickle: the function as pickle takes functions, and all that has been traced.
 
-        What has been traced does not come along; it is traced again where it is needed.
+        The Values that it reads and was not given come along as they are now. What is traced later
+        reads those that the function finds then: where pickle has only written its name, those of
+        its module. progress stays behind.
         """
-        place = _place_of(self._function)
-        function = self._function if place is None else place
-        return _restored, (function, place is not None, vars(self._options), self._steps)
+        options = {k: v for k, v in vars(self._options).items() if k != "progress"}
+        return _restored, (self._paths, options, self._steps)
+
+    def __copy__(self) -> "Compiled":
+        return self  # as functions are
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Compiled":
+        function = deepcopy(self._function, memo)
+        if function is self._function:  # as functions are: what they close over stays theirs
+            return self
+        paths = Paths(function, self._options.strict)
+        paths.add(deepcopy(self._paths.all(), memo))
+        return Compiled(function, self._options, self._steps, paths)
+
+    @property
+    def _portable(self) -> Any:
+        """What a pickle may have in place of the function; see `reference_to`."""
+        return vars(self).setdefault("_portable_function", portable(self._function))
 
     def __repr__(self) -> str:
         return f"<compiled {getattr(self._function, '__qualname__', self._function)}>"
@@ -259,7 +309,7 @@ class Compiled(Call):
             answer = run(path, True)
         if answer is not None and not answer[0]:
             # Where a result is not finite the function itself raises, or it is meant to be so.
-            call_on_values(self._function, tree, numbers)
+            self._paths.refuse(tree, numbers)
             answer = run(path, False)
         if answer is None:
             raise RuntimeError(
@@ -269,9 +319,10 @@ class Compiled(Call):
         self._paths.use(path)
         return path, answer[1]
 
-    def _batch(self, args: tuple[Any, ...]) -> BatchRun:
+    def _batch(self, args: tuple[Any, ...], in_axes: Any = None) -> BatchRun:
         options = self._options
-        batch = Batch(args, options.in_axes, self._statics(args))
+        axes = options.in_axes if in_axes is None else in_axes
+        batch = Batch(args, axes, self._statics(args))
         reduced = any(kind == "sum" for kind, _ in self._steps + self._summed)
         return BatchRun(self._paths, batch, reduced, options.threads, options.progress)
 
@@ -282,37 +333,18 @@ class Compiled(Call):
         return checked_argnums(argnums, len(args), self._options.static_argnums)
 
 
-def _place_of(function: Callable[..., Any]) -> tuple[str, str] | None:
-    """The module and name that hold a function as `compile` has decorated it, if that is so."""
-    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
-    if module is None or name is None:
-        return None
-    held = _held(module, name)
-    return (module, name) if isinstance(held, Compiled) and held._function is function else None
-
-
-def _held(module: str, name: str) -> Any:
-    held: Any = sys.modules.get(module)
-    for part in name.split("."):
-        held = getattr(held, part, None)
-    return held
-
-
-def _restored(
-    function: Any, is_place: bool, options: dict[str, Any], steps: tuple[Step, ...]
-) -> Compiled:
-    """The Compiled that was pickled: the decorated function itself, if it was that."""
-    if not is_place:
-        return Compiled(function, Options(**options), steps)
-    module, name = function
-    import_module(module)
-    held = _held(module, name)
-    if not isinstance(held, Compiled):
-        raise AttributeError(f"{module}.{name} is no compiled function here")
-    if vars(held._options) == options and held._steps == steps:
-        return held
-    paths = held._paths if held._options.strict == options["strict"] else None
-    return Compiled(held._function, Options(**options), steps, paths)
+def _restored(paths: Paths, options: dict[str, Any], steps: tuple[Step, ...]) -> Compiled:
+    """The Compiled that was pickled, or the decorated function itself if it was that."""
+    place = place_of(paths.function)
+    if place is not None and not any(len(path.closure) for path in paths.all()):
+        held: Compiled = holder_at(*place)
+        if held._options.strict == paths.strict:
+            held._paths.add(paths.all())
+            paths = held._paths
+            kept = {**options, "progress": held._options.progress}
+            if vars(held._options) == kept and held._steps == steps:
+                return held
+    return Compiled(paths.function, Options(**options), steps, paths)
 
 
 def _tuple(name: str, given: Any) -> tuple[Any, ...]:

@@ -8,7 +8,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from arenagrad._programs import Closure, Instructions, LaneRunner, Runner, Tree, capture
+from arenagrad._programs import (
+    Closure,
+    Instructions,
+    LaneRunner,
+    Runner,
+    Tree,
+    call_on_values,
+    capture,
+)
+from arenagrad._references import function_of, reference_to
 from arenagrad._stages import Stage, Step, Steps
 
 # Ways that are kept of one function for arguments of one structure.
@@ -31,6 +40,25 @@ class Path:
         self._stages: dict[tuple[Step, ...], Stage] = {(): Stage(program, results)}
         self._runners: dict[tuple[Step, ...], Runner] = {}
         self._lanes: dict[tuple[Any, ...], LaneRunner] = {}
+
+    @classmethod
+    def of_stage(
+        cls, arguments: Tree, closure: Closure, strict: bool, steps: tuple[Step, ...], stage: Stage
+    ) -> "Path":
+        """One of which nothing is known but a stage; steps, which must be some, stand for it."""
+        path = cls(arguments, stage.program, stage.results, closure, strict)
+        path._stages = {steps: stage}
+        return path
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle keeps: the programs, without what runs them here."""
+        kept = ("arguments", "closure", "strict", "number", "traced")
+        return {name: getattr(self, name) for name in kept} | {"_stages": dict(self._stages)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._steps = Steps(self.arguments, len(self.closure), self.strict)
+        self._runners, self._lanes = {}, {}
 
     def stage(self, steps: tuple[Step, ...]) -> Stage:
         """What these steps make of the function."""
@@ -91,6 +119,13 @@ class Paths:
         self._lock = threading.Lock()
         self._known: dict[Tree, list[Path]] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The ways come as the state: the function may be an object that has this in it.
+        return _named_paths, (reference_to(self.function), self.strict), self.all()
+
+    def __setstate__(self, paths: list[Path]) -> None:
+        self.add(paths)
+
     def of(self, arguments: Tree) -> list[Path]:
         """Those for arguments of this structure, the one used last first."""
         with self._lock:
@@ -106,7 +141,7 @@ class Paths:
         with self._lock:
             known = self._known.setdefault(arguments, [])
             for other in known:
-                if other.traced.same_as(path.traced) and _is_same(other, path):
+                if _is_same(other, path):
                     return other, False
             if len(known) >= MOST_PATHS:
                 raise RuntimeError(
@@ -126,17 +161,49 @@ class Paths:
                 known.remove(path)
                 known.insert(0, path)
 
+    def refuse(self, arguments: Tree, numbers: Any) -> None:
+        """Raise what the function does for numbers whose results are not finite, if it does."""
+        call_on_values(self.function, arguments, numbers)
+
+    def some(self, arguments: Tree) -> "Paths":
+        """Those for arguments of this structure, without the others."""
+        some = Paths(self.function, self.strict)
+        some._known[arguments] = self.of(arguments)
+        return some
+
+    def all(self) -> list[Path]:
+        """Those for all arguments, for each structure the one used last first."""
+        with self._lock:
+            return [path for paths in self._known.values() for path in paths]
+
+    def add(self, paths: list[Path]) -> None:
+        """Keep ways that have been traced elsewhere, behind those that are known."""
+        with self._lock:
+            met = set(self._known)
+            for path in paths:
+                known = self._known.setdefault(path.arguments, [])
+                if path.arguments in met:
+                    if len(known) >= MOST_PATHS or any(_is_same(other, path) for other in known):
+                        continue
+                    path.number = len(known)
+                known.append(path)
+
     def count(self) -> int:
         """How many there are in all."""
         with self._lock:
             return sum(len(paths) for paths in self._known.values())
 
 
+def _named_paths(reference: Any, strict: bool) -> Paths:
+    return Paths(function_of(reference), strict)
+
+
 def _is_same(one: Path, other: Path) -> bool:
-    """Whether two ways with the same program also read the same closure and give the same."""
+    """Whether two ways have the same program, read the same closure and give the same."""
     mine, yours = one.closure.values, other.closure.values
     return (
-        len(mine) == len(yours)
+        one.traced.same_as(other.traced)
+        and len(mine) == len(yours)
         and all(a is b for a, b in zip(mine, yours, strict=True))
         and one.stage(()).results == other.stage(()).results
     )

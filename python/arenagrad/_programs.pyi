@@ -3,6 +3,7 @@
 Programmers meet them through `arenagrad.compiled`.
 """
 
+import builtins
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeAlias
 
@@ -20,6 +21,7 @@ __all__ = [
     "LaneRunner",
     "Runner",
     "Tree",
+    "add_arrays",
     "call_on_values",
     "capture",
     "clear_arrays",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _Numbers: TypeAlias = npt.NDArray[np.float64]
+_Part: TypeAlias = tuple[str, bool, Any, tuple[Any, ...]]
 _Progress: TypeAlias = Callable[[int, int], object] | None
 
 class Tree:
@@ -95,6 +98,15 @@ class Tree:
     def make_of_arrays(self, leaves: Sequence[_Numbers]) -> Any:
         """An object of this structure with an array for each leaf."""
 
+    def parts(self) -> tuple[_Part, ...]:
+        """Its branches: kind, whether it varies, size (a shape for arrays), and () or (extra,)."""
+
+    @staticmethod
+    def of_parts(parts: tuple[_Part, ...]) -> Tree:
+        """The tree of such parts. Raises FormatError for anything else."""
+
+    def __getstate__(self) -> tuple[_Part, ...]: ...
+    def __setstate__(self, state: tuple[_Part, ...], /) -> None: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __len__(self) -> int: ...
@@ -156,11 +168,28 @@ class Instructions:
     def summed(self, strict: bool) -> Instructions:
         """Its outputs summed over the rows of a batch."""
 
+    def refuse(self, inputs: Sequence[float]) -> None:
+        """Raise what the eager function would for these inputs, if it would."""
+
+    def to_bytes(self) -> builtins.bytes:
+        """The program in the bytes of a file."""
+
+    @staticmethod
+    def from_bytes(bytes: builtins.bytes) -> Instructions:
+        """The program of such bytes. Raises FormatError for anything else."""
+
+    def __getstate__(self) -> builtins.bytes: ...
+    def __setstate__(self, state: builtins.bytes, /) -> None: ...
     def __len__(self) -> int: ...
 
 class Closure:
     """The Values that a compiled function uses and was not given."""
 
+    def __init__(self, values: tuple[Value, ...]) -> None:
+        """Read these Values. Raises FormatError for anything else among them."""
+
+    def __getstate__(self) -> tuple[Value, ...]: ...
+    def __setstate__(self, state: tuple[Value, ...], /) -> None: ...
     @property
     def values(self) -> list[Value]:
         """The Values."""
@@ -223,6 +252,9 @@ class Call:
     def _forget(self) -> None:
         """Leave every call to the fallback again."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: the method that it stands for."""
+
 class Batch:
     """The arguments of a batch, with an axis of rows."""
 
@@ -247,6 +279,11 @@ class Batch:
     def row(self, k: int) -> _Numbers:
         """The numbers of row k. Raises IndexError if there is none."""
 
+    def part(self, first: int, last: int) -> Batch:
+        """The rows from first to before last, where they are. Raises IndexError."""
+
+    def __getstate__(self) -> tuple[Any, ...]: ...
+    def __setstate__(self, state: tuple[Any, ...], /) -> None: ...
     def __len__(self) -> int: ...
 
 class LaneRunner:
@@ -311,6 +348,9 @@ def capture(
 
 def call_on_values(function: Callable[..., Any], arguments: Tree, numbers: _Numbers) -> Any:
     """Run a function on Values of these numbers: what it gives."""
+
+def add_arrays(arrays: Sequence[_Numbers], more: Sequence[_Numbers]) -> None:
+    """Add to contiguous arrays of float64 others of their sizes."""
 
 def clear_arrays(arrays: Sequence[_Numbers]) -> None:
     """Set contiguous arrays of float64 to 0."""

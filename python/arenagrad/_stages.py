@@ -6,7 +6,6 @@ whatever has been derived can be derived again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from arenagrad._programs import Instructions, Tree
@@ -16,20 +15,24 @@ Argnums: TypeAlias = int | tuple[int, ...]
 Step: TypeAlias = tuple[str, Argnums | None]
 
 
-@dataclass(frozen=True)
 class Stage:
-    """A program, and what it gives.
+    """A program, and what it gives; never changed.
 
     Its inputs are the numbers of the arguments, then those of the closure, then those of more_of if
     there is one. buffered is the child of the results that an `out` holds, or -1 for the whole.
     """
 
-    program: Instructions
-    results: Tree
-    buffered: int = -1
-    more_of: Tree | None = None
-    stats: dict[str, Any] = field(default_factory=dict)
-    pattern: tuple[Sequence[int], Sequence[int]] | None = None
+    def __init__(
+        self,
+        program: Instructions,
+        results: Tree,
+        buffered: int = -1,
+        more_of: Tree | None = None,
+        stats: dict[str, Any] | None = None,
+        pattern: tuple[Sequence[int], Sequence[int]] | None = None,
+    ) -> None:
+        self.program, self.results, self.buffered = program, results, buffered
+        self.more_of, self.stats, self.pattern = more_of, stats or {}, pattern
 
 
 class Steps:

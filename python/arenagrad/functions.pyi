@@ -4,7 +4,7 @@ They are native; `functions.pyi` describes them.
 """
 
 from collections.abc import Iterable
-from typing import Any, Protocol, TypeAlias, overload, type_check_only
+from typing import Any, Literal, Protocol, TypeAlias, overload, type_check_only
 
 import numpy as np
 
@@ -241,9 +241,10 @@ def grad_of(nested: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     Raises as data_of does. Cost: about 15 ns a Value.
     """
 
-def assign(nested: Any, array: Any) -> None:
-    """Write numbers into the data of Values: both nested or arrays, of the same shape.
+def assign(nested: Any, array: Any, to: Literal["data", "grad"] = "data") -> None:
+    """Write numbers into the data of Values, or the grad: both nested or arrays, of the same shape.
 
-    Raises ValueError for other shapes, TypeError for what is no Value or no number; nothing has
-    changed then. Cost: about 30 ns a Value.
+    to is "data" or "grad". Raises ValueError for other shapes or another to, TypeError for what is
+    no Value or no number; nothing has changed then. Cost: 2 ns a Value for a list and an array of
+    float64, else about 30 ns.
     """

@@ -1,7 +1,8 @@
 """micrograd's demonstration problem: two interleaved half circles, told apart by a small network.
 
-Everything is written over an nn module and a Value class handed in, so that pure micrograd and
-arenagrad do exactly the same work.
+The model, its loss and `step` are written over an nn module and a Value class handed in, so that
+pure micrograd and arenagrad do exactly the same work; CompiledStep does what `step` does by
+`arenagrad.compile`.
 """
 
 import importlib
@@ -97,3 +98,47 @@ def step(engine: Engine, model: Any, problem: Problem, rate: float) -> tuple[flo
     for p in model.parameters():
         p.data -= rate * p.grad
     return total.data, accuracy
+
+
+class CompiledStep:
+    """`step` by compiled functions: the same numbers, up to rounding.
+
+    The loss is a function of the model and of one point, and runs on all points as a batch. Raises
+    SystemExit without NumPy. Cost of a step: some 0.2 ms, and a few milliseconds for the first.
+    """
+
+    def __init__(self, model: Any, problem: Problem) -> None:
+        from arenagrad import compile
+
+        numpy = need("numpy")
+        self._model = model
+        self._points = numpy.array(problem.points)
+        self._labels = numpy.array(problem.labels, dtype=float)
+        self._loss = compile(_loss_at, in_axes=(None, 0, 0), reduce="mean")
+        self._scores = compile(lambda model, point: model(point), in_axes=(None, 0))
+        self._slopes = numpy.empty(len(model.parameters()))
+
+    def scores(self, points: Any) -> Any:
+        """The model's score at each point, for an array of two columns. Cost: 1 us a point."""
+        return self._scores(self._model, points)
+
+    def accuracy(self) -> float:
+        """The share of points on the side of their label, 0 to 1."""
+        return float(((self.scores(self._points) > 0) == (self._labels > 0)).mean())
+
+    def __call__(self, rate: float) -> tuple[float, float]:
+        """One step of gradient descent on all points; the loss and accuracy from before it."""
+        from arenagrad import assign, data_of
+
+        accuracy = self.accuracy()
+        loss, slopes = self._loss.value_and_grad(
+            self._model, self._points, self._labels, out=self._slopes
+        )
+        parameters = self._model.parameters()
+        assign(parameters, data_of(parameters) - rate * slopes)
+        return loss, accuracy
+
+
+def _loss_at(model: Any, point: Any, label: Any) -> Any:
+    """The loss at one point; the decay is the same at each, and so is its mean."""
+    return (1 - label * model(point)).relu() + DECAY * sum(p * p for p in model.parameters())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from arenagrad import _core
 from arenagrad._core import FormatError, Value
+from arenagrad._files import complete_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,16 +85,8 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
         plan = _plan(state_dict(state) if isinstance(state, Module) else state, "", arrays)
     except RecursionError:
         raise ValueError("the state is nested too deeply, or contains itself") from None
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        with open(beside, "xb") as file:
-            _write(file, {"format": FORMAT, "state": plan}, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with complete_file(path) as file:
+        _write(file, {"format": FORMAT, "state": plan}, arrays)
 
 
 def load(path: str | os.PathLike[str]) -> Any:

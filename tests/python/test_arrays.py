@@ -83,6 +83,53 @@ def test_an_assignment_that_fails_has_written_nothing() -> None:
     assert ag.data_of(made).tolist() == [[1.0, 2.0], [3.0, 4.0]]
 
 
+@pytest.mark.parametrize("kind", [np.array, np.ndarray.tolist, lambda a: a.astype(np.float32)])
+def test_numbers_may_be_assigned_to_the_grad_instead(kind: Callable[[Any], Any]) -> None:
+    made = ag.values([[1.0, 2.0], [3.0, 4.0]])
+    ag.assign(made, kind(np.array([[5.0, -0.5], [0.25, 7.0]])), to="grad")
+    assert ag.grad_of(made).tolist() == [[5.0, -0.5], [0.25, 7.0]]
+    assert ag.data_of(made).tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    ag.assign(made, kind(np.array([[9.0, 8.0], [7.0, 6.0]])), to="data")
+    assert ag.data_of(made).tolist() == [[9.0, 8.0], [7.0, 6.0]]
+    made[0, 0].backward()
+    assert made[0, 0].grad == 1.0
+    ag.zero_grad(made.ravel().tolist())
+    assert not ag.grad_of(made).any()
+
+
+def test_an_assigned_grad_is_what_a_later_sweep_adds_to_and_an_optimiser_uses() -> None:
+    a, b = Value(2.0), Value(3.0)
+    ag.assign([a, b], np.array([10.0, 20.0]), to="grad")
+    (a * b).backward()
+    assert (a.grad, b.grad) == (13.0, 22.0)
+    ag.optim.SGD([a, b], lr=0.5).step()
+    assert (a.data, b.data) == (-4.5, -8.0)
+
+
+def test_an_assignment_to_something_else_is_refused() -> None:
+    a = Value(2.0)
+    for wrong in ("grads", "", None, 1):
+        with pytest.raises(ValueError, match=r"assign\(\) writes to 'data' or 'grad', got to="):
+            ag.assign([a], [1.0], to=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="in the same shape"):
+        ag.assign([a], np.zeros((1, 1)), to="grad")
+    with pytest.raises(TypeError, match="writes to Values"):
+        ag.assign([a, 1.0], np.ones(2), to="grad")
+    assert (a.data, a.grad) == (2.0, 0.0)
+
+
+def test_what_is_assigned_may_lie_anywhere_in_memory() -> None:
+    made = ag.values(np.zeros((2, 3)))
+    numbers = np.arange(12.0).reshape(3, 4)
+    for part in (numbers[:2, :3], numbers[:, 1:3].T, numbers[::-1][:2, 1:]):
+        for array in (part, part.astype(">f8"), np.ma.array(part), part.astype(object)):
+            ag.assign(made, array)
+            assert np.array_equal(ag.data_of(made), part)
+    masked = np.ma.array(np.ones((2, 3)), mask=[[True, False, False]] * 2)
+    with pytest.raises(TypeError, match="an element must be a real number"):
+        ag.assign(made, masked)
+
+
 def test_an_assignment_may_swap_the_data_of_its_own_values() -> None:
     a, b = Value(1.0), Value(2.0)
     ag.assign([a, b], [b, a])

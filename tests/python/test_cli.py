@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from matplotlib.image import imread
 
 import arenagrad
 
@@ -88,10 +89,29 @@ def test_demo_computes_the_same_from_the_same_seed_and_something_else_from_anoth
     assert steps_of(one) != steps_of(other)
 
 
-def test_demo_reaches_full_accuracy_with_the_notebooks_settings(cli: Run) -> None:
-    steps = steps_of(cli("demo").stdout)
+@pytest.mark.parametrize("how", [(), ("--compiled",)])
+def test_demo_reaches_full_accuracy_with_the_notebooks_settings(
+    cli: Run, how: tuple[str, ...]
+) -> None:
+    steps = steps_of(cli("demo", *how).stdout)
     assert len(steps) == 100
     assert steps[-1].endswith("accuracy 100.0%")
+
+
+def test_the_compiled_demo_says_and_draws_what_the_other_one_does(cli: Run, tmp_path: Path) -> None:
+    eager = cli("demo", "--steps", "4", "--out", "eager.png").stdout.splitlines()
+    done = cli("demo", "--steps", "4", "--compiled", "--out", "compiled.png")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == eager[:2]
+    assert len(lines) == len(eager) == 7
+    for ours, theirs in zip(lines[2:6], eager[2:6], strict=True):
+        *words, loss, _, accuracy = ours.split()
+        *their_words, their_loss, _, their_accuracy = theirs.split()
+        assert (words, accuracy) == (their_words, their_accuracy)
+        assert float(loss.rstrip(",")) == pytest.approx(float(their_loss.rstrip(",")), rel=1e-9)
+    theirs, ours = (imread(tmp_path / name) for name in ("eager.png", "compiled.png"))
+    assert abs(ours - theirs).mean() < 1e-4 < ours.std()
 
 
 @pytest.mark.parametrize(

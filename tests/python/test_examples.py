@@ -155,7 +155,7 @@ def test_a_saved_training_goes_on_bit_for_bit_as_if_never_interrupted(tmp_path: 
     losses = [through.step() for _ in range(6)]
     begun = [first.step() for _ in range(3)]
     gpt.save(first, tmp_path / "half.npz")
-    second = gpt.resume(tmp_path / "half.npz", None)
+    second = gpt.resume(tmp_path / "half.npz", None, gpt.Training)
     assert [*begun, *(second.step() for _ in range(3))] == losses
     assert numbers(second) == numbers(through)
     assert second.sample(1.0) == through.sample(1.0)
@@ -166,7 +166,7 @@ def test_a_training_may_be_resumed_in_the_other_version(tmp_path: Path) -> None:
     some = training("nary", layers=2)
     some.step()
     gpt.save(some, tmp_path / "some.npz")
-    other = gpt.resume(tmp_path / "some.npz", "plain")
+    other = gpt.resume(tmp_path / "some.npz", "plain", gpt.Training)
     assert (other.hot, other.shape.layers) == ("plain", 2)
     assert math.isclose(other.step(), some.step(), rel_tol=1e-12)
 
@@ -197,7 +197,7 @@ def test_a_link_to_a_saved_training_stays_a_link(tmp_path: Path) -> None:
     gpt.save(training(), link)
     assert link.is_symlink()
     assert os.listdir(tmp_path / "there") == ["some.npz"]
-    assert gpt.resume(link, None).optimiser.steps == 0
+    assert gpt.resume(link, None, gpt.Training).optimiser.steps == 0
 
 
 def spoilt(path: Path, how: str) -> None:
@@ -258,7 +258,7 @@ def test_a_file_that_is_no_saved_training_is_refused_with_its_name(
     path = tmp_path / "spoilt.npz"
     spoilt(path, how)
     with pytest.raises(SystemExit, match=r"spoilt\.npz is no file that --save has written: \S"):
-        gpt.resume(path, None)
+        gpt.resume(path, None, gpt.Training)
 
 
 def test_a_damaged_file_is_refused_with_its_name_or_read_as_it_was(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_a_damaged_file_is_refused_with_its_name_or_read_as_it_was(tmp_path: Pat
         bad[at] ^= 1 << draw.randrange(8)
         path.write_bytes(bad)
         try:
-            gpt.resume(path, None)
+            gpt.resume(path, None, gpt.Training)
         except SystemExit as error:
             found.add(str(error).partition(": ")[0])
             refused += 1

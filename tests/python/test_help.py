@@ -30,7 +30,7 @@ NARY = {
     "values": "(array)",
     "data_of": "(nested)",
     "grad_of": "(nested)",
-    "assign": "(nested, array)",
+    "assign": "(nested, array, to='data')",
 }
 
 

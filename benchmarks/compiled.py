@@ -1,0 +1,21 @@
+"""Compiled functions: beside others that compile, what making one costs, and what it keeps."""
+
+from benchmarks import (
+    compiled_batch,
+    compiled_gpt,
+    compiled_graph,
+    compiled_making,
+    compiled_point,
+    compiled_threads,
+)
+from benchmarks.measure import Row
+
+_PARTS = (
+    *(compiled_point, compiled_batch, compiled_graph, compiled_gpt, compiled_making),
+    compiled_threads,
+)
+
+
+def rows(full: bool) -> list[Row]:
+    """Those of all parts. Without full, what ddx compiles for half a minute is left out."""
+    return [row for part in _PARTS for row in part.rows(full)]
