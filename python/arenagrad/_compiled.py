@@ -51,9 +51,9 @@ class Compiled(Call):
 
     Arguments are numbers, NumPy arrays, Modules, and lists, tuples and dicts of them; a Module
     stands for its parameters as they are at the call, whatever else it holds is as it was when the
-    function was traced. Strings, None, bools and whatever else is
-    hashable choose a program of their own. Results are floats and arrays in the structure that the
-    function returns. Values among the arguments call the function itself.
+    function was traced. Strings, None, bools and whatever else is hashable choose a program of
+    their own. Results are floats and arrays in the structure that the function returns. Values
+    among the arguments call the function itself.
 
     out, where there is one, holds arrays of float64 in the structure of the result (of the
     gradients, for value_and_grad), where an array may stand for a list of numbers; the results are
