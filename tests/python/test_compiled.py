@@ -58,8 +58,8 @@ def test_programs_that_may_reorder_agree_with_the_eager_function_closely(
         value, slopes = eager(function, numbers)
     except (ValueError, OverflowError, ZeroDivisionError):
         return
-    if not math.isfinite(value) or max(map(abs, slopes), default=0.0) > 1e6 or abs(value) > 1e6:
-        return
+    if not all(abs(number) <= 1e6 for number in (value, *slopes)):
+        return  # nan too: where a slope is always 0, only the eager sweep multiplies it by infinity
     got, gradient = compile(function).value_and_grad(np.array(numbers))
     scale = 1.0 + abs(value) + max(map(abs, slopes), default=0.0)
     assert got == pytest.approx(value, rel=1e-9, abs=1e-9 * scale)
