@@ -10,9 +10,10 @@ from benchmarks import (
 )
 from benchmarks.measure import Row
 
+# The first load nothing that Python's collector would have to look through.
 _PARTS = (
-    *(compiled_point, compiled_batch, compiled_graph, compiled_gpt, compiled_making),
-    compiled_threads,
+    *(compiled_gpt, compiled_making, compiled_threads, compiled_point, compiled_batch),
+    compiled_graph,
 )
 
 

@@ -16,7 +16,7 @@ from benchmarks.measure import Row, duration, in_turn
 _MOST_SECONDS = 3e-6
 _MOST_BYTES = 24
 _MOST_GROWTH = 1.5
-_INPUTS = 64
+INPUTS = 64
 _SIZE = 100_000
 _OPEN = 500
 # Each keeps numbers between -1 and 1 there.
@@ -30,13 +30,13 @@ def draw(operations: int) -> list[Step]:
     Each value is used, the last ones by additions.
     """
     choose = random.Random(1337)
-    steps, is_open = list[Step](), list(range(_INPUTS))
+    steps, is_open = list[Step](), list(range(INPUTS))
     while len(steps) + len(is_open) - 1 < operations:
         name = choose.choice(_BOUNDED)
         place = choose.randrange(len(is_open))
         operands = [is_open[place]]
-        count = _INPUTS + len(steps)
-        if len(is_open) < _OPEN:
+        count = INPUTS + len(steps)
+        if len(is_open) < _OPEN and len(steps) + len(is_open) < operations - 1:
             operands = [choose.randrange(count)]
             is_open.append(count)
         else:
@@ -47,14 +47,14 @@ def draw(operations: int) -> list[Step]:
     total = is_open[0]
     for k in is_open[1:]:
         steps.append(Step("add", (total, k)))
-        total = _INPUTS + len(steps) - 1
+        total = INPUTS + len(steps) - 1
     return steps
 
 
 def graph(operations: int) -> tuple[Callable[[Any], Any], Any]:
     """A function of that many operations that are all different, and its argument."""
     steps, functions = draw(operations), our_functions()
-    return lambda x: run(steps, x, functions), np.random.default_rng(1).uniform(-1, 1, _INPUTS)
+    return lambda x: run(steps, x, functions), np.random.default_rng(1).uniform(-1, 1, INPUTS)
 
 
 def network(operations: int) -> tuple[Callable[[Any], Any], Any]:

@@ -6,8 +6,15 @@ from functools import partial
 import numpy as np
 
 import arenagrad
-from benchmarks.compiled_peers import Problem, check, faster, loss, on_processor, operation_count
-from benchmarks.compiled_peers import peer as peer_named
+from benchmarks.compiled_peers import (
+    Problem,
+    check,
+    faster,
+    loss,
+    on_processor,
+    operation_count,
+    peer,
+)
 from benchmarks.measure import Row, in_turn
 
 _WIDTHS = {16: {"casadi": 3.0, "ddx, LLVM": 1.5}, 64: {"casadi": 2.5, "ddx, LLVM": 1.0}}
@@ -32,7 +39,7 @@ def ours(problem: Problem) -> tuple[Callable[[], object], list[object]]:
 
 
 def _casadi(problem: Problem, answer: list[object]) -> tuple[Callable[[], object] | None, str]:
-    casadi = peer_named("casadi")
+    casadi = peer("casadi")
     if casadi is None:
         return None, "casadi is not installed"
     weights, x = casadi.SX.sym("w", len(problem.weights)), casadi.SX.sym("x", 2)
@@ -56,7 +63,7 @@ def _casadi(problem: Problem, answer: list[object]) -> tuple[Callable[[], object
 def _ddx(
     problem: Problem, answer: list[object], compiled: bool
 ) -> tuple[Callable[[], object] | None, str]:
-    ddx = peer_named("ddx")
+    ddx = peer("ddx")
     if ddx is None:
         return None, "ddx is not installed"
     equation = problem.ddx(ddx)

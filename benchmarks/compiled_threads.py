@@ -6,7 +6,7 @@ from benchmarks import compiled_batch
 from benchmarks.compiled_peers import Problem, check, missing, on_processor
 from benchmarks.measure import Row, in_turn, seconds_of, times_faster, times_slower
 
-_ROWS = 20_000
+_ROWS = 10_000
 _LIMIT = 1.8
 
 
@@ -22,10 +22,10 @@ def rows(full: bool) -> list[Row]:
     problem = Problem(64, _ROWS)
     (one, answer), (two, other) = (compiled_batch.ours(problem, threads) for threads in (1, 2))
     check("two threads", answer, other)
-    rounds = 61 if full else 15
+    rounds = 401 if full else 101
     times = [(seconds_of(two), seconds_of(one)) for _ in range(rounds)]
     ours, theirs = (min(column) for column in zip(*times, strict=True))
-    sides = in_turn(rounds, on_processor(two, 1), on_processor(one, 1))
+    sides = in_turn(rounds // 10, on_processor(two, 1), on_processor(one, 1))
     return [
         times_faster(what, ours, theirs, _LIMIT),
         times_slower(f"{what}, processor time of both", *sides),

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from arenagrad import Value, _core, build_info, moons
-from benchmarks import eager
+from benchmarks import compiled_batch, compiled_making, compiled_peers, compiled_point, eager
 
 STORED = Path(__file__).with_name("instructions.json")
 TOLERANCE = 0.05
@@ -50,6 +50,24 @@ def _moons(n: int) -> None:
         total.backward()
 
 
+def _point(n: int) -> None:
+    call, _ = compiled_point.ours(compiled_peers.Problem(16, 1))
+    for _ in range(n):
+        call()
+
+
+def _batch(n: int) -> None:
+    call, _ = compiled_batch.ours(compiled_peers.Problem(16, 256))
+    for _ in range(n):
+        call()
+
+
+def _making(n: int) -> None:
+    function, argument = compiled_making.graph(2_000)
+    for _ in range(n):
+        compiled_making.made(function, argument)
+
+
 class Workload(NamedTuple):
     """A function of a size, the smaller of the two sizes, and what one more of it is."""
 
@@ -62,6 +80,9 @@ WORKLOADS = {
     "eager": Workload(_eager, 20_000, "iteration"),
     "backward": Workload(_backward, 5, "sweep of 60,000 operations"),
     "moons": Workload(_moons, 2, "forward and backward of 20 points"),
+    "compiled_point": Workload(_point, 1_000, "value and gradient of an MLP 2-16-16-1"),
+    "compiled_batch": Workload(_batch, 4, "value and gradient of it over 256 rows"),
+    "compiled_making": Workload(_making, 2, "function of 2,000 operations, with its gradient"),
 }
 Counts = dict[str, float]
 
@@ -98,7 +119,7 @@ def _callgrind(valgrind: str, name: str, size: int) -> Counts:
         done = subprocess.run(
             command,
             cwd=Path(__file__).resolve().parent.parent,
-            env={**os.environ, "PYTHONHASHSEED": "0"},
+            env={**os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
             check=False,
