@@ -197,8 +197,7 @@ Batch Batch::part(std::size_t first, std::size_t last) const {
   return part;
 }
 
-py::tuple Batch::saved() const {
-  if (has_values_) throw py::type_error("a batch with Values in it cannot be pickled");
+py::tuple Batch::numbers() const {
   const std::vector<std::uint8_t> varies = tree_.varying();
   std::vector<Column> varying;
   for (std::size_t k = 0; k < columns_.size(); ++k)
@@ -208,37 +207,32 @@ py::tuple Batch::saved() const {
   py::array_t<double> numbers({rows_, varying.size()});
   program::gather(varying, rows.data(), rows_, numbers.mutable_data());
   const std::vector<double> first = row(0);
-  return py::make_tuple(tree_, has_rows_,
-                        py::array_t<double>(static_cast<py::ssize_t>(first.size()), first.data()),
+  return py::make_tuple(py::array_t<double>(static_cast<py::ssize_t>(first.size()), first.data()),
                         numbers);
 }
 
-Batch Batch::loaded(const py::tuple& saved) {
-  using Numbers = py::array_t<double, py::array::c_style | py::array::forcecast>;
-  if (saved.size() != 4) throw core::FormatError("a saved batch is not what it should be");
+Batch Batch::of_numbers(const Tree& tree, const Doubles& first, const Doubles& varying) {
   Batch batch;
-  batch.tree_ = saved[0].cast<Tree>();
-  batch.has_rows_ = saved[1].cast<bool>();
-  const auto first = saved[2].cast<Numbers>();
-  const auto numbers = saved[3].cast<Numbers>();
-  const std::vector<std::uint8_t> varies = batch.tree_.varying();
+  batch.tree_ = tree;
+  const std::vector<std::uint8_t> varies = tree.varying();
   const auto width = static_cast<std::size_t>(std::count(varies.begin(), varies.end(), 1));
-  if (numbers.ndim() != 2 || static_cast<std::size_t>(numbers.shape(1)) != width ||
+  if (varying.ndim() != 2 || static_cast<std::size_t>(varying.shape(1)) != width ||
       static_cast<std::size_t>(first.size()) != varies.size())
-    throw core::FormatError("a saved batch is not what it should be");
-  batch.rows_ = static_cast<std::size_t>(numbers.shape(0));
-  auto constant = std::make_shared<std::vector<double>>(first.data(), first.data() + first.size());
-  auto varying =
-      std::make_shared<std::vector<double>>(numbers.data(), numbers.data() + numbers.size());
-  double* at = varying->data();
+    throw py::value_error("the numbers of a batch do not fit the structure of its rows");
+  batch.rows_ = static_cast<std::size_t>(varying.shape(0));
+  batch.has_rows_ = true;
+  auto same = std::make_shared<std::vector<double>>(first.data(), first.data() + first.size());
+  auto rows =
+      std::make_shared<std::vector<double>>(varying.data(), varying.data() + varying.size());
+  double* at = rows->data();
   for (std::size_t k = 0; k < varies.size(); ++k) {
     if (varies[k])
       batch.columns_.push_back({at++, static_cast<std::ptrdiff_t>(width)});
     else
-      batch.columns_.push_back({constant->data() + k, 0});
+      batch.columns_.push_back({same->data() + k, 0});
   }
-  batch.numbers_ = std::move(constant);
-  batch.copied_ = std::move(varying);
+  batch.numbers_ = std::move(same);
+  batch.copied_ = std::move(rows);
   return batch;
 }
 

@@ -10,6 +10,7 @@ namespace arenagrad::bindings {
 class Batch {
 public:
   using Rows = std::vector<std::size_t>;
+  using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
   // `axes` says which axis of each argument has the rows: an int, None for none, or a tuple, list
   // or dict of such, of the structure of the arguments. Throws TypeError and ValueError.
@@ -19,9 +20,10 @@ public:
   // Rows [first, last), where they are. Throws IndexError.
   Batch part(std::size_t first, std::size_t last) const;
 
-  // The numbers of the first row, and of all rows those that vary; and a Batch of such.
-  py::tuple saved() const;
-  static Batch loaded(const py::tuple& saved);
+  // The numbers of the first row, and of all rows those that vary; and a Batch of such, which
+  // throws ValueError if they do not fit the tree of a row.
+  py::tuple numbers() const;
+  static Batch of_numbers(const Tree& tree, const Doubles& first, const Doubles& varying);
 
   const Tree& tree() const { return tree_; } // of one row
   bool has_values() const { return has_values_; }

@@ -13,6 +13,7 @@
 #include "../program/rows.h"
 #include "batch.h"
 #include "closure.h"
+#include "made.h"
 #include "numpy.h"
 #include "programs.h"
 
@@ -201,6 +202,28 @@ py::array_t<double> row(const Batch& batch, std::size_t k) {
   return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
 }
 
+void put_rows(const std::vector<py::array>& leaves, const std::vector<bool>& stacked,
+              const Batch::Doubles& packed, std::size_t first, std::size_t count,
+              std::size_t rows) {
+  const double* from = packed.data();
+  auto left = static_cast<std::size_t>(packed.size());
+  for (std::size_t leaf = 0; leaf < leaves.size(); ++leaf) {
+    const py::array& array = leaves[leaf];
+    auto* const to = const_cast<double*>(doubles(array.ptr()));
+    auto size = static_cast<std::size_t>(array.size());
+    const std::size_t width = size / rows;
+    if (stacked[leaf]) size = width * count;
+    if (size > left || first + count > rows) break;
+    if (stacked[leaf])
+      std::copy_n(from, size, to + first * width);
+    else
+      program::add_to(to, from, size);
+    from += size, left -= size;
+    if (leaf + 1 == leaves.size() && left == 0) return;
+  }
+  throw py::value_error("the results of some rows do not fit those of all");
+}
+
 } // namespace
 
 void bind_batch(py::module_& module) {
@@ -214,7 +237,11 @@ void bind_batch(py::module_& module) {
       .def("row", row, py::arg("k"), "The numbers of row k.")
       .def("part", &Batch::part, py::arg("first"), py::arg("last"),
            "The rows from first to before last, where they are.")
-      .def(py::pickle([](const Batch& batch) { return batch.saved(); }, &Batch::loaded));
+      .def("numbers", &Batch::numbers,
+           "The numbers of the first row, and of all rows those that vary.")
+      .def_static("of_numbers", &Batch::of_numbers, py::arg("tree"), py::arg("first"),
+                  py::arg("varying"), "The batch of rows of this structure with such numbers.")
+      .def("__reduce__", no_pickle);
   py::class_<LaneRunner, std::shared_ptr<LaneRunner>>(
       module, "LaneRunner", "A program ready to be run on the rows of a batch.")
       .def(py::init(
@@ -260,17 +287,21 @@ void bind_batch(py::module_& module) {
       },
       py::arg("arrays"), "Set contiguous arrays of float64 to 0.");
   module.def(
-      "add_arrays",
-      [](const std::vector<py::array>& arrays, const std::vector<py::array>& more) {
-        for (std::size_t k = 0; k < arrays.size(); ++k) {
-          if (more.size() != arrays.size() || more[k].size() != arrays[k].size())
-            throw py::value_error("arrays of other sizes cannot be added");
-          program::add_to(const_cast<double*>(doubles(arrays[k].ptr())), doubles(more[k].ptr()),
-                          static_cast<std::size_t>(arrays[k].size()));
-        }
+      "pack_arrays",
+      [](const std::vector<py::array>& arrays) {
+        py::ssize_t size = 0;
+        for (const py::array& array : arrays) size += array.size();
+        py::array_t<double> packed(size);
+        double* to = packed.mutable_data();
+        for (const py::array& array : arrays)
+          to = std::copy_n(doubles(array.ptr()), array.size(), to);
+        return packed;
       },
-      py::arg("arrays"), py::arg("more"),
-      "Add to contiguous arrays of float64 others of their sizes.");
+      py::arg("arrays"), "The numbers of contiguous arrays of float64 in one.");
+  module.def("put_rows", put_rows, py::arg("leaves"), py::arg("stacked"), py::arg("packed"),
+             py::arg("first"), py::arg("count"), py::arg("rows"),
+             "Put the packed results of some of the rows into those of all: into their places what "
+             "is stacked, and add what is not.");
   module.def(
       "divide_arrays",
       [](const std::vector<py::array>& arrays, double by) {

@@ -3,7 +3,6 @@
 #include <pybind11/stl.h>
 
 #include <array>
-#include <string_view>
 
 #include "tree.h"
 
@@ -14,8 +13,8 @@ using core::FormatError;
 
 namespace {
 
-constexpr std::array<std::string_view, 7> kKinds = {"number", "array",  "list",  "tuple",
-                                                    "dict",   "module", "static"};
+constexpr std::array<const char*, 7> kKinds = {"number", "array",  "list",  "tuple",
+                                               "dict",   "module", "static"};
 constexpr std::size_t kMostNumbers = 0xffffffffu; // what a program can have as inputs
 
 [[noreturn]] void fail(const char* why) {
@@ -94,7 +93,7 @@ private:
   static Kind kind_named(const py::object& name) {
     if (PyUnicode_CheckExact(name.ptr()))
       for (std::size_t k = 0; k < kKinds.size(); ++k)
-        if (PyUnicode_CompareWithASCIIString(name.ptr(), kKinds[k].data()) == 0)
+        if (PyUnicode_CompareWithASCIIString(name.ptr(), kKinds[k]) == 0)
           return static_cast<Kind>(k);
     fail("a part of no kind");
   }
@@ -154,7 +153,7 @@ py::tuple Tree::parts() const {
     else if (branch.kind != Kind::Number && branch.kind != Kind::Static)
       size = py::int_(branch.children);
     const py::tuple extra = branch.extra ? py::make_tuple(branch.extra) : py::tuple();
-    parts[i] = py::make_tuple(py::str(kKinds[kind].data()), branch.varies, size, extra);
+    parts[i] = py::make_tuple(py::str(kKinds[kind]), branch.varies, size, extra);
   }
   return parts;
 }

@@ -1,11 +1,16 @@
 """Compiled functions on the rows of a batch, each row by the way it takes through the function."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
 from typing import Any, Protocol
 
 from arenagrad._paths import Path
-from arenagrad._programs import Batch, Tree, add_arrays, clear_arrays, divide_arrays
+from arenagrad._programs import (
+    Batch,
+    Tree,
+    clear_arrays,
+    divide_arrays,
+    pack_arrays,
+)
 from arenagrad._stages import Stage, Step
 
 # What else goes into a program: an object and the axes of its rows.
@@ -17,7 +22,6 @@ class Ways(Protocol):
     """The ways through a function that are known; see Paths."""
 
     def of(self, arguments: Tree) -> list[Path]: ...
-    def some(self, arguments: Tree) -> "Ways": ...
     def trace(self, arguments: Tree, numbers: Any) -> tuple[Path, bool]: ...
     def refuse(self, arguments: Tree, numbers: Any) -> None: ...
 
@@ -44,11 +48,6 @@ class BatchRun:
         self._threads, self._progress = threads, progress
         self._more: Batch | None = None
 
-    @property
-    def rows(self) -> int:
-        """How many there are."""
-        return len(self._batch)
-
     def path(self) -> Path:
         """The way used last for such arguments, or that of the first row."""
         known = self._paths.of(self._batch.tree)
@@ -63,61 +62,24 @@ class BatchRun:
         if more is not None:
             self._more = _read_more(more, stage, len(self._batch))
         results = stage.results.stacked(len(self._batch), not self._reduced)
-        leaves = _leaves(results, stage.buffered, out)
+        leaves = leaves_for(results, stage.buffered, out)
         self._fill(leaves, results.leaf_varies(), path, steps)
         if mean:
             divide_arrays(leaves, len(self._batch))
-        return _result(results, stage.buffered, leaves, out)
+        return result_of(results, stage.buffered, leaves, out)
 
-    def map(
-        self,
-        steps: tuple[Step, ...],
-        mean: bool,
-        out: Any,
-        executor: Executor | None,
-        chunksize: int,
-    ) -> Any:
-        """The same by an executor, a chunk of rows at a time."""
-        path = self.path()
-        if path.traced.guards:
-            self._groups()  # all ways are found here, in the order of the rows
-        stage, rows = path.stage(steps), len(self._batch)
-        results = stage.results.stacked(rows, not self._reduced)
-        leaves, stacked = _leaves(results, stage.buffered, out), results.leaf_varies()
-        clear_arrays(leaves)
-        known = self._paths.some(self._batch.tree)
-        chunks = [(k, min(k + chunksize, rows)) for k in range(0, rows, chunksize)]
+    def find_ways(self) -> None:
+        """Trace the ways of all rows, in the order of the rows."""
+        if self.path().traced.guards:
+            self._groups()
 
-        def arguments(first: int, last: int) -> tuple[Any, ...]:
-            return known, self._batch.part(first, last), self._reduced, self._threads, steps
-
-        given: list[Future[list[Any]]] = []
-        try:
-            if executor is not None:
-                given = [executor.submit(run_chunk, *arguments(*chunk)) for chunk in chunks]
-            for k, (first, last) in enumerate(chunks):
-                part = given[k].result() if given else run_chunk(*arguments(first, last))
-                for leaf, more, is_stacked in zip(leaves, part, stacked, strict=True):
-                    if is_stacked:
-                        leaf[first:last] = more
-                    else:
-                        add_arrays([leaf], [more])
-                if self._progress is not None:
-                    self._progress(last, rows)
-        finally:
-            for future in given:
-                future.cancel()
-        if mean:
-            divide_arrays(leaves, rows)
-        return _result(results, stage.buffered, leaves, out)
-
-    def chunk(self, steps: tuple[Step, ...]) -> list[Any]:
-        """An array for each leaf of the results, sums not divided yet."""
+    def packed(self, steps: tuple[Step, ...]) -> Any:
+        """The numbers of all results in one array, sums not divided yet."""
         path = self.path()
         results = path.stage(steps).results.stacked(len(self._batch), not self._reduced)
         leaves = results.arrays()
         self._fill(leaves, results.leaf_varies(), path, steps)
-        return leaves
+        return pack_arrays(leaves)
 
     def _fill(
         self, leaves: Sequence[Any], stacked: list[bool], path: Path, steps: tuple[Step, ...]
@@ -203,14 +165,8 @@ class BatchRun:
             self._paths.refuse(self._batch.tree, self._batch.row(row))
 
 
-def run_chunk(
-    paths: Ways, batch: Batch, reduced: bool, threads: int, steps: tuple[Step, ...]
-) -> list[Any]:
-    """What a worker does for `BatchRun.map`."""
-    return BatchRun(paths, batch, reduced, threads, None).chunk(steps)
-
-
-def _result(results: Tree, buffered: int, leaves: list[Any], out: Any) -> Any:
+def result_of(results: Tree, buffered: int, leaves: list[Any], out: Any) -> Any:
+    """The results whose numbers are in the leaves."""
     if out is None:
         return results.make_of_arrays(leaves)
     if buffered < 0:
@@ -219,7 +175,8 @@ def _result(results: Tree, buffered: int, leaves: list[Any], out: Any) -> Any:
     return kept.make_of_arrays(leaves[: len(kept.leaf_varies())]), out
 
 
-def _leaves(results: Tree, buffered: int, out: Any) -> list[Any]:
+def leaves_for(results: Tree, buffered: int, out: Any) -> list[Any]:
+    """Arrays for the numbers of the results, in `out` where there is one."""
     if out is None:
         return results.arrays()
     if buffered < 0:

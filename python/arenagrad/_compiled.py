@@ -1,13 +1,13 @@
 """The functions that `arenagrad.compile` makes."""
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from copy import deepcopy
 from functools import update_wrapper
 from types import MethodType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from arenagrad._batches import BatchRun
+from arenagrad._maps import map_rows
 from arenagrad._paths import Path, Paths
 from arenagrad._programs import Batch, Call, Tree, read_arguments
 from arenagrad._references import holder_at, place_of, portable
@@ -16,6 +16,9 @@ from arenagrad._settings import count
 from arenagrad._sparse import sparse_array
 from arenagrad._stages import Argnums, Step, checked_argnums
 from arenagrad.programs import Program
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 Reduce = Literal["sum", "mean"] | None
 
@@ -152,7 +155,7 @@ class Compiled(Call):
     def map(
         self,
         *args: Any,
-        executor: Executor | None = None,
+        executor: "Executor | None" = None,
         chunksize: int | None = None,
         out: Any = None,
     ) -> Any:
@@ -163,18 +166,25 @@ class Compiled(Call):
         derivative it is `value_and_grad(f).map(...)` and so on. Processes get the function as a
         pickle of it is.
 
-        chunksize is how many rows a chunk has: by default 64, or more if there would be more than
-        64 chunks. Results depend on it in their last bits, where rows are summed, and not on how
-        many workers there are. Raises what a worker raises, and takes back what has not begun.
+        chunksize is how many rows a chunk has; by default as many as are worth the trouble, and not
+        fewer than a 64th of all. Results depend on it in their last bits, where rows are summed,
+        and not on how many workers there are. Raises what a worker raises, and takes back what has
+        not begun. progress is told after each chunk.
         """
-        options = self._options
+        options, steps = self._options, self._steps + self._summed
         axes = 0 if options.in_axes is None else options.in_axes
-        batch = self._batch(args, axes)
-        if chunksize is None:
-            chunksize = max(64, -(-batch.rows // 64))
-        mean = options.reduce == "mean"
-        steps = self._steps + self._summed
-        return batch.map(steps, mean, out, executor, count("chunksize", chunksize, 1))
+        return map_rows(
+            self._paths,
+            Batch(args, axes, self._statics(args)),
+            steps,
+            self._is_reduced,
+            options.reduce == "mean",
+            options.threads,
+            options.progress,
+            executor,
+            None if chunksize is None else count("chunksize", chunksize, 1),
+            out,
+        )
 
     def program(self, *args: Any) -> Program:
         """The program for such arguments, traced if it has not been yet.
@@ -182,8 +192,8 @@ class Compiled(Call):
         That of a derivative is `grad(f).program(*args)` and so on.
         """
         steps, options = self._steps + self._summed, self._options
-        reduced = any(kind == "sum" for kind, _ in steps)
-        how = Calling(options.in_axes, options.static_argnums, reduced, options.reduce == "mean")
+        mean = options.reduce == "mean"
+        how = Calling(options.in_axes, options.static_argnums, self._is_reduced, mean)
         if options.in_axes is not None:
             path = self._batch(args).path()
         else:
@@ -319,12 +329,15 @@ class Compiled(Call):
         self._paths.use(path)
         return path, answer[1]
 
-    def _batch(self, args: tuple[Any, ...], in_axes: Any = None) -> BatchRun:
+    def _batch(self, args: tuple[Any, ...]) -> BatchRun:
         options = self._options
-        axes = options.in_axes if in_axes is None else in_axes
-        batch = Batch(args, axes, self._statics(args))
-        reduced = any(kind == "sum" for kind, _ in self._steps + self._summed)
-        return BatchRun(self._paths, batch, reduced, options.threads, options.progress)
+        batch = Batch(args, options.in_axes, self._statics(args))
+        return BatchRun(self._paths, batch, self._is_reduced, options.threads, options.progress)
+
+    @property
+    def _is_reduced(self) -> bool:
+        """Whether results are sums over the rows of a batch."""
+        return any(kind == "sum" for kind, _ in self._steps + self._summed)
 
     def _statics(self, args: tuple[Any, ...]) -> list[bool]:
         return [k in self._options.static_argnums for k in range(len(args))]

@@ -165,11 +165,11 @@ class Paths:
         """Raise what the function does for numbers whose results are not finite, if it does."""
         call_on_values(self.function, arguments, numbers)
 
-    def some(self, arguments: Tree) -> "Paths":
-        """Those for arguments of this structure, without the others."""
-        some = Paths(self.function, self.strict)
-        some._known[arguments] = self.of(arguments)
-        return some
+    def like(self, path: Path) -> "Paths":
+        """Those for the same arguments alone, this one first."""
+        like, known = Paths(self.function, self.strict), self.of(path.arguments)
+        like._known[path.arguments] = [path, *(other for other in known if other is not path)]
+        return like
 
     def all(self) -> list[Path]:
         """Those for all arguments, for each structure the one used last first."""

@@ -8,11 +8,12 @@ from arenagrad._core import (
     LaneRunner,
     Runner,
     Tree,
-    add_arrays,
     call_on_values,
     capture,
     clear_arrays,
     divide_arrays,
+    pack_arrays,
+    put_rows,
     read_arguments,
 )
 
@@ -24,10 +25,11 @@ __all__ = [
     "LaneRunner",
     "Runner",
     "Tree",
-    "add_arrays",
     "call_on_values",
     "capture",
     "clear_arrays",
     "divide_arrays",
+    "pack_arrays",
+    "put_rows",
     "read_arguments",
 ]

@@ -21,11 +21,12 @@ __all__ = [
     "LaneRunner",
     "Runner",
     "Tree",
-    "add_arrays",
     "call_on_values",
     "capture",
     "clear_arrays",
     "divide_arrays",
+    "pack_arrays",
+    "put_rows",
     "read_arguments",
 ]
 
@@ -282,8 +283,19 @@ class Batch:
     def part(self, first: int, last: int) -> Batch:
         """The rows from first to before last, where they are. Raises IndexError."""
 
-    def __getstate__(self) -> tuple[Any, ...]: ...
-    def __setstate__(self, state: tuple[Any, ...], /) -> None: ...
+    def numbers(self) -> tuple[_Numbers, _Numbers]:
+        """The numbers of the first row, and of all rows those that vary."""
+
+    @staticmethod
+    def of_numbers(tree: Tree, first: _Numbers, varying: _Numbers) -> Batch:
+        """The batch of rows of this structure with such numbers.
+
+        Raises ValueError for numbers that do not fit.
+        """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Raise TypeError: a batch lives within one call."""
+
     def __len__(self) -> int: ...
 
 class LaneRunner:
@@ -349,11 +361,25 @@ def capture(
 def call_on_values(function: Callable[..., Any], arguments: Tree, numbers: _Numbers) -> Any:
     """Run a function on Values of these numbers: what it gives."""
 
-def add_arrays(arrays: Sequence[_Numbers], more: Sequence[_Numbers]) -> None:
-    """Add to contiguous arrays of float64 others of their sizes."""
-
 def clear_arrays(arrays: Sequence[_Numbers]) -> None:
     """Set contiguous arrays of float64 to 0."""
 
 def divide_arrays(arrays: Sequence[_Numbers], by: float) -> None:
     """Divide contiguous arrays of float64 by a number."""
+
+def pack_arrays(arrays: Sequence[_Numbers]) -> _Numbers:
+    """The numbers of contiguous arrays of float64 in one."""
+
+def put_rows(
+    leaves: Sequence[_Numbers],
+    stacked: Sequence[bool],
+    packed: _Numbers,
+    first: int,
+    count: int,
+    rows: int,
+) -> None:
+    """Put the packed results of some of the rows into those of all.
+
+    What is stacked goes into its places, and what is not is added. Raises ValueError for packed
+    numbers that do not fit.
+    """

@@ -133,9 +133,6 @@ class _OneWay:
             raise TypeError(f"this program is for {self._path.arguments}, got {arguments}")
         return [self._path]
 
-    def some(self, arguments: Tree) -> "_OneWay":
-        return self
-
     def trace(self, arguments: Tree, numbers: Any) -> tuple[Path, bool]:
         self.refuse(arguments, numbers)
         if self._path.runner(self._steps).run(numbers, None, None, True) is None:

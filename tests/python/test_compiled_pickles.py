@@ -214,7 +214,7 @@ def test_programs_pickle_too() -> None:
     assert p(0.5) == scaled.value_and_grad(0.5)
 
 
-@pytest.mark.parametrize("kind", ["Instructions", "Tree", "Closure", "Batch"])
+@pytest.mark.parametrize("kind", ["Instructions", "Tree", "Closure"])
 def test_damaged_parts_in_a_pickle_are_refused(kind: str) -> None:
     from arenagrad import _programs
 
@@ -222,9 +222,27 @@ def test_damaged_parts_in_a_pickle_are_refused(kind: str) -> None:
         "Instructions": [b"", b"AGPR", b"x" * 50],
         "Tree": [(), (1,), (("list", False, 3, ()),), (("static", False, None, ()),)],
         "Closure": [(1.0,), (None,)],
-        "Batch": [(), (1, 2, 3, 4)],
     }
     cls = getattr(_programs, kind)
     for state in parts[kind]:
         with pytest.raises((ag.FormatError, TypeError, RuntimeError)):
             cls.__new__(cls).__setstate__(state)
+
+
+def test_batches_do_not_pickle_but_give_their_numbers() -> None:
+    from arenagrad._programs import Batch
+
+    batch = Batch((np.arange(12.0).reshape(4, 3), 5.0), (1, None), [])
+    part = batch.part(1, 3)
+    first, varying = part.numbers()
+    assert first.tolist() == [1.0, 4.0, 7.0, 10.0, 5.0]
+    assert varying.tolist() == [[1.0, 4.0, 7.0, 10.0], [2.0, 5.0, 8.0, 11.0]]
+    other = Batch.of_numbers(part.tree, first, varying)
+    assert len(other) == 2
+    assert other.row(1).tolist() == part.row(1).tolist() == [2.0, 5.0, 8.0, 11.0, 5.0]
+    with pytest.raises(ValueError, match="do not fit"):
+        Batch.of_numbers(part.tree, first, varying[:, :2])
+    with pytest.raises(IndexError, match="no such rows"):
+        batch.part(2, 4)
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(batch)

@@ -224,3 +224,11 @@ def test_map_tells_how_far_it_is_and_what_a_worker_raises(batch: tuple[Any, Any]
         f.map(np.ones(3), chunksize=0)
     with pytest.raises(TypeError, match="no Values in a batch"):
         f.map([Value(1.0)])
+
+
+def test_rows_of_other_structures_are_refused_by_map_too() -> None:
+    f = compile(lambda x: [x, x] if x > 0 else (x,), in_axes=0)
+    assert [y.tolist() for y in f(np.ones(3))] == [[1.0] * 3] * 2
+    for call in (f, f.map, lambda x: f.map(x, chunksize=1)):
+        with pytest.raises(TypeError, match="results of one structure"):
+            call(np.array([1.0, -1.0, -2.0]))

@@ -1,0 +1,87 @@
+// What refuse() throws is what recording the operation on these numbers throws.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "core/op_errors.h"
+#include "program/refusal.h"
+
+namespace {
+
+using namespace arenagrad;
+using program::Code;
+using program::Program;
+
+// One instruction on all inputs.
+Program one(Code code, std::uint32_t inputs, bool checked) {
+  Program p;
+  p.input_count = inputs;
+  for (std::uint32_t k = 0; k < inputs; ++k) p.code.push_back({Code::Input, false, k});
+  if (program::is_many(code)) {
+    for (std::uint32_t k = 0; k < inputs; ++k) p.lists.push_back(k);
+    p.code.push_back({code, checked, 0, inputs});
+  } else {
+    p.code.push_back({code, checked, 0, inputs > 1 ? 1 : program::kNone});
+  }
+  p.outputs.push_back(inputs);
+  return p;
+}
+
+template <class Call> std::string thrown(Call&& call) {
+  try {
+    call();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "";
+}
+
+} // namespace
+
+TEST_CASE("every operation of the table refuses what recording it refuses") {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const double numbers[] = {0.0,   -0.0,   1.0,    -1.0,      0.5,        -2.5,
+                            1e308, -1e308, 5e-324, kInfinity, -kInfinity, std::nan("")};
+  int refused = 0;
+  for (std::size_t k = program::kFirstTableCode; k < program::kFirstOwnCode; ++k) {
+    const auto code = static_cast<Code>(k);
+    const core::Op op = program::op_of(code);
+    const Program p = one(code, static_cast<std::uint32_t>(program::operand_count(code)), true);
+    for (const double a : numbers)
+      for (const double b : numbers) {
+        const double inputs[] = {a, b};
+        const double second = p.input_count > 1 ? b : 0.0;
+        const double y = program::evaluate(code, a, second, 0.0);
+        const std::string expected =
+            thrown([&] { core::check_primal(op, a, second, y, core::kNoNode); });
+        CHECK(thrown([&] { program::refuse(p, inputs); }) == expected);
+        refused += !expected.empty();
+      }
+  }
+  CHECK(refused > 100);
+}
+
+TEST_CASE("a quotient is refused as the power of minus one that it was") {
+  const Program p = one(Code::Divide, 2, true);
+  const double zero[] = {1.0, 0.0}, tiny[] = {1.0, 5e-324}, large[] = {1e308, 1e-10};
+  CHECK_THROWS_AS(program::refuse(p, zero), core::DivisionByZero);
+  CHECK_THROWS_AS(program::refuse(p, tiny), core::RangeError);
+  CHECK_NOTHROW(program::refuse(p, large)); // it is the product that is too large
+}
+
+TEST_CASE("an index that none of the values has is refused") {
+  const Program p = one(Code::Take, 3, true);
+  const double good[] = {1.0, 5.0, 6.0}, bad[] = {2.0, 5.0, 6.0}, none[] = {0.5, 5.0, 6.0};
+  CHECK_NOTHROW(program::refuse(p, good));
+  CHECK_THROWS_AS(program::refuse(p, bad), std::out_of_range);
+  CHECK_THROWS_AS(program::refuse(p, none), std::out_of_range);
+}
+
+TEST_CASE("what is not checked and what was given is not refused") {
+  const double minus[] = {-1.0}, nan[] = {std::nan("")};
+  CHECK_NOTHROW(program::refuse(one(Code::Log, 1, false), minus));
+  CHECK_NOTHROW(program::refuse(one(Code::Log, 1, true), nan));
+  CHECK_THROWS_AS(program::refuse(one(Code::Log, 1, true), minus), core::DomainError);
+}
