@@ -218,7 +218,8 @@ inline double log_or_zero(double a) { return a == 0.0 ? 0.0 : std::log(a); }
 // serves, then that series (Abramowitz and Stegun 6.4.6, 6.4.11); reflection by the recurrence
 // itself, which for a below 0 costs a step a unit.
 inline double polygamma(double n, double a) {
-  if (!(n >= 1.0 && n <= 100.0) || (a <= 0.0 && a == std::floor(a)) || a < -1e6) return std::nan("");
+  if (!(n >= 1.0 && n <= 100.0) || (a <= 0.0 && a == std::floor(a)) || a < -1e6)
+    return std::nan("");
   if (std::isinf(a)) return 0.0;
   const double sign_of = std::fmod(n, 2.0) == 1.0 ? 1.0 : -1.0; // (-1)**(n + 1)
   const double factorial = std::exp(std::lgamma(n + 1.0));

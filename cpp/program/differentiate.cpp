@@ -29,7 +29,13 @@ public:
     for (const Index output : from_.outputs) builder_.output(place_[output]);
     for (const Guard& guard : from_.guards) builder_.guard(place_[guard.condition], guard.outcome);
   }
-  Program finish(const Passes& passes) { return optimise(builder_.finish(), passes); }
+  // The Builder has tidied each instruction: what is left is what takes the whole program to see.
+  Program finish(const Passes& passes) {
+    Program made = builder_.finish();
+    if (passes.prune) made = prune(made);
+    if (passes.fuse) made = fuse(made, passes);
+    return passes.prune && passes.fuse ? prune(made) : made;
+  }
 
 private:
   Index copied(const Instruction& at) {
