@@ -232,3 +232,18 @@ def test_rows_of_other_structures_are_refused_by_map_too() -> None:
     for call in (f, f.map, lambda x: f.map(x, chunksize=1)):
         with pytest.raises(TypeError, match="results of one structure"):
             call(np.array([1.0, -1.0, -2.0]))
+
+
+def test_every_way_is_traced_once_whatever_the_chunks(batch: tuple[Any, Any]) -> None:
+    calls = []
+
+    def counted(x: Any, w: Any) -> Any:
+        calls.append(1)
+        return branching(x, w)
+
+    f = compile(counted, in_axes=(0, None), reduce="sum")
+    for _ in range(2):
+        with ThreadPoolExecutor(3) as pool:
+            f.map(*batch, executor=pool, chunksize=4)
+        f(*batch)
+        assert len(calls) == 2

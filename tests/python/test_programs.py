@@ -335,6 +335,15 @@ def test_heads_that_make_no_sense_are_refused(
         load(rewritten(content, change), tmp_path)
 
 
+@pytest.mark.parametrize("what", ["arguments", "results"])
+def test_counts_are_compared_before_there_is_memory_for_them(
+    what: str, content: bytes, tmp_path: Path
+) -> None:
+    parts = [["tuple", False, 1, []], ["array", False, [2**31], []]]
+    with pytest.raises(FormatError, match="its program does not fit its arguments or results"):
+        load(rewritten(content, lambda head: head.update({what: parts})), tmp_path)
+
+
 def test_deep_nesting_and_other_versions_are_refused(content: bytes, tmp_path: Path) -> None:
     def nest(head: dict[str, Any]) -> None:
         deep: Any = None
