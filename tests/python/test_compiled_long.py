@@ -15,9 +15,12 @@ import pytest
 from arenagrad import compile
 
 SCRIPT = """
+    import signal
     import sys
     import numpy as np
     from arenagrad import compile, grad
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # may have been inherited as ignored
 
     threads, how = int(sys.argv[1]), sys.argv[2]
     told = []
