@@ -222,14 +222,18 @@ def rows_for(seconds: float, f: Callable[..., Any]) -> Any:
 
 def test_a_long_run_is_interrupted_by_ctrl_c_and_tells_how_far_it_is() -> None:
     told: list[tuple[int, int]] = []
-    f = compile(long_function, in_axes=0, progress=lambda done, rows: told.append((done, rows)))
-    rows = rows_for(8.0, f)
-    told.clear()
-    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+
+    def progress(done: int, rows: int) -> None:
+        if not told:
+            timer.start()  # not before the run is under way
+        told.append((done, rows))
+
+    f = compile(long_function, in_axes=0, progress=progress)
+    rows = rows_for(4.0, compile(long_function, in_axes=0))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # may have been ignored
     try:
         with pytest.raises(KeyboardInterrupt):
-            timer.start()
             f(rows)
         timer.join()
     finally:
