@@ -5,7 +5,6 @@ program for all names of a length; softmax is arenagrad's, since it must not rea
 """
 
 import gc
-import math
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Any
@@ -15,10 +14,9 @@ import numpy as np
 import arenagrad
 from benchmarks import gpt, gpt_script, pure_value
 from benchmarks.compiled_peers import on_processor
-from benchmarks.measure import DifferentAnswersError, Row, in_turn, times_faster
+from benchmarks.measure import Row, in_turn, times_faster
 
 _LIMIT = 500
-_LOSS_TOLERANCE = 1e-12
 _OUR_STEPS = 50  # in each turn: one alone is too short to time well
 
 
@@ -96,19 +94,12 @@ def _stepping(step: Callable[[], object], repeats: int, collector: bool) -> Call
     return side
 
 
-def _check(ours: Callable[[], float], theirs: Callable[[], float]) -> None:
-    for i in range(3):
-        a, b = ours(), theirs()
-        if not math.isclose(a, b, rel_tol=_LOSS_TOLERANCE):
-            raise DifferentAnswersError(f"the loss of step {i} is {a!r} here and {b!r} there")
-
-
 def rows(full: bool) -> list[Row]:
     """The step with Python's cyclic collector on, its default, and off; ours runs with it on."""
     size = gpt.graph_size()
     gc.collect()
     ours, theirs = Training().step, gpt.stepper(pure_value.Value)
-    _check(ours, theirs)
+    gpt.check(ours, theirs)
     our_time, collected, uncollected = in_turn(
         15 if full else 3,
         _stepping(ours, _OUR_STEPS, True),

@@ -60,7 +60,8 @@ def stepper(value: type) -> Callable[[], float]:
     return lambda: gpt_script.step(model, optimiser, next(ahead))
 
 
-def _check(ours: Callable[[], float], theirs: Callable[[], float]) -> None:
+def check(ours: Callable[[], float], theirs: Callable[[], float]) -> None:
+    """Raise DifferentAnswersError unless three steps of both have the same losses."""
     for i in range(3):
         a, b = ours(), theirs()
         if not math.isclose(a, b, rel_tol=_LOSS_TOLERANCE):
@@ -75,7 +76,7 @@ def rows(full: bool) -> list[Row]:
     size = graph_size()
     gc.collect()
     ours, theirs = stepper(arenagrad.Value), stepper(pure_value.Value)
-    _check(ours, theirs)
+    check(ours, theirs)
 
     our_time, collected, uncollected = in_turn(
         15 if full else 3,

@@ -46,24 +46,15 @@ private:
                       "are, got ") +
           Py_TYPE(axes)->tp_name + " for " + Py_TYPE(object)->tp_name);
     const py::object keys = dict ? keys_of(object) : py::object();
-    add_items(builder, object, kind_of_branch(object), extra_of(object),
-              [&](PyObject* item, std::size_t k) {
-                if (dict) {
-                  const py::object key = py::reinterpret_borrow<py::tuple>(keys)[k];
-                  const py::object axis = py::reinterpret_borrow<py::dict>(axes)[key];
-                  add_with(item, axis.ptr());
-                } else {
-                  add_with(item, PySequence_Fast_GET_ITEM(axes, k));
-                }
-              });
-  }
-
-  static Kind kind_of_branch(PyObject* object) {
-    return PyDict_Check(object) ? Kind::Dict : PyList_Check(object) ? Kind::List : Kind::Tuple;
-  }
-  static py::object extra_of(PyObject* object) {
-    if (PyDict_Check(object)) return keys_of(object);
-    return PyList_Check(object) ? py::object() : type_of(object);
+    add_items(builder, object, [&](PyObject* item, std::size_t k) {
+      if (dict) {
+        const py::object key = py::reinterpret_borrow<py::tuple>(keys)[k];
+        const py::object axis = py::reinterpret_borrow<py::dict>(axes)[key];
+        add_with(item, axis.ptr());
+      } else {
+        add_with(item, PySequence_Fast_GET_ITEM(axes, k));
+      }
+    });
   }
 
   // Something of which every array has an axis of rows.
@@ -74,9 +65,8 @@ private:
       add_array_of_rows(py::reinterpret_borrow<py::array>(object), axis);
     } else if ((PyList_Check(object) || PyTuple_Check(object)) && !starts_with_array(object)) {
       add_array_of_rows(as_doubles(object), axis);
-    } else if (PyList_Check(object) || PyTuple_Check(object) || PyDict_Check(object)) {
-      add_items(builder, object, kind_of_branch(object), extra_of(object),
-                [&](PyObject* item, std::size_t) { add_rows(item, axis); });
+    } else if (is_branch(object)) {
+      add_items(builder, object, [&](PyObject* item, std::size_t) { add_rows(item, axis); });
     } else {
       throw py::value_error(std::string("in_axes asks for an axis of rows of ") +
                             Py_TYPE(object)->tp_name + ", which has none");

@@ -52,10 +52,7 @@ public:
           run_on(inputs_of(batch, closure, more), to, batch.rows(), nullptr, run);
       return py::make_tuple(outcome.finite, outcome.guards);
     }
-    const Batch some = batch.taken(*rows);
-    const std::optional<Batch> some_more =
-        more != nullptr ? std::optional<Batch>(more->taken(*rows)) : std::nullopt;
-    const Inputs inputs = inputs_of(some, closure, some_more ? &*some_more : nullptr);
+    const Inputs inputs = inputs_of(batch, closure, more, rows);
     std::vector<double> numbers(rows->size() * to.size());
     Columns part;
     for (std::size_t k = 0; k < to.size(); ++k)
@@ -73,15 +70,7 @@ public:
     std::vector<double> unused(output_count_);
     Columns to;
     for (double& number : unused) to.push_back({&number, 0});
-    if (rows) {
-      const Batch some = batch.taken(*rows);
-      const std::optional<Batch> some_more =
-          more != nullptr ? std::optional<Batch>(more->taken(*rows)) : std::nullopt;
-      run_on(inputs_of(some, closure, some_more ? &*some_more : nullptr), to, good.size(),
-             good.data(), run);
-    } else {
-      run_on(inputs_of(batch, closure, more), to, good.size(), good.data(), run);
-    }
+    run_on(inputs_of(batch, closure, more, rows), to, good.size(), good.data(), run);
     Batch::Rows split[2];
     for (std::size_t i = 0; i < good.size(); ++i)
       split[good[i] == 0].push_back(rows ? (*rows)[i] : i);
@@ -92,10 +81,22 @@ private:
   struct Inputs {
     Columns columns;
     std::vector<double> closure;
+    std::vector<Batch> taken; // hold the rows that columns were copied from
   };
 
+  // Of these rows, or of all.
+  Inputs inputs_of(const Batch& batch, const Closure& closure, const Batch* more,
+                   const std::optional<Batch::Rows>& rows) const {
+    if (!rows) return inputs_of(batch, closure, more);
+    std::vector<Batch> taken{batch.taken(*rows)};
+    if (more != nullptr) taken.push_back(more->taken(*rows));
+    Inputs inputs = inputs_of(taken[0], closure, more != nullptr ? &taken[1] : nullptr);
+    inputs.taken = std::move(taken);
+    return inputs;
+  }
+
   Inputs inputs_of(const Batch& batch, const Closure& closure, const Batch* more) const {
-    Inputs inputs{batch.columns(), std::vector<double>(closure.size())};
+    Inputs inputs{batch.columns(), std::vector<double>(closure.size()), {}};
     closure.read(inputs.closure.data());
     for (double& number : inputs.closure) inputs.columns.push_back({&number, 0});
     if (more != nullptr)

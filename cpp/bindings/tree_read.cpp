@@ -17,14 +17,8 @@ py::object keys_of(PyObject* dict) {
 
 void ArgumentReader::add(PyObject* object) {
   double number = 0.0;
-  if (PyList_Check(object)) {
-    add_items(builder, object, Kind::List, {}, [&](PyObject* item, std::size_t) { add(item); });
-  } else if (PyTuple_Check(object)) {
-    add_items(builder, object, Kind::Tuple, type_of(object),
-              [&](PyObject* item, std::size_t) { add(item); });
-  } else if (PyDict_Check(object)) {
-    add_items(builder, object, Kind::Dict, keys_of(object),
-              [&](PyObject* item, std::size_t) { add(item); });
+  if (is_branch(object)) {
+    add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
   } else if (is_value(object)) {
     has_values = true;
   } else if (PyBool_Check(object)) {
@@ -110,14 +104,8 @@ public:
     if (is_value(object)) {
       builder.leaf(Kind::Number, 1);
       values.push_back(py::reinterpret_borrow<py::object>(object));
-    } else if (PyList_Check(object)) {
-      add_items(builder, object, Kind::List, {}, [&](PyObject* item, std::size_t) { add(item); });
-    } else if (PyTuple_Check(object)) {
-      add_items(builder, object, Kind::Tuple, type_of(object),
-                [&](PyObject* item, std::size_t) { add(item); });
-    } else if (PyDict_Check(object)) {
-      add_items(builder, object, Kind::Dict, keys_of(object),
-                [&](PyObject* item, std::size_t) { add(item); });
+    } else if (is_branch(object)) {
+      add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
     } else if (PyBool_Check(object)) {
       add_static(object);
     } else if (const Number real = read_number(object, &number); real != Number::No) {

@@ -14,20 +14,30 @@
 
 namespace arenagrad::core {
 
+// The first of the largest; -inf at 0 if there is none above that.
+struct Largest {
+  double value = -std::numeric_limits<double>::infinity();
+  std::size_t place = 0;
+
+  template <class X> Largest(std::size_t n, X&& x) {
+    for (std::size_t i = 0; i < n; ++i)
+      if (x(i) > value) value = x(i), place = i;
+  }
+};
+
 // What softmax and its relatives are made of: the largest x, the sum of exp(x - largest), that sum
 // without the largest's own 1, which keeps the digits of a small logarithm, and in `each` the
 // terms.
 struct Exponentials {
-  double largest = -std::numeric_limits<double>::infinity(), total = 0.0, others = 0.0;
+  double largest, total = 0.0, others = 0.0;
 
   template <class X> Exponentials(std::size_t n, X&& x, double* each) {
-    std::size_t where = 0;
-    for (std::size_t i = 0; i < n; ++i)
-      if (x(i) > largest) largest = x(i), where = i;
+    const Largest most(n, x);
+    largest = most.value;
     for (std::size_t i = 0; i < n; ++i) {
       each[i] = shifted_exp(x(i), largest);
       total += each[i];
-      if (i != where) others += each[i];
+      if (i != most.place) others += each[i];
     }
   }
   double log_softmax(double x) const {

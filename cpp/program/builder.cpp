@@ -34,6 +34,17 @@ Index Builder::constant(double value) {
   return place;
 }
 
+Index Builder::copy(const Program& from, const Instruction& at, const std::vector<Index>& place) {
+  if (at.code == Code::Constant) return constant(from.constants[at.a]);
+  if (is_many(at.code)) {
+    std::vector<Index> operands;
+    from.for_each_operand(at, [&](Index o) { operands.push_back(place[o]); });
+    return emit_many(at.code, operands, at.checked);
+  }
+  const auto of = [&](Index o) { return o == kNone ? kNone : place[o]; };
+  return emit(at.code, of(at.a), of(at.b), of(at.c), at.checked);
+}
+
 Index Builder::input() { return append({Code::Input, false, program_.input_count++}); }
 
 Index Builder::append(const Instruction& instruction) {

@@ -29,6 +29,8 @@ public:
   Index emit(Code code, Index a, Index b = kNone, Index c = kNone, bool checked = false);
   Index emit_many(Code code, const std::vector<Index>& operands, bool checked = false);
   Index constant(double value);
+  // An instruction of another program, no input, whose operands are here at place[...].
+  Index copy(const Program& from, const Instruction& at, const std::vector<Index>& place);
   // Requires that inputs come first, in order.
   Index input();
 

@@ -27,27 +27,17 @@ public:
   void output(Number number) { builder_.output(number.index()); }
   void outputs_of_from() {
     for (const Index output : from_.outputs) builder_.output(place_[output]);
+    guards_of_from();
+  }
+  void guards_of_from() {
     for (const Guard& guard : from_.guards) builder_.guard(place_[guard.condition], guard.outcome);
   }
-  // The Builder has tidied each instruction: what is left is what takes the whole program to see.
-  Program finish(const Passes& passes) {
-    Program made = builder_.finish();
-    if (passes.prune) made = prune(made);
-    if (passes.fuse) made = fuse(made, passes);
-    return passes.prune && passes.fuse ? prune(made) : made;
-  }
+  Program finish(const Passes& passes) { return shortened(builder_.finish(), passes); }
 
 private:
   Index copied(const Instruction& at) {
-    if (at.code == Code::Input) return at.a; // the inputs come first, in order
-    if (at.code == Code::Constant) return builder_.constant(from_.constants[at.a]);
-    if (is_many(at.code)) {
-      std::vector<Index> operands;
-      from_.for_each_operand(at, [&](Index o) { operands.push_back(place_[o]); });
-      return builder_.emit_many(at.code, operands, at.checked);
-    }
-    const auto of = [&](Index o) { return o == kNone ? kNone : place_[o]; };
-    return builder_.emit(at.code, of(at.a), of(at.b), of(at.c), at.checked);
+    // The inputs come first, in order.
+    return at.code == Code::Input ? at.a : builder_.copy(from_, at, place_);
   }
 
   const Program& from_;
@@ -264,16 +254,8 @@ Program summed(const Program& program, const Passes& passes) {
   Writer writer(program, 0, passes);
   for (const Index output : program.outputs)
     writer.output(Number::done(Code::LaneSum, writer.value(output)));
-  for (const Guard& guard : program.guards)
-    writer.builder().guard(writer.value(guard.condition).index(), guard.outcome);
+  writer.guards_of_from();
   return writer.builder().finish();
-}
-
-Program outputs_of(const Program& program, std::size_t first, std::size_t count) {
-  Program some = program;
-  const auto begin = program.outputs.begin() + static_cast<std::ptrdiff_t>(first);
-  some.outputs.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
-  return prune(some);
 }
 
 } // namespace arenagrad::program

@@ -36,7 +36,4 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
 // The outputs become their sums over all rows of the batch.
 Program summed(const Program& program, const Passes& passes);
 
-// Only the outputs [first, first + count) are left.
-Program outputs_of(const Program& program, std::size_t first, std::size_t count);
-
 } // namespace arenagrad::program

@@ -145,11 +145,10 @@ void LaneBlock::many(const Act& act) {
   case Code::LogTotal:
     return log_total(y, x, count);
   default: { // Take
-    const double size = static_cast<double>(count - 1);
     for (std::size_t r = 0; r < count_; ++r) {
       const double i = x[0].at[r * x[0].step];
       y[r] = std::nan("");
-      if (!(i >= 0.0 && i < size) || i != std::floor(i)) continue;
+      if (!core::is_index(i, count - 1)) continue;
       const Lane& taken = x[1 + static_cast<std::size_t>(i)];
       y[r] = taken.at[r * taken.step];
     }

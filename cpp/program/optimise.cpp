@@ -16,18 +16,7 @@ public:
 
   void copy(Index i) {
     const Instruction& at = from_.code[i];
-    if (at.code == Code::Input) {
-      place_[i] = to_.input();
-    } else if (at.code == Code::Constant) {
-      place_[i] = to_.constant(from_.constants[at.a]);
-    } else if (is_many(at.code)) {
-      std::vector<Index> operands;
-      from_.for_each_operand(at, [&](Index o) { operands.push_back(place_[o]); });
-      place_[i] = to_.emit_many(at.code, operands, at.checked);
-    } else {
-      const auto of = [&](Index o) { return o == kNone ? kNone : place_[o]; };
-      place_[i] = to_.emit(at.code, of(at.a), of(at.b), of(at.c), at.checked);
-    }
+    place_[i] = at.code == Code::Input ? to_.input() : to_.copy(from_, at, place_);
   }
 
   Program finish() {
@@ -241,13 +230,16 @@ Program prune(const Program& program) {
 
 Program fuse(const Program& program, const Passes& passes) { return Fusing(program, passes).run(); }
 
+Program shortened(Program program, const Passes& passes) {
+  if (passes.prune) program = prune(program);
+  if (passes.fuse) program = fuse(program, passes);
+  return passes.prune && passes.fuse ? prune(program) : program;
+}
+
 Program optimise(const Program& program, const Passes& passes) {
   Rewriting out(program, passes);
   for (std::size_t i = 0; i < program.size(); ++i) out.copy(static_cast<Index>(i));
-  Program result = out.finish();
-  if (passes.prune) result = prune(result);
-  if (passes.fuse) result = fuse(result, passes);
-  return passes.prune && passes.fuse ? prune(result) : result;
+  return shortened(out.finish(), passes);
 }
 
 } // namespace arenagrad::program

@@ -9,6 +9,9 @@ namespace arenagrad::program {
 // then joins chains (passes.fuse). Inputs stay.
 Program optimise(const Program& program, const Passes& passes);
 
+// The passes that take a whole program to see, for one that a Builder has just tidied.
+Program shortened(Program program, const Passes& passes);
+
 // Without the instructions that neither outputs nor guards need.
 Program prune(const Program& program);
 

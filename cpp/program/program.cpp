@@ -19,14 +19,11 @@ double many_value(Code code, std::size_t count, const double* x, double* scratch
   case Code::NormOf:
     return core::norm(count, at);
   case Code::Largest:
-    return core::Exponentials(count, at, scratch).largest;
+    return core::Largest(count, at).value;
   case Code::LogTotal:
     return std::log1p(core::Exponentials(count, at, scratch).others);
-  case Code::Take: {
-    const double size = static_cast<double>(count - 1);
-    if (!(x[0] >= 0.0 && x[0] < size) || x[0] != std::floor(x[0])) return std::nan("");
-    return x[1 + static_cast<std::size_t>(x[0])];
-  }
+  case Code::Take:
+    return core::nary_value(Op::Take, count, at, scratch);
   default:
     return 0.0;
   }

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "program/number.h"
+#include "program/outputs.h"
 
 namespace arenagrad::program::cases {
 

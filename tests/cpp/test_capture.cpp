@@ -219,8 +219,8 @@ TEST_CASE("softmax and its logarithm give the arena's numbers and the slopes of 
     for (std::size_t k = 0; k < 4; ++k)
       CHECK(same_bits(got[k], arena.data(graph.traced.outputs[k])));
     const NodeId last = graph.traced.outputs[3];
-    const std::vector<double> slopes = cases::run(
-        reverse(outputs_of(captured.program, 3, 1), by(4), false, Passes{}), graph.inputs());
+    const std::vector<double> slopes =
+        cases::run(reverse(picked(captured.program, {3}), by(4), false, Passes{}), graph.inputs());
     core::reverse_sweep(arena, last, nullptr);
     for (std::size_t k = 0; k < 4; ++k)
       CHECK(slopes[1 + k] == doctest::Approx(arena.gradient(x[k])).epsilon(1e-14));

@@ -55,7 +55,7 @@ TEST_CASE("the slopes of every code agree with differences, to the third order")
         }
         // On with a slope that is not flat.
         std::size_t next = whole(code, 0) ? 1 : 0;
-        program = outputs_of(slopes, 1 + next, 1);
+        program = picked(slopes, {static_cast<Index>(1 + next)});
       }
     }
   }
@@ -74,7 +74,7 @@ TEST_CASE("the logarithm of a sum of exponentials has its shares as slopes, to a
     const std::vector<double> got = run(slopes, at);
     for (std::size_t k = 0; k < 4; ++k)
       CHECK(got[1 + k] == doctest::Approx(difference(program, at, k, 0)).epsilon(1e-7));
-    program = outputs_of(slopes, 2, 1);
+    program = picked(slopes, {2});
   }
 }
 
