@@ -1,14 +1,8 @@
-// Batches and what runs programs on them. Long runs go on in a thread of their own, so that this
-// one can look for Ctrl-C and tell how far they are.
+// Batches and what runs programs on them.
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <exception>
-#include <mutex>
 #include <optional>
-#include <thread>
 
 #include "../program/rows.h"
 #include "batch.h"
@@ -23,10 +17,6 @@ namespace {
 using program::Column;
 using Columns = std::vector<Column>;
 
-// Runs shorter than this, in instructions, are over before anybody could press a key.
-constexpr double kLong = 5e6;
-constexpr auto kPatience = std::chrono::milliseconds(50);
-
 struct Run {
   std::size_t threads;
   py::object progress; // called with rows done and rows to be done, or None
@@ -35,8 +25,7 @@ struct Run {
 class LaneRunner {
 public:
   LaneRunner(const program::Program& program, const std::vector<std::uint8_t>& varies, bool strict)
-      : plan_(program, varies, strict), varies_(varies), instructions_(program.size()),
-        output_count_(program.outputs.size()) {}
+      : plan_(program, varies, strict), varies_(varies), output_count_(program.outputs.size()) {}
 
   const program::LanePlan& plan() const { return plan_; }
 
@@ -135,66 +124,18 @@ private:
 
   program::Rows run_on(const Inputs& inputs, const Columns& outputs, std::size_t rows,
                        std::uint8_t* good, const Run& run) const {
-    std::atomic<bool> stop{false};
-    std::atomic<std::size_t> done{0};
-    const auto work = [&] {
-      return plan_.run(inputs.columns, outputs, rows, good, 1.0, run.threads, stop, done);
+    const auto watch = [&](std::size_t done) {
+      const py::gil_scoped_acquire held;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set(); // Ctrl-C
+      if (!run.progress.is_none()) run.progress(done, rows);
     };
-    if (static_cast<double>(instructions_) * static_cast<double>(rows) < kLong) {
-      const py::gil_scoped_release released;
-      return work();
-    }
-    return watched(work, rows, stop, done, run.progress);
-  }
-
-  template <class Work>
-  static program::Rows watched(Work&& work, std::size_t rows, std::atomic<bool>& stop,
-                               const std::atomic<std::size_t>& done, const py::object& progress) {
-    std::mutex mutex;
-    std::condition_variable over;
-    bool finished = false;
-    program::Rows outcome;
-    std::exception_ptr failure, interrupted;
     const py::gil_scoped_release released;
-    std::thread worker([&] {
-      try {
-        outcome = work();
-      } catch (...) {
-        failure = std::current_exception();
-      }
-      const std::lock_guard lock(mutex);
-      finished = true;
-      over.notify_one();
-    });
-    std::unique_lock lock(mutex);
-    while (!over.wait_for(lock, kPatience, [&] { return finished; })) {
-      if (interrupted) continue;
-      lock.unlock();
-      {
-        const py::gil_scoped_acquire held;
-        try {
-          if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-          if (!progress.is_none()) progress(done.load(), rows);
-        } catch (...) {
-          interrupted = std::current_exception();
-          stop = true;
-        }
-      }
-      lock.lock();
-    }
-    lock.unlock();
-    worker.join();
-    if (interrupted) {
-      const py::gil_scoped_acquire held; // an exception of Python's is moved with it
-      std::rethrow_exception(std::exchange(interrupted, nullptr));
-    }
-    if (failure) std::rethrow_exception(failure);
-    return outcome;
+    return plan_.run(inputs.columns, outputs, rows, good, 1.0, run.threads, watch);
   }
 
   const program::LanePlan plan_;
   const std::vector<std::uint8_t> varies_;
-  const std::size_t instructions_, output_count_;
+  const std::size_t output_count_;
 };
 
 py::array_t<double> row(const Batch& batch, std::size_t k) {

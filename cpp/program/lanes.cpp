@@ -1,10 +1,14 @@
 #include "lanes.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "lane_block.h"
 
@@ -12,6 +16,7 @@ namespace arenagrad::program {
 namespace {
 
 constexpr std::size_t kMostPieces = 64;
+constexpr auto kPatience = std::chrono::milliseconds(50); // between two calls of a Watch
 
 // Rows of a block. Fewer than 64 are worse than slots beyond the first-level cache, for what each
 // act costs whatever the rows; so are slots beyond the second-level one.
@@ -95,39 +100,57 @@ public:
       memory_.packed.push_back(place == kNone ? 0.0 : memory_.uniforms[place]);
   }
 
-  // Pieces until none is left, for one of the threads.
-  void work(LaneMemory& memory, std::uint8_t* good, const std::atomic<bool>& stop,
-            std::atomic<std::size_t>& done) {
+  // Pieces until none is left, for one of the threads. Only the calling one has a `watch`.
+  void work(LaneMemory& memory, std::uint8_t* good, const Watch& watch) {
     Rows result;
     LaneBlock block(schedule_, kernels_, block_, memory_, inputs_, outputs_, memory);
-    for (std::size_t piece; !result.stopped && (piece = next_.fetch_add(1)) < pieces_;) {
+    for (std::size_t piece; !failed_ && (piece = next_.fetch_add(1)) < pieces_;) {
       double* const sums = memory_.sums.data() + piece * schedule_.sums;
       const std::size_t end = std::min(rows_, (piece + 1) * piece_);
-      for (std::size_t first = piece * piece_; first < end; first += block_) {
-        result.stopped = failed_ || stop.load(std::memory_order_relaxed);
-        if (result.stopped) break;
+      for (std::size_t first = piece * piece_; first < end && !failed_; first += block_) {
         const std::size_t count = std::min(block_, end - first);
         block.run(first, count, sums, good, result);
-        done.fetch_add(count, std::memory_order_relaxed);
+        done_.fetch_add(count, std::memory_order_relaxed);
+        if (watch && std::chrono::steady_clock::now() - asked_ > kPatience) ask(watch);
       }
     }
     const std::lock_guard lock(mutex_);
     result_.finite &= result.finite;
     result_.guards &= result.guards;
-    result_.stopped |= result.stopped;
   }
 
   // An exception of one of the threads, which stops the others.
   void fail() {
     const std::lock_guard lock(mutex_);
-    error_ = std::current_exception();
+    if (!error_) error_ = std::current_exception();
     failed_ = true;
+  }
+
+  // One of the other threads is through.
+  void leave() {
+    const std::lock_guard lock(mutex_);
+    ++left_;
+    leaving_.notify_one();
+  }
+
+  // Until the other threads are through.
+  void wait_for(std::size_t others, const Watch& watch) {
+    std::unique_lock lock(mutex_);
+    while (!leaving_.wait_for(lock, kPatience, [&] { return left_ == others; })) {
+      if (!watch || failed_) continue;
+      lock.unlock();
+      try {
+        ask(watch);
+      } catch (...) {
+        fail();
+      }
+      lock.lock();
+    }
   }
 
   // Once all threads are through.
   Rows finish(std::uint8_t* good, double scale) {
-    if (error_) std::rethrow_exception(error_);
-    if (result_.stopped) return result_;
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
     double* const sums = memory_.sums.data(); // of the first piece, then of all
     for (std::size_t piece = 1; piece < pieces_; ++piece)
       for (std::size_t k = 0; k < schedule_.sums; ++k) sums[k] += sums[piece * schedule_.sums + k];
@@ -147,6 +170,11 @@ public:
   }
 
 private:
+  void ask(const Watch& watch) {
+    watch(done_.load(std::memory_order_relaxed));
+    asked_ = std::chrono::steady_clock::now();
+  }
+
   void uniforms(const std::vector<Act>& acts, double scale) {
     std::vector<double> gathered, scratch;
     const auto number = [&](Place place) {
@@ -176,8 +204,11 @@ private:
   const std::vector<Column>&inputs_, &outputs_;
   const std::size_t rows_;
   std::size_t piece_ = 0, pieces_ = 0; // rows of a piece
-  std::atomic<std::size_t> next_{0};
+  std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
+  std::atomic<std::size_t> next_{0}, done_{0}; // pieces, rows
   std::mutex mutex_;
+  std::condition_variable leaving_;
+  std::size_t left_ = 0; // of the other threads, those that are through
   std::exception_ptr error_;
   std::atomic<bool> failed_{false};
   Rows result_;
@@ -191,25 +222,30 @@ LanePlan::LanePlan(const Program& program, const std::vector<std::uint8_t>& vari
 
 Rows LanePlan::run(const std::vector<Column>& inputs, const std::vector<Column>& outputs,
                    std::size_t rows, std::uint8_t* good, double scale, std::size_t threads,
-                   const std::atomic<bool>& stop, std::atomic<std::size_t>& done) const {
+                   const Watch& watch) const {
   Body::Borrowed memory(*body_);
   Run run(body_->schedule, body_->kernels, body_->block, *memory, inputs, outputs, rows);
   run.begin(scale);
-  const auto work = [&](bool own) noexcept {
+  const auto help = [&]() noexcept {
     try {
-      if (!own) return run.work(*memory, good, stop, done);
       Body::Borrowed another(*body_);
-      run.work(*another, good, stop, done);
+      run.work(*another, good, {});
     } catch (...) {
       run.fail();
     }
+    run.leave();
   };
   std::vector<std::thread> others;
   try {
-    while (others.size() + 1 < std::min(threads, run.pieces())) others.emplace_back(work, true);
+    while (others.size() + 1 < std::min(threads, run.pieces())) others.emplace_back(help);
   } catch (...) { // as many threads as there can be
   }
-  if (run.pieces() > 0) work(false);
+  try {
+    if (run.pieces() > 0) run.work(*memory, good, watch);
+  } catch (...) {
+    run.fail();
+  }
+  run.wait_for(others.size(), watch);
   for (std::thread& other : others) other.join();
   return run.finish(good, scale);
 }

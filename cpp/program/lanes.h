@@ -7,7 +7,7 @@
 // program and the number of rows, added in order, so that it is the same for any number of threads.
 #pragma once
 
-#include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -24,10 +24,13 @@ struct Column {
 };
 
 struct Rows {
-  bool finite = true;   // as in Outcome, of all rows
-  bool guards = true;   // all guards came out as they should in all rows
-  bool stopped = false; // `stop` was set: the outputs mean nothing
+  bool finite = true; // as in Outcome, of all rows
+  bool guards = true; // all guards came out as they should in all rows
 };
+
+// Called with the number of finished rows some twenty times a second while a run goes on, in the
+// thread that runs it. What it throws stops the run.
+using Watch = std::function<void(std::size_t done)>;
 
 // Immutable once made; run() may be called from several threads at once.
 class LanePlan {
@@ -38,14 +41,13 @@ public:
 
   // Runs on rows [0, rows). `good`, if not null, gets for each row whether it was finite where
   // checked and went the way of all guards. `scale` multiplies every sum over the rows (1/rows for
-  // a mean) before anything is computed from it. `done` counts finished rows. A column may be read
-  // or written in place, so none that is written may overlap another. An input that does not vary
-  // is read once, also if there are no rows; an output that does not vary is written once if its
-  // step is 0, else in each row. Each call starts its other threads anew. Needs no lock of
-  // Python's. Throws std::bad_alloc.
+  // a mean) before anything is computed from it. A column may be read or written in place, so none
+  // that is written may overlap another. An input that does not vary is read once, also if there
+  // are no rows; an output that does not vary is written once if its step is 0, else in each row.
+  // Each call starts its other threads anew. Needs no lock of Python's. Throws std::bad_alloc, and
+  // what `watch` throws: then the outputs mean nothing.
   Rows run(const std::vector<Column>& inputs, const std::vector<Column>& outputs, std::size_t rows,
-           std::uint8_t* good, double scale, std::size_t threads, const std::atomic<bool>& stop,
-           std::atomic<std::size_t>& done) const;
+           std::uint8_t* good, double scale, std::size_t threads, const Watch& watch = {}) const;
 
   std::size_t slots() const; // live at once
   std::size_t block() const; // rows

@@ -36,7 +36,6 @@ struct Result {
   Rows rows;
   std::vector<Numbers> outputs;
   std::vector<std::uint8_t> good;
-  std::size_t done;
 };
 
 struct Batch {
@@ -65,7 +64,7 @@ struct Batch {
     return values;
   }
   Result run(const Program& program, const LanePlan& plan, std::size_t threads = 1,
-             double scale = 1.0, bool with_good = true, bool stopped = false) {
+             double scale = 1.0, bool with_good = true) {
     const auto varying_ones = varying(program, varies);
     Result result;
     constexpr std::ptrdiff_t kSteps[] = {1, 1, 3, -1};
@@ -75,11 +74,8 @@ struct Batch {
     for (Numbers& numbers : inputs) from.push_back(numbers.column());
     for (Numbers& numbers : result.outputs) to.push_back(numbers.column());
     result.good.assign(rows, 7);
-    std::atomic<bool> stop{stopped};
-    std::atomic<std::size_t> done{0};
-    result.rows = plan.run(from, to, rows, with_good ? result.good.data() : nullptr, scale, threads,
-                           stop, done);
-    result.done = done;
+    result.rows =
+        plan.run(from, to, rows, with_good ? result.good.data() : nullptr, scale, threads);
     return result;
   }
 };

@@ -92,7 +92,6 @@ void check_rows(const Program& program, Batch& batch, Result& result) {
   CHECK(good);
   if (batch.rows > 0) CHECK(result.rows.finite == finite);
   if (batch.rows > 0) CHECK(result.rows.guards == guards);
-  CHECK(result.done == batch.rows);
 }
 
 } // namespace
@@ -199,13 +198,26 @@ TEST_CASE("a guard or a checked result that is the same for all rows counts for 
   }
 }
 
-TEST_CASE("a run that is told to stop stops") {
-  Random random(6);
-  const Program program = random_program(random, 4, 20);
-  Batch batch(random, 4, 500, 1.0);
-  Result result = batch.run(program, LanePlan(program, batch.varies, true), 2, 1.0, true, true);
-  CHECK(result.rows.stopped);
-  CHECK(result.done == 0);
+TEST_CASE("a long run tells how far it is, and what is thrown meanwhile stops all its threads") {
+  Builder builder(Passes{});
+  builder.output(builder.emit(Code::LaneSum, builder.emit(Code::Sin, builder.input())));
+  const LanePlan plan(builder.finish(), {1}, false);
+  double x = 1.0, sum = 0.0;
+  constexpr std::size_t kRows = 1'000'000'000'000; // all of them the same number
+  for (const std::size_t threads : {1, 2, 3}) {
+    std::vector<std::size_t> told;
+    const auto watch = [&](std::size_t done) {
+      told.push_back(done);
+      if (told.size() == 3) throw std::runtime_error("enough");
+    };
+    CHECK_THROWS_WITH(
+        plan.run({{&x, 0}}, {{&sum, 0}}, kRows, nullptr, 1.0, threads, watch), "enough");
+    CHECK(told.size() == 3);
+    CHECK(0 < told[0]);
+    CHECK(told[0] < told[1]);
+    CHECK(told[1] < told[2]);
+    CHECK(told[2] < kRows);
+  }
 }
 
 TEST_CASE("tanh and its slope, computed as one") {
@@ -252,9 +264,7 @@ TEST_CASE("what may raise in a row is computed though nothing needs its number")
   const LanePlan plan(builder.finish(), {1}, false);
   std::vector<double> at{1.0, -1.0, 2.0}, y(3);
   std::vector<std::uint8_t> good(3);
-  const std::atomic<bool> stop{false};
-  std::atomic<std::size_t> done{0};
-  const Rows rows = plan.run({{at.data(), 1}}, {{y.data(), 1}}, 3, good.data(), 1.0, 1, stop, done);
+  const Rows rows = plan.run({{at.data(), 1}}, {{y.data(), 1}}, 3, good.data(), 1.0, 1);
   CHECK(!rows.finite);
   CHECK(good == std::vector<std::uint8_t>{1, 0, 1});
 }
