@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "lane_block.h"
+#include "rows.h"
 
 namespace arenagrad::program {
 namespace {
@@ -85,7 +86,9 @@ public:
     piece_ = (blocks + kMostPieces - 1) / kMostPieces * block;
     pieces_ = rows == 0 ? 0 : (rows + piece_ - 1) / piece_;
     memory.uniforms = schedule.uniforms;
-    memory.sums.assign(std::max<std::size_t>(pieces_, 1) * schedule.sums, 0.0);
+    memory.sums.resize(std::max<std::size_t>(pieces_, 1) * schedule.sums);
+    if (pieces_ == 0) std::ranges::fill(memory.sums, 0.0);
+    whole_.assign(pieces_, false);
     for (const auto& input : schedule.uniform_inputs)
       memory.uniforms[input.at] = *inputs[input.input].at;
   }
@@ -105,7 +108,8 @@ public:
     Rows result;
     LaneBlock block(schedule_, kernels_, block_, memory_, inputs_, outputs_, memory);
     for (std::size_t piece; !failed_ && (piece = next_.fetch_add(1)) < pieces_;) {
-      double* const sums = memory_.sums.data() + piece * schedule_.sums;
+      double* const sums = sums_of(piece);
+      std::fill_n(sums, schedule_.sums, 0.0);
       const std::size_t end = std::min(rows_, (piece + 1) * piece_);
       for (std::size_t first = piece * piece_; first < end && !failed_; first += block_) {
         const std::size_t count = std::min(block_, end - first);
@@ -113,6 +117,7 @@ public:
         done_.fetch_add(count, std::memory_order_relaxed);
         if (watch && std::chrono::steady_clock::now() - asked_ > kPatience) ask(watch);
       }
+      add_up(piece);
     }
     const std::lock_guard lock(mutex_);
     result_.finite &= result.finite;
@@ -151,9 +156,6 @@ public:
   // Once all threads are through.
   Rows finish(std::uint8_t* good, double scale) {
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
-    double* const sums = memory_.sums.data(); // of the first piece, then of all
-    for (std::size_t piece = 1; piece < pieces_; ++piece)
-      for (std::size_t k = 0; k < schedule_.sums; ++k) sums[k] += sums[piece * schedule_.sums + k];
     uniforms(schedule_.after, scale);
     for (const Guard& guard : schedule_.guards)
       if ((memory_.uniforms[guard.condition] != 0.0) != guard.outcome)
@@ -170,6 +172,16 @@ public:
   }
 
 private:
+  double* sums_of(std::size_t piece) const { return memory_.sums.data() + piece * schedule_.sums; }
+
+  // The piece is done: adds those to the first that have none undone before them.
+  void add_up(std::size_t piece) {
+    const std::lock_guard lock(mutex_);
+    whole_[piece] = true;
+    for (; added_ < pieces_ && whole_[added_]; ++added_)
+      if (added_ > 0) add_to(sums_of(0), sums_of(added_), schedule_.sums);
+  }
+
   void ask(const Watch& watch) {
     watch(done_.load(std::memory_order_relaxed));
     asked_ = std::chrono::steady_clock::now();
@@ -207,6 +219,8 @@ private:
   std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
   std::atomic<std::size_t> next_{0}, done_{0}; // pieces, rows
   std::mutex mutex_;
+  std::vector<bool> whole_; // of each piece, whether its sums are
+  std::size_t added_ = 0;   // pieces whose sums those of the first hold
   std::condition_variable leaving_;
   std::size_t left_ = 0; // of the other threads, those that are through
   std::exception_ptr error_;
