@@ -16,6 +16,14 @@ std::uint64_t mix(std::uint64_t x) {
   return x ^ x >> 32;
 }
 
+std::uint64_t hash(const Instruction& i) {
+  return mix(mix(mix(static_cast<std::uint64_t>(i.code) + i.a) + i.b) + i.c);
+}
+
+bool same(const Instruction& one, const Instruction& other) {
+  return one.code == other.code && one.a == other.a && one.b == other.b && one.c == other.c;
+}
+
 } // namespace
 
 bool Builder::is_constant(Index i, double value) const {
@@ -120,29 +128,10 @@ Index Builder::emit_many(Code code, const std::vector<Index>& operands, bool che
     const double y = many_value(code, x.size(), x.data(), scratch.data());
     if (!checked || std::isfinite(y)) return constant(y);
   }
-  const auto start = static_cast<Index>(program_.lists.size());
-  program_.lists.insert(program_.lists.end(), operands.begin(), operands.end());
-  const auto before = program_.size();
-  const Index place = shared({code, checked, start, static_cast<Index>(operands.size()), kNone});
-  if (place < before) program_.lists.resize(start);
-  return place;
-}
-
-std::uint64_t Builder::hash(const Instruction& i) const {
-  std::uint64_t h = static_cast<std::uint64_t>(i.code);
-  if (is_many(i.code)) {
-    program_.for_each_operand(i, [&](Index operand) { h = mix(h + operand); });
-    return h;
-  }
-  return mix(mix(mix(h + i.a) + i.b) + i.c);
-}
-
-bool Builder::same(const Instruction& one, const Instruction& other) const {
-  if (one.code != other.code || one.b != other.b) return false;
-  if (!is_many(one.code)) return one.a == other.a && one.c == other.c;
-  for (Index k = 0; k < one.b; ++k)
-    if (program_.lists[one.a + k] != program_.lists[other.a + k]) return false;
-  return true;
+  const std::size_t count = operands.size(), first = leading(code, count);
+  const Index a = lists_.place(program_.lists, operands.data(), first);
+  const Index c = lists_.place(program_.lists, operands.data() + first, count - first);
+  return shared({code, checked, a, static_cast<Index>(count), c});
 }
 
 // The place of an instruction that is already there, or of this one, now appended.

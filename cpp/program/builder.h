@@ -6,6 +6,7 @@
 
 #include <unordered_map>
 
+#include "operand_lists.h"
 #include "program.h"
 
 namespace arenagrad::program {
@@ -53,12 +54,11 @@ private:
   Index reordered(Code code, Index a, Index b, bool checked);
   Index append(const Instruction& instruction);
   Index shared(const Instruction& instruction);
-  std::uint64_t hash(const Instruction& instruction) const;
-  bool same(const Instruction& one, const Instruction& other) const;
   void grow();
 
   Program program_;
   const Passes passes_;
+  OperandLists lists_;
   std::vector<Index> table_; // open addressing, the places of instructions
   std::unordered_map<std::uint64_t, Index> constants_; // by their bits
 };

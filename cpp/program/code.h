@@ -18,7 +18,8 @@ enum class Code : std::uint8_t {
 #include "../core/ops.def"
 #define ARENAGRAD_CODE(Id, ...) Id,
 #include "codes.def"
-  // Those of many operands have a: where they start in the program's lists, b: how many there are.
+  // Those of many operands have b: how many there are; a and c: where the first `leading` of them
+  // and the others start in the program's lists.
   SumOf,    // the first, plus the second, and so on
   DotOf,    // the start if their number is odd, then w..., then x...; left to right
   NormOf,   // as core's norm
@@ -44,6 +45,12 @@ constexpr Op op_of(Code code) {
   return static_cast<Op>(static_cast<std::size_t>(code) - kFirstTableCode + core::kFirstTableOp);
 }
 constexpr bool is_many(Code code) { return code >= Code::SumOf && code <= Code::Take; }
+
+// Of `count` operands of a Many code, how many are in the first of its two lists: of a DotOf the
+// start and w, of a Take the index, of others all.
+constexpr std::size_t leading(Code code, std::size_t count) {
+  return code == Code::DotOf ? count - count / 2 : code == Code::Take ? 1 : count;
+}
 
 namespace table {
 inline constexpr std::uint8_t kOwnCounts[] = {

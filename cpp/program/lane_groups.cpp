@@ -13,13 +13,12 @@ std::vector<Layer> layers_of(const Program& program, const std::vector<std::uint
   for (Index i = 0; i < program.size(); ++i) {
     const Instruction& at = program.code[i];
     if (candidates[i] == 0 || at.code != Code::DotOf) continue;
-    const Index start = at.b % 2, terms = at.b / 2;
-    const Index* const w = program.lists.data() + at.a + start;
-    bool fits = start == 0 || varies[w[-1]] == 0;
+    const Dot dot = program.dot(at);
+    bool fits = dot.start == nullptr || varies[*dot.start] == 0;
     x.clear();
-    for (Index k = 0; k < terms && fits; ++k) {
-      fits = varies[w[k]] != varies[w[k + terms]];
-      x.push_back(varies[w[k]] != 0 ? w[k] : w[k + terms]);
+    for (std::size_t k = 0; k < dot.terms && fits; ++k) {
+      fits = varies[dot.w[k]] != varies[dot.x[k]];
+      x.push_back(varies[dot.w[k]] != 0 ? dot.w[k] : dot.x[k]);
     }
     if (!fits) continue;
     const auto [found, is_new] = known.emplace(x, layers.size());

@@ -101,12 +101,10 @@ private:
                   count(layer.results),
                   count(layer.x)};
     for (const Index i : layer.results) {
-      const Instruction& at = program_.code[i];
-      const Index start = at.b % 2, terms = at.b / 2;
-      const Index* const w = program_.lists.data() + at.a + start;
-      out_.packed.push_back(start != 0 ? number_of(places_[w[-1]]) : kNone);
-      for (Index k = 0; k < terms; ++k)
-        out_.packed.push_back(number_of(places_[varies_[w[k]] != 0 ? w[k + terms] : w[k]]));
+      const Dot dot = program_.dot(program_.code[i]);
+      out_.packed.push_back(dot.start != nullptr ? number_of(places_[*dot.start]) : kNone);
+      for (std::size_t k = 0; k < dot.terms; ++k)
+        out_.packed.push_back(number_of(places_[varies_[dot.w[k]] != 0 ? dot.x[k] : dot.w[k]]));
       out_.pointers.push_back(i);
     }
     out_.pointers.insert(out_.pointers.end(), layer.x.begin(), layer.x.end());
@@ -170,12 +168,12 @@ private:
     if (own && at.code == Code::Mul && ((varies(at.a) && varies(at.b)) || !strict_))
       return term(Do::Inner, y, at.a, at.b);
     if (own && at.code == Code::DotOf && !strict_) {
-      const auto first = program_.lists.begin() + at.a, last = first + at.b;
-      const Index start = at.b % 2, count = at.b / 2;
-      if (std::all_of(first, last, varies)) {
-        if (start != 0) term(Do::Total, y, *first);
-        for (Index k = 0; k < count; ++k)
-          term(Do::Inner, y, first[start + k], first[start + count + k]);
+      bool all = true;
+      program_.for_each_operand(at, [&](Index o) { all = all && varies(o); });
+      if (all) {
+        const Dot dot = program_.dot(at);
+        if (dot.start != nullptr) term(Do::Total, y, *dot.start);
+        for (std::size_t k = 0; k < dot.terms; ++k) term(Do::Inner, y, dot.w[k], dot.x[k]);
         return;
       }
     }

@@ -186,7 +186,7 @@ void Planner::fetch(Code code, Index count, bool tidy) {
   Index* to = places_.data();
   if (is_many(code)) {
     for (const Index i : order_)
-      for (Index k = 0; k < count; ++k) *to++ = place_[program_.lists[at(i).a + k]];
+      program_.for_each_operand(at(i), [&](Index operand) { *to++ = place_[operand]; });
     return;
   }
   const Index Instruction::* const operands[] = {&Instruction::a, &Instruction::b, &Instruction::c};

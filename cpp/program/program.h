@@ -5,7 +5,8 @@
 //  2. The first instructions are the inputs, number k at place k, whether they are used or not.
 //  3. A program is not changed once it is made: passes read one and write another.
 //
-// Immutable, so safe from any thread. Cost: 16 bytes an instruction, 4 an operand in a list.
+// Immutable, so safe from any thread. Cost: 16 bytes an instruction, 4 an operand in a list; a list
+// is kept once (operand_lists.h).
 #pragma once
 
 #include <string>
@@ -33,6 +34,12 @@ struct Guard {
   bool outcome;
 };
 
+// The operands of a DotOf: x[k] times w[k] for all terms, plus *start if it is not null.
+struct Dot {
+  const Index *start, *w, *x;
+  std::size_t terms;
+};
+
 struct Program {
   std::vector<Instruction> code;
   std::vector<double> constants;
@@ -46,13 +53,22 @@ struct Program {
   // Calls visit(operand) for each operand of an instruction, in order.
   template <class Visit> void for_each_operand(const Instruction& i, Visit&& visit) const {
     if (is_many(i.code)) {
-      for (Index k = 0; k < i.b; ++k) visit(lists[i.a + k]);
+      const std::size_t first = leading(i.code, i.b), others = i.b - first;
+      for (std::size_t k = 0; k < first; ++k) visit(lists[i.a + k]);
+      for (std::size_t k = 0; k < others; ++k) visit(lists[i.c + k]);
       return;
     }
     const std::size_t count = operand_count(i.code);
     if (count > 0) visit(i.a);
     if (count > 1) visit(i.b);
     if (count > 2) visit(i.c);
+  }
+
+  // Requires that i is a DotOf.
+  Dot dot(const Instruction& i) const {
+    const Index* const first = lists.data() + i.a;
+    const std::size_t start = i.b % 2;
+    return {start != 0 ? first : nullptr, first + start, lists.data() + i.c, i.b / 2};
   }
 
   // One line an instruction, such as "v7 = Mul v1 v2", then outputs and guards.

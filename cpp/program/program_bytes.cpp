@@ -1,6 +1,7 @@
 #include "program_bytes.h"
 
 #include "../core/bytes.h"
+#include "operand_lists.h"
 
 namespace arenagrad::program {
 namespace {
@@ -28,6 +29,19 @@ std::size_t number_count(Code code) {
   return code <= Code::Input || is_many(code) ? 1 : operand_count(code);
 }
 
+// Puts the operands of all Many instructions, of which there are b, into the program's lists.
+void place(Program& program, const std::vector<Index>& items) {
+  OperandLists lists;
+  const Index* next = items.data();
+  for (Instruction& at : program.code) {
+    if (!is_many(at.code)) continue;
+    const std::size_t first = leading(at.code, at.b), others = at.b - first;
+    at.a = lists.place(program.lists, next, first);
+    at.c = lists.place(program.lists, next + first, others);
+    next += at.b;
+  }
+}
+
 // The least number of operands that a Many code makes sense with.
 std::size_t fewest(Code code) { return code == Code::Take ? 2 : 1; }
 
@@ -40,7 +54,6 @@ void check(const Program& program) {
     if ((at.code == Code::Input) != (i < program.input_count) ||
         (at.code == Code::Input && at.a != i))
       fail("its inputs in a wrong place");
-    if (is_many(at.code) && at.b < fewest(at.code)) fail("too few operands");
     program.for_each_operand(at, [&](Index o) {
       if (o >= i) fail("an operand that cannot be one");
     });
@@ -63,7 +76,7 @@ std::string write_program(const Program& program) {
     used.push_back(at.code);
     known = static_cast<std::uint8_t>(used.size());
   }
-  std::vector<Index> items; // a program may have lists that nothing uses any more
+  std::vector<Index> items; // lists as often as they are used: reading checks each once
   for (const Instruction& at : program.code)
     if (is_many(at.code)) program.for_each_operand(at, [&](Index o) { items.push_back(o); });
   std::string out(kMagic);
@@ -116,14 +129,16 @@ Program read_program(std::string_view bytes) {
     for (std::size_t k = 0; k < number_count(at.code); ++k) numbers[k] = in.take<std::uint32_t>();
     at.a = numbers[0], at.b = numbers[1], at.c = numbers[2];
     if (is_many(at.code)) {
-      at.a = static_cast<Index>(listed), at.b = numbers[0];
-      if (at.b > items - listed) fail("too few operands");
+      at.b = numbers[0];
+      if (at.b > items - listed || at.b < fewest(at.code)) fail("too few operands");
       listed += at.b;
     }
   }
   if (listed != items) fail("too many operands");
   in.take(program.constants, constants);
-  in.take(program.lists, items);
+  std::vector<Index> operands;
+  in.take(operands, items);
+  place(program, operands);
   in.take(program.outputs, outputs);
   std::vector<std::uint32_t> conditions;
   std::vector<std::uint8_t> outcomes;

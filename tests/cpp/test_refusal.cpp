@@ -21,7 +21,8 @@ Program one(Code code, std::uint32_t inputs, bool checked) {
   for (std::uint32_t k = 0; k < inputs; ++k) p.code.push_back({Code::Input, false, k});
   if (program::is_many(code)) {
     for (std::uint32_t k = 0; k < inputs; ++k) p.lists.push_back(k);
-    p.code.push_back({code, checked, 0, inputs});
+    const auto first = static_cast<std::uint32_t>(program::leading(code, inputs));
+    p.code.push_back({code, checked, 0, inputs, first});
   } else {
     p.code.push_back({code, checked, 0, inputs > 1 ? 1 : program::kNone});
   }
