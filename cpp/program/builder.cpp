@@ -1,5 +1,6 @@
 #include "builder.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 
@@ -18,6 +19,13 @@ std::uint64_t mix(std::uint64_t x) {
 
 std::uint64_t hash(const Instruction& i) {
   return mix(mix(mix(static_cast<std::uint64_t>(i.code) + i.a) + i.b) + i.c);
+}
+
+// The last of its operands; of many, where their list is, for lists are written as they are met.
+Index newest(const Instruction& i) {
+  if (is_many(i.code)) return i.a / 2;
+  const auto place = [](Index o) { return o == kNone ? 0 : o; };
+  return std::max({i.a, place(i.b), place(i.c)});
 }
 
 bool same(const Instruction& one, const Instruction& other) {
@@ -134,28 +142,47 @@ Index Builder::emit_many(Code code, const std::vector<Index>& operands, bool che
   return shared({code, checked, a, static_cast<Index>(count), c});
 }
 
+// Calls visit(slot) with the slots of the table where an instruction may be, until it says so.
+//
+// An instruction mostly follows soon after the newest of its operands, and the slots of those are
+// next to each other, so that a program that is written from one end to the other does not wander
+// all over a table larger than the cache. What has no room there goes anywhere.
+template <class Visit> void Builder::probe(const Instruction& instruction, Visit&& visit) {
+  constexpr std::size_t kNear = 16;
+  const std::size_t mask = table_.size() - 1;
+  const std::uint64_t h = hash(instruction);
+  const std::size_t home = 2 * std::size_t{newest(instruction)} + h % kNear;
+  for (std::size_t k = 0; k < kNear; ++k)
+    if (visit(table_[(home + k) & mask])) return;
+  for (std::size_t k = h >> 16;; ++k)
+    if (visit(table_[k & mask])) return;
+}
+
 // The place of an instruction that is already there, or of this one, now appended.
 Index Builder::shared(const Instruction& instruction) {
   if (!passes_.share) return append(instruction);
   if (2 * (program_.size() + 1) > table_.size()) grow();
-  const std::size_t mask = table_.size() - 1;
-  for (std::size_t k = hash(instruction) & mask;; k = (k + 1) & mask) {
-    if (table_[k] == kNone) return table_[k] = append(instruction);
-    if (same(program_.code[table_[k]], instruction)) {
-      program_.code[table_[k]].checked |= instruction.checked;
-      return table_[k];
+  Index place = kNone;
+  probe(instruction, [&](Index& slot) {
+    if (slot == kNone) {
+      place = slot = append(instruction);
+    } else if (same(program_.code[slot], instruction)) {
+      program_.code[place = slot].checked |= instruction.checked;
     }
-  }
+    return place != kNone;
+  });
+  return place;
 }
 
 void Builder::grow() {
   table_.assign(std::bit_ceil(4 * (program_.size() + 16)), kNone);
-  const std::size_t mask = table_.size() - 1;
   for (std::size_t i = 0; i < program_.size(); ++i) {
     if (program_.code[i].code <= Code::Input) continue;
-    std::size_t k = hash(program_.code[i]) & mask;
-    while (table_[k] != kNone) k = (k + 1) & mask;
-    table_[k] = static_cast<Index>(i);
+    probe(program_.code[i], [&](Index& slot) {
+      const bool free = slot == kNone;
+      if (free) slot = static_cast<Index>(i);
+      return free;
+    });
   }
 }
 

@@ -54,6 +54,7 @@ private:
   Index reordered(Code code, Index a, Index b, bool checked);
   Index append(const Instruction& instruction);
   Index shared(const Instruction& instruction);
+  template <class Visit> void probe(const Instruction& instruction, Visit&& visit);
   void grow();
 
   Program program_;

@@ -16,13 +16,14 @@ public:
 
   Captured run() {
     mark();
-    for (const NodeId input : traced_.inputs) place_[input] = builder_.input();
-    for (const NodeId node : outer_) place_[node] = builder_.input();
+    places_.assign(needed_.size(), kNone);
+    for (const NodeId input : traced_.inputs) place(input) = builder_.input();
+    for (const NodeId node : outer_) place(node) = builder_.input();
     for (std::size_t k = 0; k < needed_.size(); ++k) {
       const auto node = static_cast<NodeId>(traced_.first + k);
-      if (needed_[k] && !place_.contains(node)) write(node);
+      if (needed_[k] && places_[k] == kNone) write(node);
     }
-    for (const NodeId output : traced_.outputs) builder_.output(place_.at(output));
+    for (const NodeId output : traced_.outputs) builder_.output(place(output));
     for (const Comparison& comparison : traced_.comparisons) write(comparison);
     return {builder_.finish(), outer_};
   }
@@ -60,16 +61,20 @@ private:
         outer_, [&](NodeId node) { return std::binary_search(older.begin(), older.end(), node); });
   }
 
-  std::vector<Index> operands(NodeId node) const {
+  Index& place(NodeId node) {
+    return node < traced_.first ? older_[node] : places_[node - traced_.first];
+  }
+
+  std::vector<Index> operands(NodeId node) {
     std::vector<Index> places;
-    arena_.for_each_operand(node, true, [&](NodeId o) { places.push_back(place_.at(o)); });
+    arena_.for_each_operand(node, true, [&](NodeId o) { places.push_back(place(o)); });
     return places;
   }
 
   void write(NodeId node) {
     const Op op = arena_.op(node);
     if (op == Op::Leaf || core::is_literal(op)) {
-      place_[node] = builder_.constant(arena_.data(node));
+      place(node) = builder_.constant(arena_.data(node));
     } else if (arena_.has_callback(node) || op == Op::Opaque || op == Op::FixedPartials) {
       throw CannotCapture("a node with a rule of its own (_backward or partials) cannot be "
                           "compiled: its number would be frozen",
@@ -81,8 +86,8 @@ private:
     } else if (core::is_table_op(op)) {
       const core::Operand2 o = arena_.operands(node);
       const bool two = core::op_info(op).operands != core::Operands::Unary;
-      place_[node] = builder_.emit(code_of(op), place_.at(o.a), two ? place_.at(o.b) : kNone, kNone,
-                                   core::op_info(op).may_fail != core::MayFail::Never);
+      place(node) = builder_.emit(code_of(op), place(o.a), two ? place(o.b) : kNone, kNone,
+                                  core::op_info(op).may_fail != core::MayFail::Never);
     } else {
       write_many(op, node);
     }
@@ -124,7 +129,7 @@ private:
     default:
       throw CannotCapture("this operation cannot be compiled", node);
     }
-    place_[node] = y;
+    place(node) = y;
   }
 
   // What the results of one softmax share.
@@ -142,20 +147,20 @@ private:
       group.total = builder_.emit_many(Code::SumOf, terms);
       group.terms.assign(terms.begin() + 1, terms.end());
     }
-    place_[node] = group.total; // never asked for; says that it has been written
+    place(node) = group.total; // never asked for; says that it has been written
   }
 
   void write_part(NodeId node) {
     const core::Operand2 o = arena_.operands(node);
     const Group& group = groups_.at(o.a);
     const bool logarithm = arena_.op(node) == Op::LogSoftmax;
-    place_[node] =
+    place(node) =
         builder_.emit(logarithm ? Code::Subtract : Code::Divide, group.terms[o.b], group.total);
   }
 
   void write(const Comparison& c) {
     const auto side = [&](NodeId node, double number) {
-      return node == core::kNoNode ? builder_.constant(number) : place_.at(node);
+      return node == core::kNoNode ? builder_.constant(number) : place(node);
     };
     const Code codes[] = {Code::Less, Code::LessEqual, Code::Equal};
     const Index condition =
@@ -169,7 +174,8 @@ private:
   Builder builder_;
   std::vector<std::uint8_t> needed_; // of the nodes from traced_.first
   std::vector<NodeId> outer_;
-  std::unordered_map<NodeId, Index> place_;
+  std::vector<Index> places_;               // of the same
+  std::unordered_map<NodeId, Index> older_; // the places of nodes before
   std::unordered_map<NodeId, Group> groups_;
 };
 

@@ -1,6 +1,6 @@
-// Lists of operands, each of which is kept once: the dot products of a layer are of the same numbers,
-// those of many points have the same weights. So a program of dot products takes less memory than
-// the sums and products it was made of.
+// Lists of operands, each of which is kept once: the dot products of a layer are of the same
+// numbers, those of many points have the same weights. So a program of dot products takes less
+// memory than the sums and products it was made of.
 //
 // Not thread-safe. Cost: about 1 ns an operand.
 #pragma once

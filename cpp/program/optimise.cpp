@@ -1,6 +1,7 @@
 #include "optimise.h"
 
 #include <algorithm>
+#include <span>
 
 namespace arenagrad::program {
 namespace {
@@ -40,7 +41,7 @@ class Fusing {
 public:
   Fusing(const Program& program, const Passes& passes)
       : program_(program), any_order_(passes.reorder), out_(program, kNothing),
-        uses_(program.size(), 0), absorbed_(program.size(), 0) {
+        uses_(program.size(), 0), absorbed_(program.size(), 0), chain_(program.size(), kNone) {
     for (const Instruction& at : program.code)
       program.for_each_operand(at, [&](Index o) { ++uses_[o]; });
     for (const Index output : program.outputs) ++uses_[output];
@@ -49,7 +50,6 @@ public:
 
   Program run() {
     // From the end, so that a chain is met at its last sum.
-    chains_.resize(program_.size());
     for (std::size_t i = program_.size(); i-- > 0;)
       if (!absorbed_[i] && is_sum(static_cast<Index>(i))) find_chain(static_cast<Index>(i));
     for (std::size_t i = 0; i < program_.size(); ++i)
@@ -58,10 +58,13 @@ public:
     for (std::size_t i = 0; i < program_.size(); ++i) {
       const auto at = static_cast<Index>(i);
       if (absorbed_[i]) continue;
-      if (chains_[i].empty())
+      if (chain_[i] == kNone) {
         copy(at);
-      else
-        out_.place(at) = any_order_ ? joined(chains_[i]) : in_order(chains_[i]);
+        continue;
+      }
+      const Index start = chain_[i] == 0 ? 0 : ends_[chain_[i] - 1];
+      const std::span<const Index> chain(chains_.data() + start, ends_[chain_[i]] - start);
+      out_.place(at) = any_order_ ? joined(chain) : in_order(chain);
     }
     return out_.finish();
   }
@@ -75,9 +78,10 @@ private:
 
   // The terms of the sum at `top`, sums that only it uses taken apart.
   void find_chain(Index top) {
-    std::vector<Index>& terms = chains_[top];
+    std::vector<Index>& terms = terms_;
+    terms.clear();
     program_.for_each_operand(at(top), [&](Index o) { terms.push_back(o); });
-    const std::vector<Index> operands = terms;
+    operands_ = terms;
     if (any_order_) {
       for (std::size_t k = 0; k < terms.size();) {
         if (!is_own(terms[k]) || !is_sum(terms[k])) {
@@ -94,13 +98,16 @@ private:
       take_prefixes(top, terms);
     }
     // A mere sum of two that are no products stays as it is; so does a product that is the start.
-    bool joins = terms != operands;
+    bool joins = terms != operands_;
     for (std::size_t k = any_order_ ? 0 : 1; k < terms.size(); ++k) {
       if (!is_product(terms[k])) continue;
       absorbed_[terms[k]] = 1;
       joins = true;
     }
-    if (!joins) terms.clear();
+    if (!joins) return;
+    chain_[top] = static_cast<Index>(ends_.size());
+    chains_.insert(chains_.end(), terms.begin(), terms.end());
+    ends_.push_back(static_cast<Index>(chains_.size()));
   }
 
   // Only what was summed first may be taken apart where the order has to stay.
@@ -144,7 +151,7 @@ private:
 
   bool is_zero(Index place) { return out_.to().is_constant(place, 0.0); }
 
-  Index joined(const std::vector<Index>& terms) {
+  Index joined(std::span<const Index> terms) {
     std::vector<Index> products, rest;
     for (const Index term : terms) {
       if (is_product(term))
@@ -167,7 +174,7 @@ private:
     });
   }
 
-  Index in_order(const std::vector<Index>& terms) {
+  Index in_order(std::span<const Index> terms) {
     Index sum_so_far = place(terms[0]);
     for (std::size_t i = 1; i < terms.size();) {
       std::size_t end = i;
@@ -208,7 +215,9 @@ private:
   Rewriting out_;
   std::vector<Index> uses_;
   std::vector<std::uint8_t> absorbed_;
-  std::vector<std::vector<Index>> chains_; // by their last sum
+  std::vector<Index> chain_;            // of a sum that is the last of one: its number
+  std::vector<Index> chains_, ends_;    // the terms of all, and where each ends
+  std::vector<Index> terms_, operands_; // of the chain at hand, and of its last sum
 };
 
 } // namespace
