@@ -148,10 +148,10 @@ Index Builder::emit_many(Code code, const std::vector<Index>& operands, bool che
 // next to each other, so that a program that is written from one end to the other does not wander
 // all over a table larger than the cache. What has no room there goes anywhere.
 template <class Visit> void Builder::probe(const Instruction& instruction, Visit&& visit) {
-  constexpr std::size_t kNear = 16;
+  constexpr std::size_t kNear = 8, kSpread = 64;
   const std::size_t mask = table_.size() - 1;
   const std::uint64_t h = hash(instruction);
-  const std::size_t home = 2 * std::size_t{newest(instruction)} + h % kNear;
+  const std::size_t home = 2 * std::size_t{newest(instruction)} + h % kSpread;
   for (std::size_t k = 0; k < kNear; ++k)
     if (visit(table_[(home + k) & mask])) return;
   for (std::size_t k = h >> 16;; ++k)
