@@ -49,8 +49,12 @@ private:
     add_items(builder, object, [&](PyObject* item, std::size_t k) {
       if (dict) {
         const py::object key = py::reinterpret_borrow<py::tuple>(keys)[k];
-        const py::object axis = py::reinterpret_borrow<py::dict>(axes)[key];
-        add_with(item, axis.ptr());
+        PyObject* const axis = PyDict_GetItemWithError(axes, key.ptr());
+        if (axis == nullptr && PyErr_Occurred()) throw py::error_already_set();
+        if (axis == nullptr)
+          throw py::value_error("in_axes has no entry for the key " + std::string(py::repr(key)) +
+                                " of an argument");
+        add_with(item, axis);
       } else {
         add_with(item, PySequence_Fast_GET_ITEM(axes, k));
       }
@@ -63,8 +67,10 @@ private:
       has_values = true;
     } else if (is_array(object)) {
       add_array_of_rows(py::reinterpret_borrow<py::array>(object), axis);
+    } else if (object == Py_None) {
+      builder.leaf(Kind::Static, 0, {}, py::none());
     } else if ((PyList_Check(object) || PyTuple_Check(object)) && !starts_with_array(object)) {
-      add_array_of_rows(as_doubles(object), axis);
+      add_array_of_rows(py::array(py::reinterpret_borrow<py::object>(object)), axis);
     } else if (is_branch(object)) {
       add_items(builder, object, [&](PyObject* item, std::size_t) { add_rows(item, axis); });
     } else {
@@ -176,6 +182,18 @@ Batch Batch::taken(const Rows& rows) const {
   taken.held_.clear();
   taken.rows_ = rows.size();
   return taken;
+}
+
+bool Batch::overlaps(const std::vector<py::array>& arrays) const {
+  for (const Column& column : columns_) {
+    const double* const end = column.at + static_cast<std::ptrdiff_t>(rows_ - 1) * column.step;
+    const auto [low, high] = std::minmax(static_cast<const double*>(column.at), end);
+    for (const py::array& array : arrays) {
+      const double* const from = doubles(array.ptr());
+      if (from <= high && low < from + array.size()) return true;
+    }
+  }
+  return false;
 }
 
 Batch Batch::part(std::size_t first, std::size_t last) const {

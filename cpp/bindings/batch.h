@@ -18,6 +18,8 @@ public:
   // These rows alone, copied.
   Batch taken(const Rows& rows) const;
   // Rows [first, last), where they are. Throws IndexError.
+  // Whether any of these contiguous arrays of doubles has memory that the rows are read from.
+  bool overlaps(const std::vector<py::array>& arrays) const;
   Batch part(std::size_t first, std::size_t last) const;
 
   // The numbers of the first row, and of all rows those that vary; and a Batch of such, which

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "../program/refusal.h"
 #include "../program/rows.h"
 #include "batch.h"
 #include "closure.h"
@@ -138,6 +139,24 @@ private:
   const std::size_t output_count_;
 };
 
+// The first of these rows for which the function that was traced raises, or -1.
+py::ssize_t first_refused(const program::Program& traced, const Batch& batch,
+                          const Closure& closure, const Batch::Rows& rows, std::size_t from) {
+  std::vector<double> more(closure.size());
+  closure.read(more.data());
+  const py::gil_scoped_release released;
+  for (std::size_t k = from; k < rows.size(); ++k) {
+    std::vector<double> inputs = batch.row(rows[k]);
+    inputs.insert(inputs.end(), more.begin(), more.end());
+    try {
+      program::refuse(traced, inputs.data());
+    } catch (const std::exception&) {
+      return static_cast<py::ssize_t>(k);
+    }
+  }
+  return -1;
+}
+
 py::array_t<double> row(const Batch& batch, std::size_t k) {
   if (k >= batch.rows()) throw py::index_error("a batch has no such row");
   const std::vector<double> numbers = batch.row(k);
@@ -177,6 +196,8 @@ void bind_batch(py::module_& module) {
       .def_property_readonly("has_rows", &Batch::has_rows, "Whether any argument has rows.")
       .def("__len__", &Batch::rows)
       .def("row", row, py::arg("k"), "The numbers of row k.")
+      .def("overlaps", &Batch::overlaps, py::arg("arrays"),
+           "Whether any of these arrays has memory that the rows are read from.")
       .def("part", &Batch::part, py::arg("first"), py::arg("last"),
            "The rows from first to before last, where they are.")
       .def("numbers", &Batch::numbers,
@@ -221,6 +242,14 @@ void bind_batch(py::module_& module) {
           py::arg("batch"), py::arg("closure"), py::arg("more"), py::arg("rows"),
           py::arg("threads"), py::arg("progress"),
           "The rows that go this program's way, and the others.");
+  module.def(
+      "first_refused",
+      [](const ProgramPointer& traced, const Batch& batch, const Closure& closure,
+         const Batch::Rows& rows,
+         std::size_t start) { return first_refused(*traced, batch, closure, rows, start); },
+      py::arg("traced"), py::arg("batch"), py::arg("closure"), py::arg("rows"), py::arg("start"),
+      "Which of these rows, from number `start` on, is the first for which the function that was "
+      "traced raises; -1 if there is none.");
   module.def(
       "clear_arrays",
       [](const std::vector<py::array>& arrays) {

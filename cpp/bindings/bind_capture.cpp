@@ -2,6 +2,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <unordered_set>
+
 #include "closure.h"
 #include "programs.h"
 #include "record.h"
@@ -20,15 +22,19 @@ py::object new_leaf(double number) {
   return leaf;
 }
 
+// A Value in two places cannot have a derivative by either.
+void refuse_twice(const std::vector<py::object>& leaves) {
+  std::unordered_set<PyObject*> met;
+  for (const py::object& leaf : leaves)
+    if (!met.insert(leaf.ptr()).second)
+      throw py::value_error("the Modules that a compiled function is given must not have a Value "
+                            "twice among their parameters()");
+}
+
 py::tuple capture(const py::object& function, const Tree& arguments, const Numbers& numbers,
                   bool strict) {
   if (static_cast<std::size_t>(numbers.size()) != arguments.numbers())
     throw py::value_error("a function is traced with as many numbers as its arguments have");
-  // With all nodes there, gradients are added up in the very order in which a sweep of the graph
-  // would.
-  program::Passes passes = bindings::passes(strict);
-  passes.share = passes.clean = !strict;
-
   program::Captured captured;
   Results results;
   std::vector<py::object> outer;
@@ -48,11 +54,12 @@ py::tuple capture(const py::object& function, const Tree& arguments, const Numbe
         for (std::size_t k = 0; k < branch.numbers; ++k) leaves.push_back(trace.input(*next++));
       }
     }
+    refuse_twice(leaves);
     if (leaves.size() != arguments.numbers())
       throw py::value_error("parameters() of a Module gave another number of Values than before");
     const py::tuple given = arguments.make_of(leaves);
     results = read_results(function(*given));
-    captured = trace.finish(results.values, passes);
+    captured = trace.finish(results.values, passes_before_slopes(strict));
     for (const core::NodeId node : captured.outer)
       outer.push_back(py::reinterpret_steal<py::object>(object_of(node)));
   }
@@ -87,8 +94,11 @@ void bind_capture(py::module_& module) {
   py::class_<Closure, std::shared_ptr<Closure>>(
       module, "Closure", "The Values that a compiled function uses and was not given.")
       .def(py::init(&closure_of), py::arg("values"))
-      .def(py::pickle([](const Closure& closure) { return py::tuple(py::cast(closure.values())); },
-                      &closure_of))
+      .def("__reduce__",
+           [](const py::object& self) {
+             const auto& values = self.cast<const Closure&>().values();
+             return py::make_tuple(py::type::of(self), py::make_tuple(py::tuple(py::cast(values))));
+           })
       .def("__len__", &Closure::size)
       .def_property_readonly(
           "values", [](const Closure& closure) { return closure.values(); }, "The Values.")

@@ -57,8 +57,9 @@ std::size_t edges_of(const Arena& g, NodeId node) {
 }
 
 py::object copying_in(const py::dict& memo) {
-  static const py::handle key =
-      py::object(py::module_::import("arenagrad._core").attr("_Copying")).release();
+  static PyObject* type = nullptr;
+  const py::handle key =
+      once(type, [] { return py::module_::import("arenagrad._core").attr("_Copying"); });
   if (memo.contains(key)) {
     const py::object found = memo[key];
     if (is_made<Copying>(found) && found.cast<Copying&>().from.valid()) return found;

@@ -170,8 +170,9 @@ PyObject* parts(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
 
 // Element by element over arrays and lists, as NumPy broadcasts them.
 PyObject* where_of_arrays(const Arguments<3>& a) {
-  static const py::handle scalar =
-      py::object(py::module_::import("arenagrad._core").attr("where")).release();
+  static PyObject* of_scalars = nullptr;
+  const py::handle scalar =
+      once(of_scalars, [] { return py::module_::import("arenagrad._core").attr("where"); });
   const py::module_ numpy = py::module_::import("numpy");
   const py::object function = numpy.attr("frompyfunc")(scalar, 3, 1);
   py::object results = function(py::handle(a[0]), py::handle(a[1]), py::handle(a[2]));

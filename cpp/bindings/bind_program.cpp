@@ -122,7 +122,7 @@ void bind_program(py::module_& module) {
       .def(
           "summed",
           [](const ProgramPointer& p, bool strict) {
-            return made([&] { return program::summed(*p, passes(strict)); });
+            return made([&] { return program::summed(*p, passes_before_slopes(strict)); });
           },
           py::arg("strict"), "Its outputs summed over the rows of a batch.")
       .def(
@@ -134,9 +134,11 @@ void bind_program(py::module_& module) {
           },
           py::arg("inputs"), "Raise what the eager function would for these inputs, if it would.")
       .def("to_bytes", to_bytes, "The program in the bytes of a file.")
-      .def_static("from_bytes", from_bytes, py::arg("bytes"),
-                  "The program of such bytes. Raises FormatError for anything else.")
-      .def(py::pickle(&to_bytes, &from_bytes));
+      .def(py::init(&from_bytes), py::arg("bytes"))
+      .def("__reduce__", [](const py::object& self) {
+        return py::make_tuple(py::type::of(self),
+                              py::make_tuple(to_bytes(self.cast<ProgramPointer>())));
+      });
 }
 
 } // namespace arenagrad::bindings

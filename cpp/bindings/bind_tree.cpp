@@ -38,6 +38,8 @@ void bind_tree(py::module_& module) {
       .def("start", &Tree::start, py::arg("k"), "Where the numbers of child k begin.")
       .def("varying", &Tree::varying, "Of each number whether rows of a batch differ in it.")
       .def("gradient", &Tree::gradient, "The structure of a gradient by this.")
+      .def("summed", &Tree::summed, "The structure of such results summed over rows.")
+      .def("axes", &Tree::axes, "The in_axes of arguments of this structure.")
       .def("jacobian", &Tree::jacobian, py::arg("results"),
            "The structure of all derivatives of results by this.")
       .def("jacobian_places", &Tree::jacobian_places, py::arg("results"),
@@ -67,9 +69,12 @@ void bind_tree(py::module_& module) {
            "An object of this structure with an array for each leaf.")
       .def("parts", &Tree::parts,
            "Its branches, each as its kind, whether it varies, its size, and () or (extra,).")
-      .def_static("of_parts", &Tree::of_parts, py::arg("parts"),
-                  "The tree of such parts. Raises FormatError for anything else.")
-      .def(py::pickle([](const Tree& tree) { return tree.parts(); }, &Tree::of_parts))
+      .def(py::init(&Tree::of_parts), py::arg("parts"))
+      .def("__reduce__",
+           [](const py::object& self) {
+             return py::make_tuple(py::type::of(self),
+                                   py::make_tuple(self.cast<const Tree&>().parts()));
+           })
       .def("__str__", &Tree::text);
   module.def("read_arguments", read, py::arg("arguments"), py::arg("statics"),
              "The structure of arguments and their numbers; None if there are Values among them.");

@@ -1,7 +1,10 @@
 // What a compiled function is called through: a native object that knows the programs of the last
 // calls. Arguments of a structure it knows are read and run at once; everything else, and what
 // takes a new way, goes to the fallback in Python, which then teaches it.
+#include <pybind11/stl.h>
+
 #include <algorithm>
+#include <optional>
 
 #include "programs.h"
 #include "runner.h"
@@ -11,8 +14,14 @@ namespace {
 
 constexpr std::size_t kMost = 300; // programs known at once; all paths of a function and more
 
+// The arguments that a derivative is by; several are a tuple or a list.
+struct Argnums {
+  bool several = false;
+  std::vector<long> numbers;
+};
+
 struct Known {
-  py::object argnums; // null: left out
+  std::optional<Argnums> argnums; // none: the call takes none
   std::shared_ptr<const Runner> runner;
 };
 
@@ -24,24 +33,39 @@ struct PyCall {
 
 PyCall* as_call(PyObject* object) { return reinterpret_cast<PyCall*>(object); }
 
-bool same_argnums(PyObject* known, PyObject* given) {
-  if (known == given) return true;
-  if (known == nullptr || given == nullptr) return false;
-  if (Py_TYPE(known) != Py_TYPE(given)) return false;
-  const int equal = PyObject_RichCompareBool(known, given, Py_EQ);
-  if (equal < 0) throw py::error_already_set();
-  return equal != 0;
+bool is_sequence(PyObject* object) {
+  return PyTuple_CheckExact(object) || PyList_CheckExact(object);
 }
 
-// The first argument is what is meant if nothing is said.
-bool is_zero(PyObject* argnums) { return PyLong_CheckExact(argnums) && PyObject_Not(argnums) == 1; }
+// Whether `given`, null if nothing was said, names them: nothing else does than ints as they are.
+bool names(PyObject* given, const std::optional<Argnums>& argnums) {
+  const auto is = [](PyObject* object, long number) {
+    return PyLong_CheckExact(object) && PyLong_AsLong(object) == number;
+  };
+  if (given == nullptr) // the first argument is what is meant
+    return !argnums || (!argnums->several && argnums->numbers[0] == 0);
+  if (!argnums) return false;
+  const std::vector<long>& numbers = argnums->numbers;
+  if (!argnums->several) return is(given, numbers[0]);
+  if (!is_sequence(given) || PySequence_Fast_GET_SIZE(given) != std::ssize(numbers)) return false;
+  for (std::size_t k = 0; k < numbers.size(); ++k)
+    if (!is(PySequence_Fast_GET_ITEM(given, k), numbers[k])) return false;
+  return true;
+}
+
+// Of what has been checked: None, an int, or ints.
+std::optional<Argnums> argnums_of(PyObject* given) {
+  if (given == Py_None) return std::nullopt;
+  if (!is_sequence(given)) return Argnums{false, {py::cast<long>(py::handle(given))}};
+  return Argnums{true, py::cast<std::vector<long>>(py::handle(given))};
+}
 
 // The result, or null with no error set if the fallback must do it.
 PyObject* known_result(PyCall* self, PyObject* const* args, std::size_t count, PyObject* argnums,
                        const py::object& out) {
   std::vector<Known>& known = *self->known;
   for (std::size_t k = 0; k < known.size(); ++k) {
-    if (!same_argnums(known[k].argnums.ptr(), argnums)) continue;
+    if (!names(argnums, known[k].argnums)) continue;
     // Kept: what runs in the middle may change the list.
     const std::shared_ptr<const Runner> runner = known[k].runner;
     Runner::Buffers buffers(*runner);
@@ -72,7 +96,7 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObje
       if (name == out_name)
         out = given;
       else if (name == argnums_name)
-        argnums = is_zero(given) ? nullptr : given;
+        argnums = given;
       else
         usual = false;
     }
@@ -135,11 +159,10 @@ PyObject* learn(PyObject* self, PyObject* args) {
   PyObject *argnums = nullptr, *runner = nullptr;
   if (!PyArg_ParseTuple(args, "OO", &argnums, &runner)) return nullptr;
   try {
-    Known known{py::object(), py::cast<std::shared_ptr<Runner>>(py::handle(runner))};
-    if (!is_zero(argnums)) known.argnums = py::reinterpret_borrow<py::object>(argnums);
+    Known known{argnums_of(argnums), py::cast<std::shared_ptr<Runner>>(py::handle(runner))};
     std::vector<Known>& list = *as_call(self)->known;
     std::erase_if(list, [&](const Known& other) {
-      return other.runner == known.runner && other.argnums.ptr() == known.argnums.ptr();
+      return other.runner == known.runner && names(argnums, other.argnums);
     });
     list.insert(list.begin(), std::move(known));
     if (list.size() > kMost) list.pop_back();
@@ -170,7 +193,8 @@ PyObject* reduce(PyObject* self, PyObject*) {
 
 void bind_call(py::module_& module) {
   static PyMethodDef methods[] = {
-      {"_learn", learn, METH_VARARGS, "Try this Runner first in calls with these argnums."},
+      {"_learn", learn, METH_VARARGS,
+       "Try this Runner first in calls with these argnums; None: in calls that take none."},
       {"_forget", forget, METH_NOARGS, "Leave every call to the fallback again."},
       {"__reduce__", reduce, METH_NOARGS, "For pickle and copy: the method that it stands for."},
       {nullptr, nullptr, 0, nullptr}};

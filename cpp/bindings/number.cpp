@@ -6,11 +6,11 @@ namespace {
 
 // Borrowed for the life of the process: (numbers.Real, decimal.Decimal).
 PyObject* real_types() {
-  static PyObject* types = py::make_tuple(py::module_::import("numbers").attr("Real"),
-                                          py::module_::import("decimal").attr("Decimal"))
-                               .release()
-                               .ptr();
-  return types;
+  static PyObject* types = nullptr;
+  return once(types, [] {
+    return py::make_tuple(py::module_::import("numbers").attr("Real"),
+                          py::module_::import("decimal").attr("Decimal"));
+  });
 }
 
 Number converted(double value, double* out) {

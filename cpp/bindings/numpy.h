@@ -12,7 +12,8 @@ inline const py::detail::PyArray_Proxy* array_view(PyObject* array) {
 // Whether `array`, a NumPy array, holds doubles of this machine's own kind that can be read in
 // place: aligned, and if `contiguous` one after another.
 inline bool holds_doubles(PyObject* array, bool contiguous) {
-  static PyObject* const float64 = py::dtype::of<double>().release().ptr();
+  static PyObject* float64 = nullptr;
+  once(float64, [] { return py::dtype::of<double>(); });
   const auto* view = array_view(array);
   int wanted = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
   if (contiguous) wanted |= py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_;

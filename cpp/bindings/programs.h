@@ -16,6 +16,14 @@ inline program::Passes passes(bool strict) {
   return passes;
 }
 
+// The same for a program that is to be differentiated: with all instructions there, gradients are
+// added up in the very order in which a sweep of the graph would.
+inline program::Passes passes_before_slopes(bool strict) {
+  program::Passes before = passes(strict);
+  before.share = before.clean = !strict;
+  return before;
+}
+
 void bind_capture(py::module_& module);
 void bind_program(py::module_& module);
 void bind_runner(py::module_& module);

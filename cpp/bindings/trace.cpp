@@ -2,6 +2,8 @@
 
 #include "record.h"
 
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 namespace arenagrad::bindings {
@@ -59,7 +61,26 @@ void Trace::input_of(PyObject* value) {
 program::Captured Trace::finish(const std::vector<py::object>& outputs,
                                 const program::Passes& passes) {
   for (const py::object& output : outputs) traced_.outputs.push_back(use(output.ptr()));
+  find_kept(outputs);
   return program::capture(arena(), traced_, passes);
+}
+
+// Values that the function made of numbers and that others hold, such as parameters made at the
+// first call: beyond the trace and the results, that is.
+void Trace::find_kept(const std::vector<py::object>& outputs) {
+  std::unordered_map<PyObject*, Py_ssize_t> ours;
+  for (const py::object& output : outputs) ++ours[output.ptr()];
+  for (const py::object& object : held_) ++ours[object.ptr()];
+  const std::unordered_set<NodeId> inputs(traced_.inputs.begin(), traced_.inputs.end());
+  for (NodeId node = constants_; node < arena().size(); ++node) {
+    if (arena().op(node) != core::Op::Leaf || !arena().has_handle(node)) continue;
+    if (inputs.contains(node)) continue;
+    const auto object = py::reinterpret_steal<py::object>(object_of(node));
+    if (Py_REFCNT(object.ptr()) > ours[object.ptr()] + 1) {
+      traced_.kept.push_back(node);
+      held_.push_back(object);
+    }
+  }
 }
 
 void Trace::compared(PyObject* left, double left_number, PyObject* right, double right_number,

@@ -37,6 +37,8 @@ public:
   bool take_detached() { return std::exchange(detached_, false); }
 
 private:
+  void find_kept(const std::vector<py::object>& outputs);
+
   const core::Arena::Frozen frozen_;
   core::NodeId first_;     // nodes below are older
   core::NodeId constants_; // leaves from here on are numbers of the function's own

@@ -1,5 +1,8 @@
 #include "tree.h"
 
+#include <bit>
+#include <cmath>
+
 namespace arenagrad::bindings {
 
 using Kind = Branch::Kind;
@@ -129,19 +132,27 @@ void add_leaf(TreeBuilder& to, const Shape& shape, bool varies) {
 
 } // namespace
 
-Tree Tree::gradient() const {
-  return with_leaves(*this, [](TreeBuilder& to, const Branch& branch) {
+namespace {
+
+Tree with_floats(const Tree& tree, bool keeps_statics) {
+  return with_leaves(tree, [&](TreeBuilder& to, const Branch& branch) {
     if (branch.kind == Kind::Module) {
       const std::size_t opened = to.open(Kind::List);
       for (std::size_t k = 0; k < branch.numbers; ++k) to.leaf(Kind::Number, 1);
       to.close(opened);
     } else if (branch.kind == Kind::Static) {
-      to.leaf(Kind::Static, 0, {}, py::none());
+      to.leaf(Kind::Static, 0, {}, keeps_statics ? branch.extra : py::none());
     } else {
       to.leaf(branch.kind, branch.numbers, branch.shape, {}, branch.varies);
     }
   });
 }
+
+} // namespace
+
+Tree Tree::gradient() const { return with_floats(*this, false); }
+
+Tree Tree::summed() const { return with_floats(*this, true); }
 
 Tree Tree::jacobian(const Tree& results) const {
   const Tree by = gradient();
@@ -195,14 +206,45 @@ Tree Tree::stacked(py::ssize_t rows, bool all) const {
 
 // --- comparing ----------------------------------------------------------------------------------
 
-namespace {
-
-bool equal_objects(const py::object& one, const py::object& other) {
-  if (one.ptr() == other.ptr()) return true;
-  if (!one || !other || Py_TYPE(one.ptr()) != Py_TYPE(other.ptr())) return false;
-  const int equal = PyObject_RichCompareBool(one.ptr(), other.ptr(), Py_EQ);
+bool same_object(PyObject* one, PyObject* other) {
+  if (one == other) return true;
+  if (one == nullptr || other == nullptr || Py_TYPE(one) != Py_TYPE(other)) return false;
+  if (PyFloat_Check(one))
+    return std::bit_cast<std::uint64_t>(PyFloat_AS_DOUBLE(one)) ==
+           std::bit_cast<std::uint64_t>(PyFloat_AS_DOUBLE(other));
+  if (PyTuple_Check(one)) {
+    const Py_ssize_t size = PyTuple_GET_SIZE(one);
+    bool same = size == PyTuple_GET_SIZE(other);
+    for (Py_ssize_t k = 0; same && k < size; ++k)
+      same = same_object(PyTuple_GET_ITEM(one, k), PyTuple_GET_ITEM(other, k));
+    return same;
+  }
+  if (is_array(one)) {
+    const auto array = [](PyObject* of) { return py::reinterpret_borrow<py::array>(of); };
+    const auto as_bytes = [&](PyObject* of) { return array(of).attr("tobytes")(); };
+    return array(one).dtype().equal(array(other).dtype()) &&
+           array(one).attr("shape").equal(array(other).attr("shape")) &&
+           as_bytes(one).equal(as_bytes(other));
+  }
+  const int equal = PyObject_RichCompareBool(one, other, Py_EQ);
   if (equal < 0) throw py::error_already_set();
   return equal != 0;
+}
+
+namespace {
+
+bool same_object(const py::object& one, const py::object& other) {
+  return bindings::same_object(one.ptr(), other.ptr());
+}
+
+// Equal for what same_object takes for the same: nan is hashed by where it is.
+std::size_t hash_of(PyObject* object) {
+  if (PyFloat_Check(object) && std::isnan(PyFloat_AS_DOUBLE(object))) return 1;
+  if (!PyTuple_CheckExact(object)) return static_cast<std::size_t>(py::hash(object));
+  std::size_t mixed = 2;
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(object); ++k)
+    mixed = (mixed ^ hash_of(PyTuple_GET_ITEM(object, k))) * 0x9E3779B97F4A7C15u;
+  return mixed;
 }
 
 bool equal_branches(const Branch& one, const Branch& other) {
@@ -221,7 +263,7 @@ bool Tree::operator==(const Tree& other) const {
   for (std::size_t i = 0; i < branches_.size(); ++i) {
     const Branch &one = branches_[i], &same = other.branches_[i];
     const bool is_identity = one.kind == Kind::Module || one.kind == Kind::Number;
-    if (is_identity ? one.extra.ptr() != same.extra.ptr() : !equal_objects(one.extra, same.extra))
+    if (is_identity ? one.extra.ptr() != same.extra.ptr() : !same_object(one.extra, same.extra))
       return false;
   }
   return true;
@@ -232,7 +274,7 @@ bool Tree::same_layout(const Tree& other) const {
   for (std::size_t i = 0; i < branches_.size(); ++i) {
     if (!equal_branches(branches_[i], other.branches_[i])) return false;
     if (branches_[i].kind != Kind::Number &&
-        !equal_objects(branches_[i].extra, other.branches_[i].extra))
+        !same_object(branches_[i].extra, other.branches_[i].extra))
       return false;
   }
   return true;
@@ -246,7 +288,7 @@ Py_hash_t Tree::hash() const {
     mix(static_cast<std::size_t>(branch.kind) + (branch.children << 4) + branch.varies);
     for (const py::ssize_t n : branch.shape) mix(static_cast<std::size_t>(n));
     if (branch.kind == Kind::Static || branch.kind == Kind::Dict)
-      mix(static_cast<std::size_t>(py::hash(branch.extra)));
+      mix(hash_of(branch.extra.ptr()));
     else
       mix(reinterpret_cast<std::size_t>(branch.extra.ptr()) >> 4);
   }

@@ -52,6 +52,8 @@ public:
   static Tree list_of(const std::vector<Tree>& parts);
   // What a gradient by this looks like: lists for Modules, None for what is no number.
   Tree gradient() const;
+  // The same, but with what is no number as it is: what a sum over the rows looks like.
+  Tree summed() const;
   // What all derivatives of `results` by this look like.
   Tree jacobian(const Tree& results) const;
   // For entry (row, column) of the matrix of derivatives, row by row: its place among the numbers
@@ -83,6 +85,8 @@ public:
   std::vector<py::array> arrays() const;
   std::vector<py::array> buffers(const py::object& out) const;
   std::vector<bool> leaf_varies() const; // of each such leaf
+  // The in_axes of arguments of this structure: 0 for what varies, None for what does not.
+  py::object axes() const;
   // One array for each leaf, in order, as make() would put it there.
   py::object make_of_arrays(const std::vector<py::array>& leaves) const;
 
@@ -123,6 +127,10 @@ private:
   Tree tree_;
   std::vector<std::size_t> open_;
 };
+
+// Whether objects that stand in trees as they are may be taken for one another: equal, of one type,
+// and so for the items of tuples; floats by their bits.
+bool same_object(PyObject* one, PyObject* other);
 
 // What stands at the leaves of results, and what arguments are made of.
 bool is_array(PyObject* object);

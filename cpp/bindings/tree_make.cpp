@@ -39,8 +39,8 @@ public:
         dict[key] = make();
       return dict;
     }
-    case Kind::Static:
-      return branch.extra;
+    case Kind::Static: // an array may be changed by whoever gets it
+      return is_array(branch.extra.ptr()) ? py::object(branch.extra.attr("copy")()) : branch.extra;
     default:
       return leaf_(branch);
     }
@@ -62,8 +62,9 @@ bool is_leaf(const Branch& branch) {
 }
 
 py::array object_array(const Shape& shape) {
-  static const py::handle empty = py::object(py::module_::import("numpy").attr("empty")).release();
-  return empty(py::tuple(py::cast(shape)), py::str("O"));
+  static PyObject* empty = nullptr;
+  once(empty, [] { return py::module_::import("numpy").attr("empty"); });
+  return py::handle(empty)(py::tuple(py::cast(shape)), py::str("O"));
 }
 
 } // namespace
@@ -118,7 +119,7 @@ namespace {
                        why);
 }
 
-// Calls buffer(array, count) for each array in `out`, in order.
+// Calls use(array, count) for each array in `out`, in order.
 template <class Use>
 void each_buffer(const std::vector<Branch>& branches, std::size_t& i, PyObject* out, Use&& use) {
   const Branch& branch = branches[i];
@@ -129,7 +130,7 @@ void each_buffer(const std::vector<Branch>& branches, std::size_t& i, PyObject* 
       refuse(", got one of another kind");
     if (branch.kind == Kind::Array && has_shape(out, branch.shape)) { // by far the most frequent
       ++i;
-      return use(const_cast<double*>(doubles(out)), branch.numbers);
+      return use(out, branch.numbers);
     }
     if (!uniform_shape(branches, i, shape)) refuse(", got one where there is none");
     if (!has_shape(out, shape))
@@ -137,7 +138,7 @@ void each_buffer(const std::vector<Branch>& branches, std::size_t& i, PyObject* 
                             std::string(py::str(py::tuple(py::cast(shape)))) + ", got " +
                             std::string(py::str(py::handle(out).attr("shape"))));
     i = branch.end;
-    return use(const_cast<double*>(doubles(out)), branch.numbers);
+    return use(out, branch.numbers);
   }
   ++i;
   if (branch.kind == Kind::Static) return;
@@ -157,17 +158,30 @@ void each_buffer(const std::vector<Branch>& branches, std::size_t& i, PyObject* 
   }
 }
 
+// Of contiguous arrays.
+void refuse_shared(const std::vector<py::object>& arrays) {
+  std::vector<std::pair<const double*, const double*>> ranges;
+  for (const py::object& array : arrays) {
+    const double* const from = doubles(array.ptr());
+    ranges.emplace_back(from, from + py::reinterpret_borrow<py::array>(array).size());
+  }
+  std::sort(ranges.begin(), ranges.end());
+  for (std::size_t k = 1; k < ranges.size(); ++k)
+    if (ranges[k].first < ranges[k - 1].second)
+      throw py::value_error("the arrays in out must not share memory");
+}
+
 } // namespace
 
 void Tree::check_buffers(const py::object& out) const {
   std::size_t i = 0;
-  each_buffer(branches_, i, out.ptr(), [](double*, std::size_t) {});
+  each_buffer(branches_, i, out.ptr(), [](PyObject*, std::size_t) {});
 }
 
 void Tree::write(const py::object& out, const double* numbers) const {
   std::size_t i = 0;
-  each_buffer(branches_, i, out.ptr(), [&](double* buffer, std::size_t count) {
-    std::copy_n(numbers, count, buffer);
+  each_buffer(branches_, i, out.ptr(), [&](PyObject* buffer, std::size_t count) {
+    std::copy_n(numbers, count, const_cast<double*>(doubles(buffer)));
     numbers += count;
   });
 }
@@ -177,6 +191,12 @@ std::vector<bool> Tree::leaf_varies() const {
   for (const Branch& branch : branches_)
     if (is_leaf(branch)) varies.push_back(branch.varies);
   return varies;
+}
+
+py::object Tree::axes() const {
+  return made(branches_, [](const Branch& branch) -> py::object {
+    return branch.varies ? py::object(py::int_(0)) : py::none();
+  });
 }
 
 std::vector<py::array> Tree::arrays() const {
@@ -190,19 +210,21 @@ std::vector<py::array> Tree::arrays() const {
 }
 
 std::vector<py::array> Tree::buffers(const py::object& out) const {
-  std::vector<double*> memory; // of each buffer
+  std::vector<py::object> held;
   std::vector<std::size_t> sizes;
   std::size_t i = 0;
-  each_buffer(branches_, i, out.ptr(), [&](double* buffer, std::size_t count) {
-    memory.push_back(buffer);
+  each_buffer(branches_, i, out.ptr(), [&](PyObject* buffer, std::size_t count) {
+    held.push_back(py::reinterpret_borrow<py::object>(buffer));
     sizes.push_back(count);
   });
+  refuse_shared(held);
   std::vector<py::array> arrays;
   std::size_t buffer = 0, used = 0;
   for (const Branch& branch : branches_) {
     if (!is_leaf(branch)) continue;
     while (buffer + 1 < sizes.size() && used == sizes[buffer]) ++buffer, used = 0;
-    arrays.push_back(py::array_t<double>(branch.shape, memory.at(buffer) + used, out));
+    const py::object& memory = held.at(buffer);
+    arrays.push_back(py::array_t<double>(branch.shape, doubles(memory.ptr()) + used, memory));
     used += branch.numbers;
   }
   return arrays;

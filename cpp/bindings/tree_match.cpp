@@ -9,10 +9,8 @@ namespace arenagrad::bindings {
 using Kind = Branch::Kind;
 
 py::array as_doubles(PyObject* array) {
-  py::array read = py::array_t < double,
-            py::array::c_style | py::array::forcecast > ::ensure(py::handle(array));
-  if (!read) throw py::error_already_set();
-  return read;
+  return py::array_t < double,
+         py::array::c_style | py::array::forcecast > (py::reinterpret_borrow<py::object>(array));
 }
 
 namespace {
@@ -31,8 +29,7 @@ public:
     case Kind::Array:
       return array(object, branch.shape, branch.numbers, out);
     case Kind::Static:
-      return branch.extra.ptr() == object ||
-             (Py_TYPE(branch.extra.ptr()) == Py_TYPE(object) && equal(branch.extra.ptr(), object));
+      return same_object(branch.extra.ptr(), object);
     case Kind::Module:
       return branch.extra.ptr() == object && parameters(object, branch.numbers, out);
     case Kind::List:
@@ -60,12 +57,6 @@ public:
   }
 
 private:
-  static bool equal(PyObject* one, PyObject* other) {
-    const int equal = PyObject_RichCompareBool(one, other, Py_EQ);
-    if (equal < 0) throw py::error_already_set();
-    return equal != 0;
-  }
-
   bool number(PyObject* object, double* out) {
     if (PyFloat_CheckExact(object)) {
       *out = PyFloat_AS_DOUBLE(object);
@@ -113,7 +104,7 @@ private:
       if (static_cast<std::size_t>(k) == branch.children) return false;
       const py::object keep = py::reinterpret_borrow<py::object>(value);
       PyObject* wanted = PyTuple_GET_ITEM(branch.extra.ptr(), k++);
-      if (key != wanted && (Py_TYPE(key) != Py_TYPE(wanted) || !equal(key, wanted))) return false;
+      if (!same_object(key, wanted)) return false;
       if (!match(value, at, out)) return false;
       out += branches_[at].numbers;
       at = branches_[at].end;

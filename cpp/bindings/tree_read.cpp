@@ -97,6 +97,14 @@ ArgumentsRead read_arguments(const py::tuple& arguments, const std::vector<bool>
 
 namespace {
 
+// Whether a function may give it as it is: it has no Values in it, and is never changed.
+bool is_plain(PyObject* object) {
+  return object == Py_None || PyBool_Check(object) || PyUnicode_Check(object) ||
+         PyBytes_Check(object) || PyComplex_Check(object) || PyType_Check(object) ||
+         std::string_view(Py_TYPE(object)->tp_name).starts_with("numpy.bool") ||
+         PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)), "__members__");
+}
+
 class ResultReader {
 public:
   void add(PyObject* object) {
@@ -105,6 +113,9 @@ public:
       builder.leaf(Kind::Number, 1);
       values.push_back(py::reinterpret_borrow<py::object>(object));
     } else if (is_branch(object)) {
+      if (PyDict_Check(object))
+        for (const py::handle key : py::reinterpret_borrow<py::tuple>(keys_of(object)))
+          refuse_values_in(key.ptr());
       add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
     } else if (PyBool_Check(object)) {
       add_static(object);
@@ -130,18 +141,30 @@ private:
   }
 
   void add_static(PyObject* object) {
-    if (PyIter_Check(object) || PyCoro_CheckExact(object) || is_module(object))
+    if (!is_plain(object))
       throw py::type_error(
-          std::string("a compiled function must return Values, numbers and arrays of them, in "
-                      "lists, tuples and dicts, got ") +
+          std::string("a compiled function must return Values, numbers, arrays of them, text, "
+                      "bools and None, in lists, tuples and dicts, got ") +
           Py_TYPE(object)->tp_name);
     builder.leaf(Kind::Static, 0, {}, py::reinterpret_borrow<py::object>(object));
+  }
+
+  // Keys are kept as they are.
+  static void refuse_values_in(PyObject* key) {
+    if (is_value(key))
+      throw py::type_error("a compiled function must not return a dict with Values as keys");
+    for (Py_ssize_t k = 0; PyTuple_Check(key) && k < PyTuple_GET_SIZE(key); ++k)
+      refuse_values_in(PyTuple_GET_ITEM(key, k));
   }
 
   void add_array(PyObject* object) {
     const auto array = py::reinterpret_borrow<py::array>(object);
     const char kind = kind_of(object);
-    if (kind != 'O' && kind != 'f') return add_static(object);
+    if (kind != 'O' && kind != 'f') {
+      if (array.dtype().attr("hasobject").cast<bool>())
+        throw py::type_error("a compiled function must not return arrays with objects in fields");
+      return builder.leaf(Kind::Static, 0, {}, array.attr("copy")());
+    }
     Shape shape(array.shape(), array.shape() + array.ndim());
     const py::list flat = array.attr("ravel")().attr("tolist")();
     for (const py::handle item : flat) {

@@ -117,6 +117,17 @@ void remember_instance(PyValue* value);
 void forget_instance(PyValue* value);
 void walk_handles(core::Arena::Visit visit, void* context);
 
+// What `make` gives the first time, borrowed for the life of the process. A static local would not
+// do where making lets go of the GIL, as an import does: another thread would wait for it, with the
+// GIL, for ever.
+template <class Make> PyObject* once(PyObject*& kept, Make&& make) {
+  if (kept == nullptr) {
+    py::object made = make();
+    if (kept == nullptr) kept = made.release().ptr();
+  }
+  return kept;
+}
+
 // The object of `node`, made if it has none. New reference; throws error_already_set.
 PyObject* object_of(core::NodeId node);
 // Gives back the memory of an object that has no node.

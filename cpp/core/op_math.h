@@ -25,8 +25,11 @@ inline constexpr double kOneOverRootTwoPi = 0.39894228040143267794;
 inline constexpr double kPi = 3.14159265358979323846;
 
 // d(a**b)/da for a constant b, in the order of operations micrograd uses. A square's is spared the
-// call, which would return a itself.
-inline double power_slope(double a, double b) { return b * (b == 2.0 ? a : std::pow(a, b - 1.0)); }
+// call, which would return a itself; that of a**0 is 0 also where 1/a is infinite.
+inline double power_slope(double a, double b) {
+  const double rest = b == 2.0 ? a : std::pow(a, b - 1.0);
+  return b == 0.0 && std::isinf(rest) ? 0.0 : b * rest;
+}
 
 // The same for an exponent that is an operand; from y where that is as good, which spares the call.
 inline double power_slope(double a, double b, double y) {

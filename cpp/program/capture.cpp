@@ -53,6 +53,8 @@ private:
     for (std::size_t k = needed_.size(); k-- > 0;)
       if (needed_[k] && !is_input[k])
         arena_.for_each_operand(static_cast<NodeId>(traced_.first + k), true, reached);
+    for (const NodeId node : traced_.kept)
+      if (needed_[node - traced_.first]) outer_.push_back(node);
     std::sort(outer_.begin(), outer_.end());
     outer_.erase(std::unique(outer_.begin(), outer_.end()), outer_.end());
     std::vector<NodeId> older = traced_.inputs; // such of them as are no leaves of the trace

@@ -28,12 +28,14 @@ struct Traced {
   std::vector<core::NodeId> outputs;
   std::vector<Comparison> comparisons;
   core::NodeId first; // nodes below are older than the trace
+  // In order: leaves that the trace made and that outlive it, so that their numbers may change.
+  std::vector<core::NodeId> kept;
 };
 
 struct Captured {
   Program program;
-  // Nodes older than the trace that it uses: they are inputs too, behind those of the trace, whose
-  // numbers whoever runs the program must read anew each time.
+  // Nodes older than the trace that it uses, and those kept of it: they are inputs too, behind
+  // those of the trace, whose numbers whoever runs the program must read anew each time.
   std::vector<core::NodeId> outer;
 };
 

@@ -180,6 +180,18 @@ std::pair<double, double> costs(const Program& program, const Wanted& wanted) {
   return {backward, forward};
 }
 
+bool prefers_reverse(const Program& program, const Wanted& wanted, const Passes& passes) {
+  // A sweep from what varies would sum up over the rows what is wanted of each.
+  if (!wanted.varies.empty()) {
+    const std::vector<std::uint8_t> varies = varying(program, wanted.varies);
+    for (const Index output : program.outputs)
+      if (varies[output]) return false;
+  }
+  if (!passes.reorder) return true; // as the arena's sweep does it
+  const auto [backward, forward] = costs(program, wanted);
+  return backward <= forward;
+}
+
 } // namespace
 
 Program reverse(const Program& program, const Wanted& wanted, bool seeded, const Passes& passes) {
@@ -213,8 +225,7 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
     Index row, column, value;
   };
   std::vector<Entry> entries;
-  const auto [backward, forward] = costs(program, wanted);
-  const bool by_reverse = backward <= forward;
+  const bool by_reverse = prefers_reverse(program, wanted, passes);
   const auto count = [](const auto& array) { return static_cast<Index>(array.size()); };
   if (by_reverse) {
     Reverse sweep(program, wanted, writer);

@@ -31,6 +31,7 @@ struct Jacobian {
   std::vector<Index> rows, columns;
   bool by_reverse; // else one tangent a column
 };
+// Requires, where what varies is summed over rows, that no wanted input varies.
 Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& passes);
 
 // The outputs become their sums over all rows of the batch.

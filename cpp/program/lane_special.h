@@ -218,7 +218,8 @@ ARENAGRAD_INLINE V pow(V a, V b) {
 ARENAGRAD_INLINE V power_slope(V a, V b) {
   const I square = b == 2.0;
   if (!any(~square)) return b * a;
-  return b * (square ? a : pow(a, b - 1.0));
+  const V rest = square ? a : pow(a, b - 1.0);
+  return (b == 0.0) & (fabs(rest) == kInfinity) ? all(0.0) : b * rest;
 }
 
 #endif

@@ -9,6 +9,7 @@ from arenagrad._programs import (
     Tree,
     clear_arrays,
     divide_arrays,
+    first_refused,
     pack_arrays,
 )
 from arenagrad._stages import Stage, Step
@@ -45,7 +46,8 @@ class BatchRun:
         if not batch.has_rows:
             raise ValueError("in_axes gives none of these arguments an axis of rows")
         self._paths, self._batch, self._reduced = paths, batch, reduced
-        self._threads, self._progress = threads, progress
+        self._threads = threads
+        self._told = None if progress is None else Told(progress, len(batch))
         self._more: Batch | None = None
 
     def path(self) -> Path:
@@ -62,11 +64,11 @@ class BatchRun:
         if more is not None:
             self._more = _read_more(more, stage, len(self._batch))
         results = stage.results.stacked(len(self._batch), not self._reduced)
-        leaves = leaves_for(results, stage.buffered, out)
-        self._fill(leaves, results.leaf_varies(), path, steps)
+        room = Room(results, stage.buffered, out, self._batch)
+        self._fill(room.leaves, results.leaf_varies(), path, steps)
         if mean:
-            divide_arrays(leaves, len(self._batch))
-        return result_of(results, stage.buffered, leaves, out)
+            divide_arrays(room.leaves, len(self._batch))
+        return room.result()
 
     def find_ways(self) -> None:
         """Trace the ways of all rows, in the order of the rows."""
@@ -92,7 +94,7 @@ class BatchRun:
             stacked,
             None,
             self._threads,
-            self._progress,
+            self._told,
         )
         if uniform and not finite:
             self._raise_for(path, steps, None)
@@ -100,6 +102,8 @@ class BatchRun:
             clear_arrays(leaves)
             for group, rows in self._groups():
                 self._add(group, rows, steps, path.stage(steps), leaves, stacked)
+        if self._told is not None:
+            self._told.end()
 
     def _lanes(self, path: Path, steps: tuple[Step, ...]) -> Any:
         more = () if self._more is None else tuple(self._more.tree.varying())
@@ -125,7 +129,7 @@ class BatchRun:
 
     def _split(self, path: Path, rows: list[int]) -> tuple[list[int], list[int]]:
         lanes = path.guard_lanes()
-        return lanes.split(self._batch, path.closure, None, rows, self._threads, self._progress)
+        return lanes.split(self._batch, path.closure, None, rows, self._threads, None)
 
     def _add(
         self,
@@ -150,38 +154,77 @@ class BatchRun:
             stacked,
             rows,
             self._threads,
-            self._progress,
+            self._told,
         )
+        if self._told is not None:
+            self._told.before += len(rows)
         if not finite:
             self._raise_for(path, steps, rows)
 
     def _raise_for(self, path: Path, steps: tuple[Step, ...], rows: list[int] | None) -> None:
         """Raise what the function itself raises for the first row that it refuses, if it does."""
         lanes = self._lanes(path, steps)
-        _, bad = lanes.split(
-            self._batch, path.closure, self._more, rows, self._threads, self._progress
-        )
-        for row in bad:
-            self._paths.refuse(self._batch.tree, self._batch.row(row))
+        _, bad = lanes.split(self._batch, path.closure, self._more, rows, self._threads, None)
+        next_bad = 0  # mostly none raises, and then the function need not be run for each
+        while True:
+            next_bad = first_refused(path.traced, self._batch, path.closure, bad, next_bad)
+            if next_bad < 0:
+                return
+            self._paths.refuse(self._batch.tree, self._batch.row(bad[next_bad]))
+            next_bad += 1
 
 
-def result_of(results: Tree, buffered: int, leaves: list[Any], out: Any) -> Any:
-    """The results whose numbers are in the leaves."""
-    if out is None:
-        return results.make_of_arrays(leaves)
-    if buffered < 0:
-        return out
-    kept = results.child(0)
-    return kept.make_of_arrays(leaves[: len(kept.leaf_varies())]), out
+class Room:
+    """Arrays, the leaves, for the numbers of the results of a batch.
+
+    They are those in `out` where there is one; if rows are read from its memory too, it gets the
+    numbers at the end.
+    """
+
+    def __init__(self, results: Tree, buffered: int, out: Any, batch: Batch) -> None:
+        self._results, self._out = results, out
+        self._buffered = results if buffered < 0 else results.child(buffered)
+        self._kept = None if buffered < 0 else results.child(0)
+        self._late: list[Any] = []
+        if out is None:
+            self.leaves = results.arrays()
+            return
+        buffers = self._buffered.buffers(out)
+        if batch.overlaps(buffers):
+            self._late, buffers = buffers, self._buffered.arrays()
+        self.leaves = [*(() if self._kept is None else self._kept.arrays()), *buffers]
+
+    def result(self) -> Any:
+        """What is to be returned, once the numbers are in the leaves."""
+        if self._out is None:
+            return self._results.make_of_arrays(self.leaves)
+        for late, leaf in zip(reversed(self._late), reversed(self.leaves), strict=False):
+            late[...] = leaf
+        if self._kept is None:
+            return self._out
+        return self._kept.make_of_arrays(self.leaves[: len(self._kept.leaf_varies())]), self._out
 
 
-def leaves_for(results: Tree, buffered: int, out: Any) -> list[Any]:
-    """Arrays for the numbers of the results, in `out` where there is one."""
-    if out is None:
-        return results.arrays()
-    if buffered < 0:
-        return results.buffers(out)
-    return [*results.child(0).arrays(), *results.child(buffered).buffers(out)]
+class Told:
+    """A progress callback told of rows that are done, ever more of them and at last of all.
+
+    Rows that are worked on again, by the way that they take, are not counted back. Rows before are
+    those that are done beside the ones of the run that calls.
+    """
+
+    def __init__(self, callback: Callable[[int, int], object], rows: int) -> None:
+        self._callback, self._rows = callback, rows
+        self._last = self.before = 0
+
+    def __call__(self, done: int, _: int) -> None:
+        if self.before + done > self._last:
+            self._last = self.before + done
+            self._callback(self._last, self._rows)
+
+    def end(self) -> None:
+        """All rows are done, which is said if anything was."""
+        if 0 < self._last < self._rows:
+            self._callback(self._rows, self._rows)
 
 
 def _read_more(more: More, stage: Stage, rows: int) -> Batch:

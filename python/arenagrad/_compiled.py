@@ -114,10 +114,14 @@ class Compiled(Call):
     def vjp(self, args: tuple[Any, ...], cotangents: Any) -> Any:
         """The results at args, and a tuple of the gradients by all of args of their weighted sum.
 
-        cotangents has the structure of the results and holds the weights.
+        cotangents has the structure of the results and holds the weights, with None for what is
+        no number.
         """
-        axes = 0 if self._options.reduce is None else None
-        return self._run((("vjp", None),), _tuple("args", args), None, cotangents, axes)
+        args = _tuple("args", args)
+        axes: Any = 0
+        if self._is_reduced:  # what has a row for each of the batch is what varies
+            axes = self._batch(args).path().stage(self._steps + self._summed).results.axes()
+        return self._run((("vjp", None),), args, None, cotangents, axes)
 
     def jacobian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False) -> Any:
         """All derivatives of all results by the arguments that argnums names.
@@ -243,7 +247,7 @@ class Compiled(Call):
     # What the native Calls do not know
 
     def _call(self, *args: Any, out: Any = None) -> Any:
-        return self._run((), args, out, teach=(self, 0))
+        return self._run((), args, out, teach=(self, None))
 
     def _derived(
         self, kind: str, args: tuple[Any, ...], argnums: Argnums, out: Any, call: Call | None
@@ -273,7 +277,7 @@ class Compiled(Call):
         out: Any,
         more: Any = None,
         more_axes: Any = None,
-        teach: tuple[Call, Argnums] | None = None,
+        teach: tuple[Call, Argnums | None] | None = None,
     ) -> Any:
         steps = (*self._steps, *self._summed, *more_steps)
         if self._options.in_axes is not None:

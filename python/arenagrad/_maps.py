@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from arenagrad._batches import BatchRun, Progress, leaves_for, result_of
+from arenagrad._batches import BatchRun, Progress, Room
 from arenagrad._paths import Paths
 from arenagrad._programs import Batch, clear_arrays, divide_arrays, put_rows
 from arenagrad._stages import Step
@@ -40,7 +40,8 @@ def map_rows(
     stage = path.stage(steps)
     whole.find_ways()
     results = stage.results.stacked(rows, not reduced)
-    leaves, stacked = leaves_for(results, stage.buffered, out), results.leaf_varies()
+    room = Room(results, stage.buffered, out, batch)
+    leaves, stacked = room.leaves, results.leaf_varies()
     clear_arrays(leaves)
     ways = Shipment(paths.like(path), type(executor).__module__ == "concurrent.futures.process")
     if chunksize is None:
@@ -61,7 +62,7 @@ def map_rows(
             future.cancel()
     if mean:
         divide_arrays(leaves, rows)
-    return result_of(results, stage.buffered, leaves, out)
+    return room.result()
 
 
 class Chunk:

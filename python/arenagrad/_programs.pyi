@@ -25,6 +25,7 @@ __all__ = [
     "capture",
     "clear_arrays",
     "divide_arrays",
+    "first_refused",
     "pack_arrays",
     "put_rows",
     "read_arguments",
@@ -40,6 +41,9 @@ class Tree:
     Leaves are numbers, arrays, Modules, and objects that are no numbers. The numbers of all leaves
     are counted in order. Immutable; equal trees have equal objects at their leaves.
     """
+
+    def __init__(self, parts: tuple[_Part, ...]) -> None:
+        """The tree of such parts, see parts(). Raises FormatError for anything else."""
 
     @property
     def numbers(self) -> int:
@@ -72,6 +76,12 @@ class Tree:
     def gradient(self) -> Tree:
         """The structure of a gradient by this: lists for Modules, None for what is no number."""
 
+    def summed(self) -> Tree:
+        """The structure of such results summed over rows: as they are, but for new numbers."""
+
+    def axes(self) -> Any:
+        """The in_axes of arguments of this structure: 0 for what varies, None for what does not."""
+
     def jacobian(self, results: Tree) -> Tree:
         """The structure of all derivatives of results by this."""
 
@@ -102,18 +112,16 @@ class Tree:
     def parts(self) -> tuple[_Part, ...]:
         """Its branches: kind, whether it varies, size (a shape for arrays), and () or (extra,)."""
 
-    @staticmethod
-    def of_parts(parts: tuple[_Part, ...]) -> Tree:
-        """The tree of such parts. Raises FormatError for anything else."""
-
-    def __getstate__(self) -> tuple[_Part, ...]: ...
-    def __setstate__(self, state: tuple[_Part, ...], /) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __len__(self) -> int: ...
 
 class Instructions:
     """A linear program: what a function does to its inputs. Immutable."""
+
+    def __init__(self, bytes: builtins.bytes) -> None:
+        """The program of the bytes of a file. Raises FormatError for anything else."""
 
     @property
     def inputs(self) -> int:
@@ -175,12 +183,7 @@ class Instructions:
     def to_bytes(self) -> builtins.bytes:
         """The program in the bytes of a file."""
 
-    @staticmethod
-    def from_bytes(bytes: builtins.bytes) -> Instructions:
-        """The program of such bytes. Raises FormatError for anything else."""
-
-    def __getstate__(self) -> builtins.bytes: ...
-    def __setstate__(self, state: builtins.bytes, /) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
     def __len__(self) -> int: ...
 
 class Closure:
@@ -189,8 +192,7 @@ class Closure:
     def __init__(self, values: tuple[Value, ...]) -> None:
         """Read these Values. Raises FormatError for anything else among them."""
 
-    def __getstate__(self) -> tuple[Value, ...]: ...
-    def __setstate__(self, state: tuple[Value, ...], /) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
     @property
     def values(self) -> list[Value]:
         """The Values."""
@@ -247,8 +249,8 @@ class Call:
         """Know nothing yet."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
-    def _learn(self, argnums: int | tuple[int, ...], runner: Runner, /) -> None:
-        """Try this Runner first in calls with these argnums."""
+    def _learn(self, argnums: int | tuple[int, ...] | None, runner: Runner, /) -> None:
+        """Try this Runner first in calls with these argnums; None: in calls that take none."""
 
     def _forget(self) -> None:
         """Leave every call to the fallback again."""
@@ -279,6 +281,9 @@ class Batch:
 
     def row(self, k: int) -> _Numbers:
         """The numbers of row k. Raises IndexError if there is none."""
+
+    def overlaps(self, arrays: Sequence[_Numbers]) -> bool:
+        """Whether any of these arrays has memory that the rows are read from."""
 
     def part(self, first: int, last: int) -> Batch:
         """The rows from first to before last, where they are. Raises IndexError."""
@@ -360,6 +365,11 @@ def capture(
 
 def call_on_values(function: Callable[..., Any], arguments: Tree, numbers: _Numbers) -> Any:
     """Run a function on Values of these numbers: what it gives."""
+
+def first_refused(
+    traced: Instructions, batch: Batch, closure: Closure, rows: Sequence[int], start: int
+) -> int:
+    """The first of these rows, from number start on, for which what was traced raises, or -1."""
 
 def clear_arrays(arrays: Sequence[_Numbers]) -> None:
     """Set contiguous arrays of float64 to 0."""

@@ -75,7 +75,7 @@ def program_of_bytes(content: bytes) -> tuple[Path, tuple[Step, ...], Calling]:
     numbers_at = program_at + program_length
     if len(body) != numbers_at + 8 * count:
         raise FormatError("it is not as long as it says")
-    program = Instructions.from_bytes(body[program_at:numbers_at])
+    program = Instructions(body[program_at:numbers_at])
     numbers = struct.unpack_from(f"<{count}d", body, numbers_at)
     return _checked(json.loads(body[_FRONT.size : program_at]), program, numbers)
 
@@ -146,7 +146,7 @@ def _tree(parts: Any) -> Tree:
         if kind == "tuple":
             things = (*things, tuple)
         made.append((kind, varies, tuple(size) if isinstance(size, list) else size, things))
-    return Tree.of_parts(tuple(made))
+    return Tree(tuple(made))
 
 
 def _constant(thing: Any, what: str) -> Any:

@@ -58,14 +58,19 @@ class Steps:
         return made
 
     def _sum(self, stage: Stage, _: Argnums | None, __: list[int]) -> Stage:
-        results = stage.results.gradient()  # constants of the function's own are summed too
-        return Stage(stage.program.summed(self.strict), results)
+        # Numbers of the function's own are summed too.
+        return Stage(stage.program.summed(self.strict), stage.results.summed())
 
     def _value_and_grad(self, stage: Stage, argnums: Argnums, varies: list[int]) -> Stage:
         if not stage.results.is_number:
             raise TypeError(
                 f"only a function that gives one number has a gradient, this one gives "
                 f"{stage.results}: use jacobian, or vjp"
+            )
+        if varies and any(stage.results.varying()):
+            raise TypeError(
+                "only a function that gives one number has a gradient, this one gives one for each "
+                "row of a batch: use jvp or vjp"
             )
         by, inputs = self._by(argnums)
         program = stage.program.reverse(inputs, varies, False, self.strict)

@@ -49,6 +49,7 @@ inline Long shifted_exp(Long a, Long b) { return a == b ? 1 : exp(Long(double(a 
 // In double, b - 1 is rounded and the power may be too large or too small.
 inline Long power_slope(Long a, Long b) {
   const Long power = pow(a, Long(double(b - 1)));
+  if (b == 0 && std::isinf(double(power))) return 0; // in the limit
   return b * (std::isnormal(double(power)) ? power : Long(double(power)));
 }
 inline Long power_slope(Long a, Long b, Long) { return power_slope(a, b); }

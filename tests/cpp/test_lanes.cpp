@@ -210,8 +210,8 @@ TEST_CASE("a long run tells how far it is, and what is thrown meanwhile stops al
       told.push_back(done);
       if (told.size() == 3) throw std::runtime_error("enough");
     };
-    CHECK_THROWS_WITH(
-        plan.run({{&x, 0}}, {{&sum, 0}}, kRows, nullptr, 1.0, threads, watch), "enough");
+    CHECK_THROWS_WITH(plan.run({{&x, 0}}, {{&sum, 0}}, kRows, nullptr, 1.0, threads, watch),
+                      "enough");
     CHECK(told.size() == 3);
     CHECK(0 < told[0]);
     CHECK(told[0] < told[1]);

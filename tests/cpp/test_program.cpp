@@ -97,6 +97,27 @@ TEST_CASE("what computes the same is computed once, whichever way round it is wr
   CHECK(builder.emit_many(Code::SumOf, {x, y, x}) != builder.emit_many(Code::SumOf, {x, x, y}));
 }
 
+TEST_CASE("a list of operands is kept once, whatever its instructions are") {
+  Builder builder(Passes{});
+  std::vector<Index> x;
+  for (std::size_t k = 0; k < 6; ++k) x.push_back(builder.input());
+  const Index one = builder.emit_many(Code::DotOf, {x[0], x[1], x[4], x[5]});
+  const Index other = builder.emit_many(Code::DotOf, {x[2], x[3], x[4], x[5]});
+  const Index sum = builder.emit_many(Code::SumOf, {x[4], x[5]});
+  CHECK(builder.at(one).a != builder.at(other).a);
+  CHECK(builder.at(one).c == builder.at(other).c);
+  CHECK(builder.at(sum).a == builder.at(one).c);
+  CHECK(builder.program().lists == std::vector<Index>{0, 1, 4, 5, 2, 3});
+  // Many lists, of which each is found again.
+  std::vector<Index> places;
+  for (Index k = 0; k < 300; ++k)
+    places.push_back(builder.emit_many(Code::SumOf, {k % 6, k / 6 % 6, k / 36 % 6, k / 216}));
+  const std::size_t size = builder.program().lists.size();
+  for (Index k = 0; k < 300; ++k)
+    CHECK(places[k] == builder.emit_many(Code::SumOf, {k % 6, k / 6 % 6, k / 36 % 6, k / 216}));
+  CHECK(builder.program().lists.size() == size);
+}
+
 TEST_CASE("a subtraction and a negation come back from what micrograd records for them") {
   Builder builder(Passes{});
   const Index x = builder.input(), y = builder.input();

@@ -1,0 +1,346 @@
+"""Where a compiled function might answer wrongly without a word, and does not.
+
+What the results are made of, arrays that are read and written, arguments taken for one another,
+Values made while tracing, and derivatives of what has a row for each of a batch.
+"""
+
+import enum
+import math
+import pickle
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arenagrad as ag
+from arenagrad import Value, compile, grad, jacobian, nn
+from scripts import outcome, run_python
+
+
+@dataclass
+class Result:
+    loss: Any
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+# Results
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        *(Result, lambda x: {x}, lambda x: frozenset([x]), lambda x: deque([x])),
+        *(lambda x: SimpleNamespace(x=x), lambda x: {x: 1}, lambda x: {(x,): 1}),
+        *(lambda x: {1: x}.values(), lambda x: lambda: x, iter, lambda x: nn.Neuron(2)),
+        lambda x: np.array([(x,)], dtype=[("x", "O")]),
+    ],
+)
+def test_a_result_in_which_a_value_could_hide_is_refused(wrap: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"a compiled function must (return|not return)"):
+        compile(lambda x: wrap([x * 2.0]) if wrap is iter else wrap(x * 2.0))(2.0)
+
+
+@pytest.mark.parametrize(
+    "plain", [None, True, "text", b"bytes", 2j, Colour.RED, float, np.bool_(True)]
+)
+def test_text_bools_and_the_like_are_given_as_they_are(plain: Any) -> None:
+    f = compile(lambda x: (x, plain))
+    assert f(1.0) == (1.0, plain)
+    assert f(2.0) == (2.0, plain)
+    rows = compile(lambda x: (x, plain), in_axes=0, reduce="sum")
+    assert rows(np.ones(3)) == (3.0, plain)
+
+
+def test_an_array_of_integers_in_a_result_is_each_callers_own() -> None:
+    kept = np.arange(3)
+    f = compile(lambda x: (x, kept))
+    first = f(1.0)[1]
+    first[0] = 99
+    kept[1] = 98
+    assert f(2.0)[1].tolist() == [0, 1, 2]
+
+
+def test_rows_of_several_ways_may_give_arrays_of_integers() -> None:
+    f = compile(lambda x: (x if x > 0 else -x, np.arange(3), np.array([True])), in_axes=0)
+    values, numbers, bools = f(np.array([1.0, -1.0]))
+    assert values.tolist() == [1.0, 1.0]
+    assert numbers.tolist() == [0, 1, 2]
+    assert bools.tolist() == [True]
+
+
+# Arrays that are read and written
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        (lambda x: x * x if x > 0 else -3.0 * x, (50,)),
+        (lambda x: x[::-1] * 1.0, (50, 2)),
+        (lambda x: [x[1], x[0] + x[1]], (1000, 2)),
+    ],
+)
+@pytest.mark.parametrize("apart", [0, 1, 3])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_batch_may_be_written_where_it_is_read(
+    function: Callable[[Any], Any], shape: tuple[int, ...], apart: int, mapped: bool
+) -> None:
+    f = compile(function, in_axes=0)
+    memory = np.random.default_rng(1).normal(size=math.prod(shape) + apart)
+    x = memory[: math.prod(shape)].reshape(shape)
+    out: Any = memory[apart:].reshape(shape)
+    expected = f(x.copy())
+    out = list(out.reshape(2, -1)) if isinstance(expected, list) else out
+    assert (f.map(x, out=out) if mapped else f(x, out=out)) is out
+    assert np.array_equal(out, expected)
+
+
+def test_a_gradient_may_be_written_over_the_rows_or_the_weights() -> None:
+    f = compile(lambda w, x: w * x * x if x > 0 else w, in_axes=(None, 0), reduce="sum")
+    w, x = np.array([3.0, 4.0]), np.array([1.0, -2.0, 3.0])
+    g = compile(lambda w, x: ag.sum(w * x) if x > 0 else w[0], in_axes=(None, 0), reduce="sum")
+    value, slope = g.value_and_grad(w.copy(), x)
+    again, out = g.value_and_grad(w, x, out=w)
+    assert (again, out.tolist()) == (value, slope.tolist())
+    by_rows = f.value_and_grad(2.0, x.copy(), argnums=1)[1]
+    assert f.value_and_grad(2.0, x, argnums=1, out=x)[1].tolist() == by_rows.tolist()
+
+
+def test_arrays_in_out_that_share_memory_are_refused() -> None:
+    f, memory = compile(lambda x: (x, x + 1.0), in_axes=0), np.empty(5)
+    with pytest.raises(ValueError, match="must not share memory"):
+        f(np.ones(3), out=(memory[:3], memory[2:]))
+
+
+def test_a_list_of_buffers_may_change_while_they_are_written() -> None:
+    rows = 2_000_000
+    out = [np.empty(rows), np.empty(rows)]
+
+    def long(x: Any) -> list[Any]:
+        for _ in range(60):
+            x = ag.sin(x) + 0.1
+        return [x, x + 1.0]
+
+    f = compile(long, in_axes=0, progress=lambda done, rows: out.clear())
+    assert len(f(np.random.default_rng(1).normal(size=rows), out=out)) == 0
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(0.0, -0.0), ((1,), (True,)), ((0.0,), (-0.0,)), ((1, (2,)), (1, (2.0,)))]
+)
+def test_static_arguments_that_are_only_equal_have_programs_of_their_own(
+    one: Any, other: Any
+) -> None:
+    f = compile(lambda x, static: x * len(seen.setdefault(repr(static), [])), static_argnums=1)
+    seen: dict[str, list[int]] = {}
+    f(1.0, one)
+    f(1.0, other)
+    assert list(seen) == [repr(one), repr(other)]
+
+
+def test_nan_is_the_static_argument_that_nan_is() -> None:
+    traces = []
+    f = compile(lambda x, static: traces.append(static) or x, static_argnums=1)
+    for _ in range(3):
+        f(1.0, float("nan"))
+        f(1.0, (float("nan"), 1))
+    assert len(traces) == 2
+
+
+def test_argnums_are_what_they_say_however_often_a_list_of_them_changes() -> None:
+    f = compile(lambda x, y: x * x * y)
+    numbers = [0]
+    assert f.grad(2.0, 3.0, argnums=numbers) == (12.0,)
+    numbers[0] = 1
+    assert f.grad(2.0, 3.0, argnums=numbers) == (4.0,)
+    assert f.grad(2.0, 3.0, argnums=[1]) == f.grad(2.0, 3.0, argnums=(1,)) == (4.0,)
+    assert f.grad(2.0, 3.0, argnums=(0, 1)) == (12.0, 4.0)
+    for wrong in [(False, True), (0.0, 1.0), False, 0.0]:
+        with pytest.raises(TypeError, match="argnums must be"):
+            f.grad(2.0, 3.0, argnums=wrong)
+
+
+def test_a_plain_call_takes_no_argnums_before_or_after_it_is_known() -> None:
+    f = compile(lambda x: x * x)
+    for _ in range(2):
+        with pytest.raises(TypeError, match="argnums"):
+            f(2.0, argnums=0)  # type: ignore[call-arg]
+        assert f(2.0) == 4.0
+
+
+@pytest.mark.parametrize("rows", [[None, 1.0], ["1", "2"], [True, False], [2j], [10**400]])
+def test_rows_in_lists_must_be_real_numbers_as_those_in_arrays(rows: list[Any]) -> None:
+    with pytest.raises(TypeError, match="the rows of a batch must be real numbers, got the dtype"):
+        compile(lambda x: x * 2.0, in_axes=0)(rows)
+
+
+def test_rows_of_unequal_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        compile(lambda x: x * 2.0, in_axes=0)([[1.0, 2.0], [3.0]])
+
+
+def test_a_key_that_in_axes_lacks_is_named() -> None:
+    f = compile(lambda d: d["a"] * d["c"], in_axes=({"a": 0, "b": 0},))
+    with pytest.raises(ValueError, match="no entry for the key 'c'"):
+        f({"a": np.ones(2), "c": np.ones(2)})
+
+
+class Weight(nn.Module):
+    def __init__(self) -> None:
+        self.w = Value(2.0)
+
+    def parameters(self) -> list[Value]:
+        return [self.w]
+
+
+def test_a_value_in_two_places_of_the_arguments_is_refused() -> None:
+    f, m = compile(lambda a, b, x: a.w * x + b.w * b.w), Weight()
+    with pytest.raises(ValueError, match="must not have a Value twice"):
+        f.grad(m, m, 3.0)
+    assert f.grad(m, Weight(), 3.0) == [3.0]
+
+
+# Values made while a function is traced
+
+
+class Lazy:
+    weight: Any = None
+
+    def __call__(self, x: Any) -> Any:
+        if self.weight is None:
+            self.weight = Value(2.0)
+        return self.weight * x
+
+
+def test_a_parameter_made_at_the_first_call_is_read_anew_at_each() -> None:
+    lazy = Lazy()
+    f = compile(lazy)
+    assert f(3.0) == 6.0
+    lazy.weight.data = 10.0
+    assert f(3.0) == 30.0
+    assert compile(lazy)(3.0) == 30.0
+    assert pickle.loads(pickle.dumps(compile(Lazy())))(3.0) == 6.0
+
+
+def test_a_value_made_and_returned_or_dropped_is_a_number_of_the_program() -> None:
+    f = compile(lambda x: [x * Value(2.0), Value(3.0), 4.0])
+    assert f(1.0) == [2.0, 3.0, 4.0]
+    assert f.program(1.0).stats["closure"] == 0
+
+
+# Derivatives
+
+
+def test_what_has_a_row_for_each_of_a_batch_is_differentiated_row_by_row() -> None:
+    total = compile(lambda x, y: x * x * y, in_axes=(0, None), reduce="sum")
+    x = np.arange(3.0)
+    assert jacobian(grad(total, 0), 1)(x, 2.0).tolist() == [0.0, 2.0, 4.0]
+    assert grad(total, 0).jvp((x, 2.0), (np.zeros(3), 1.0))[1].tolist() == [0.0, 2.0, 4.0]
+    _, (by_x, by_y) = grad(total, 0).vjp((x, 2.0), np.array([1.0, 10.0, 100.0]))
+    assert by_x.tolist() == [4.0, 40.0, 400.0]
+    assert by_y == 420.0
+    linear = compile(lambda x, y: x * y, in_axes=(0, None), reduce="sum")
+    assert jacobian(grad(linear, 0), 1)(x, 2.0).tolist() == [1.0, 1.0, 1.0]
+    for wrong in (grad(grad(total, 0), 1), grad(grad(total, 0), 0)):
+        with pytest.raises(TypeError, match="one for each row of a batch"):
+            wrong(x, 2.0)
+
+
+def test_cotangents_and_tangents_of_a_batch_may_be_none_for_what_is_no_number() -> None:
+    f = compile(lambda x: (x * x, None), in_axes=0)
+    assert f.vjp((np.ones(3),), (np.ones(3), None))[1][0].tolist() == [2.0, 2.0, 2.0]
+    g = compile(lambda x, k: x * k, in_axes=0, static_argnums=1)
+    assert g.jvp((np.arange(3.0), 2), (np.ones(3), None))[1].tolist() == [2.0, 2.0, 2.0]
+
+
+def test_strict_gradients_of_a_sum_over_rows_are_the_eager_ones_bit_for_bit() -> None:
+    def f(x: Any) -> Any:
+        return (x * x) * 0.1 + (x * x) * 0.7
+
+    x = np.random.default_rng(0).normal(size=300)
+    leaves = [Value(number) for number in x.tolist()]
+    for leaf in leaves:
+        f(leaf).backward()
+    for reduce in (None, "sum"):
+        strict = compile(f, strict=True, in_axes=0, reduce=reduce)  # type: ignore[arg-type]
+        assert strict.grad(x).tolist() == [leaf.grad for leaf in leaves]
+
+
+def test_powers_have_slopes_where_a_factor_of_their_rule_has_none() -> None:
+    polynomial = compile(lambda x: ag.sum([c * x**k for k, c in enumerate([1.0, 2.0, 3.0])]))
+    assert polynomial.grad(0.0) == 2.0
+    assert polynomial.grad(1e-310) == pytest.approx(2.0)
+    assert compile(lambda x: x**0 + x, in_axes=0).grad(np.array([0.0, 2.0])).tolist() == [1.0, 1.0]
+    for strict in (False, True):
+        assert grad(grad(compile(lambda x: x**1, strict=strict)))(0.0) == 0.0
+    assert grad(grad(ag.power))(0.0, 1.0) == 0.0
+    assert grad(grad(grad(ag.power)))(0.0, 2.0) == 0.0
+
+
+# Threads, pickles, progress
+
+
+_FIRST_CALLS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np, arenagrad
+sys.setswitchinterval(1e-6)
+f = arenagrad.compile(lambda x: x * x)
+with ThreadPoolExecutor(4) as pool:
+    print(len(list(pool.map(f, [np.ones(3)] * 8))))
+"""
+
+
+def test_the_first_calls_may_come_from_several_threads_at_once(tmp_path: Path) -> None:
+    for _ in range(3):
+        done = run_python(tmp_path, "script.py", script=_FIRST_CALLS)
+        assert outcome(done) == ("8\n", "", 0)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_compiled_functions_pickle_by_every_protocol(protocol: int) -> None:
+    f = compile(ag.hypot)
+    f(3.0, 4.0)
+    assert pickle.loads(pickle.dumps(f, protocol))(3.0, 4.0) == 5.0
+
+
+def test_progress_of_rows_of_several_ways_never_goes_back_and_ends_at_all() -> None:
+    told: list[tuple[int, int]] = []
+
+    def long(x: Any) -> Any:
+        for _ in range(300):
+            x = ag.sin(x) + 0.1 if x > 0 else ag.cos(x)
+        return x
+
+    f = compile(long, in_axes=0, progress=lambda done, rows: told.append((done, rows)))
+    f(np.random.default_rng(0).normal(size=150_000))
+    assert told[-1] == (150_000, 150_000)
+    assert all(rows == 150_000 for _, rows in told)
+    assert all(one[0] < other[0] for one, other in pairwise(told))
+
+
+def test_only_rows_that_the_program_refuses_are_run_by_the_function() -> None:
+    calls = 0
+
+    def f(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return ag.exp(x)
+
+    compiled = compile(f, in_axes=0)
+    assert compiled(np.full(100, np.inf)).tolist() == [math.inf] * 100
+    assert calls == 1, "infinite operands are no mistake"
+    with pytest.raises(ag.RangeError):
+        compiled(np.array([np.inf, 1.0, 1000.0]))
+    assert calls == 2
