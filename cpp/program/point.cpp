@@ -104,17 +104,6 @@ const Index* run_lanes(const Steps& steps, Head head, const Index* at, double* v
   return at + step.count;
 }
 
-const Index* run_runs(const Steps& steps, Head head, const Index* at, double* v, double* scratch) {
-  const Many step = take<Many>(at);
-  for (std::size_t i = 0; i < step.n; ++i) {
-    const double* x = v + *at++;
-    v[step.to + i] = static_cast<Code>(head.code) == Code::SumOf
-                         ? steps.kernels->total(x, step.count)
-                         : many_value(static_cast<Code>(head.code), step.count, x, scratch);
-  }
-  return at;
-}
-
 // Sums of term(0), ..., in four chains if the order is free, so that none waits for the others.
 template <class Term> double chains(double y, std::size_t n, bool strict, Term&& term) {
   std::size_t i = 0;
@@ -200,9 +189,6 @@ bool run_steps(const Steps& steps, double* v) {
       break;
     case kLanes:
       at = run_lanes(steps, head, at, v);
-      break;
-    case kRuns:
-      at = run_runs(steps, head, at, v, scratch);
       break;
     case kLists:
       at = run_lists(steps, head, at, v, scratch);

@@ -83,20 +83,10 @@ Index Writer::lanes(Code code, Index to, const Index* lists, Index count, Index 
 }
 
 // What is neither.
-void Writer::runs(Code code, Index to, const Index* lists, Index count, Index n) {
+void Writer::rest(Code code, Index to, const Index* lists, Index count, Index n) {
   if (n == 0) return;
-  const bool has_list = code != Code::DotOf && count > 1;
-  bool beside = has_list;
-  for (Index i = 0; beside && i < n; ++i) {
-    Index step = 0;
-    beside = is_even(lists + static_cast<std::size_t>(i) * count, count, step) && step == 1;
-  }
-  put({beside ? kRuns : kLists, static_cast<std::uint8_t>(code), 0, 0}, Many{to, n, count});
-  if (beside)
-    for (Index i = 0; i < n; ++i)
-      steps_.words.push_back(lists[static_cast<std::size_t>(i) * count]);
-  else
-    put_places(lists, static_cast<std::size_t>(n) * count);
+  put({kLists, static_cast<std::uint8_t>(code), 0, 0}, Many{to, n, count});
+  put_places(lists, static_cast<std::size_t>(n) * count);
   want_scratch(2 * static_cast<std::size_t>(count));
 }
 
@@ -108,12 +98,12 @@ void Writer::many(Code code, Index to, const Index* lists, Index count, Index n)
     if (done == 0 && (code == Code::DotOf || code == Code::SumOf))
       done = lanes(code, to + at, from, count, n - at);
     if (done != 0) {
-      runs(code, to + start, lists + static_cast<std::size_t>(start) * count, count, at - start);
+      rest(code, to + start, lists + static_cast<std::size_t>(start) * count, count, at - start);
       start = at + done;
     }
     at += done != 0 ? done : 1;
   }
-  runs(code, to + start, lists + static_cast<std::size_t>(start) * count, count, n - start);
+  rest(code, to + start, lists + static_cast<std::size_t>(start) * count, count, n - start);
 }
 
 } // namespace arenagrad::program::point

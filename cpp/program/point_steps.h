@@ -21,7 +21,6 @@ enum Kind : std::uint8_t {
   kOuter,  // to[r * columns + c] = a[r] * b[c]
   kMatrix, // a matrix times a vector
   kLanes,  // SumOf or DotOf `count` lanes: places with kBeside set if its numbers are side by side
-  kRuns,   // a Many code on `count` numbers side by side: their first places
   kLists,  // a Many code on `count` numbers: their places
   kCheck,
   kEnd,
@@ -49,7 +48,7 @@ struct Outer {
 struct Matrix { // then the places of the vector's numbers if `vector` is kNone
   Index to, rows, columns, matrix, row_step, column_step, vector, vector_step, start, start_step;
 };
-struct Many { // then count places, or n, or n * count
+struct Many { // then count places, or n * count
   Index to, n, count;
 };
 struct Check {
@@ -116,7 +115,7 @@ private:
   Index slopes(Index to, const Operands& operands, Index from, Index n);
   Index matrix(Index to, const Index* lists, Index count, Index n);
   Index lanes(Code code, Index to, const Index* lists, Index count, Index n);
-  void runs(Code code, Index to, const Index* lists, Index count, Index n);
+  void rest(Code code, Index to, const Index* lists, Index count, Index n);
 
   struct WrittenTanh {
     Index to, n;

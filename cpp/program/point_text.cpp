@@ -46,13 +46,11 @@ std::string text(const Steps& steps) {
       break;
     }
     case kLanes:
-    case kRuns:
     case kLists: {
       const Many step = take<Many>(at);
-      at += head.kind == kLanes  ? step.count
-            : head.kind == kRuns ? step.n
-                                 : static_cast<std::size_t>(step.n) * step.count;
-      const char* how = head.kind == kLanes ? " lanes x" : head.kind == kRuns ? " runs x" : " x";
+      const bool lanes = head.kind == kLanes;
+      at += lanes ? step.count : static_cast<std::size_t>(step.n) * step.count;
+      const char* how = lanes ? " lanes x" : " x";
       line = name + " " + std::to_string(step.count) + how + std::to_string(step.n);
       break;
     }
