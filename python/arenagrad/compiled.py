@@ -7,9 +7,11 @@ differently is traced anew.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, overload
+from typing import Any, cast, overload
 
-from arenagrad._compiled import Compiled, Options, Reduce
+from arenagrad._bound import Bound
+from arenagrad._compiled import Compiled
+from arenagrad._options import Options, Reduce
 from arenagrad._stages import Argnums, Step
 
 
@@ -84,33 +86,29 @@ def _compiled(fn: Callable[..., Any], options: Options) -> Compiled:
     return Compiled(fn, options)
 
 
-def _source(fn: Callable[..., Any]) -> Compiled:
-    return fn if isinstance(fn, Compiled) else compile(fn)
-
-
 def grad(fn: Callable[..., Any], argnums: Argnums = 0) -> Compiled:
     """The function that gives the gradient of fn, compiled; see Compiled.grad.
 
     >>> grad(lambda x: x**3)(2.0)
     12.0
     """
-    return _source(fn).derive(("grad", _wanted(argnums)))
+    return _source("grad", fn).derive(("grad", _wanted(argnums)))
 
 
 def value_and_grad(fn: Callable[..., Any], argnums: Argnums = 0) -> Compiled:
     """The function that gives the value of fn and its gradient; see Compiled.value_and_grad."""
-    return _source(fn).derive(("value_and_grad", _wanted(argnums)))
+    return _source("value_and_grad", fn).derive(("value_and_grad", _wanted(argnums)))
 
 
 def jacobian(fn: Callable[..., Any], argnums: Argnums = 0) -> Compiled:
     """The function that gives all derivatives of fn; see Compiled.jacobian."""
-    return _source(fn).derive(("jacobian", _wanted(argnums)))
+    return _source("jacobian", fn).derive(("jacobian", _wanted(argnums)))
 
 
 def hessian(fn: Callable[..., Any], argnums: Argnums = 0) -> Compiled:
     """The function that gives all second derivatives of fn; see Compiled.hessian."""
     step: Step = ("jacobian", _wanted(argnums))
-    return _source(fn).derive(step, step)
+    return _source("hessian", fn).derive(step, step)
 
 
 def hvp(fn: Callable[..., Any], argnums: Argnums = 0) -> Callable[[tuple[Any, ...], Any], Any]:
@@ -118,7 +116,14 @@ def hvp(fn: Callable[..., Any], argnums: Argnums = 0) -> Callable[[tuple[Any, ..
 
     See Compiled.hvp.
     """
-    return partial(_source(fn).hvp, argnums=argnums)
+    return partial(_source("hvp", fn).hvp, argnums=argnums)
+
+
+def _source(name: str, fn: Callable[..., Any]) -> Compiled:
+    """What has the derivatives of fn: a Compiled, or what stands for one, bound to an object."""
+    if not callable(fn):
+        raise TypeError(f"{name}() wants a function, got {type(fn).__name__}")
+    return cast("Compiled", fn) if isinstance(fn, Compiled | Bound) else compile(fn)
 
 
 def _wanted(argnums: Any) -> Argnums:
