@@ -51,13 +51,13 @@ class Program(Call):
         that is damaged, of another format or none of ours; OSError if there is none.
         """
         threads = thread_count(threads)
-        content = FilePath(path).read_bytes()
+        content = FilePath(os.fsdecode(path)).read_bytes()
         try:
             return Program(*program_of_bytes(content), threads)
         except MemoryError:
             raise
         except Exception as error:  # whatever is wrong with what the file says
-            raise FormatError(f"{os.fspath(path)} is no saved program: {error}") from error
+            raise FormatError(f"{os.fsdecode(path)} is no saved program: {error}") from error
 
     @property
     def stats(self) -> dict[str, Any]:
