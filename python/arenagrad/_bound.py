@@ -52,7 +52,9 @@ class Bound(partial[Any]):
 
     def hvp(self, args: tuple[Any, ...], v: Any, argnums: Argnums = 0) -> Any:
         """The product of the Hessian and v; see Compiled.hvp."""
-        return self.func.hvp(self._with(args), v, self._behind(args, argnums))
+        if isinstance(args, tuple | list):
+            argnums = self._behind(args, argnums)
+        return self.func.hvp(self._with(args), v, argnums)
 
     def jvp(self, args: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         """The results, and how fast they change with the tangents; see Compiled.jvp."""

@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 
@@ -15,25 +14,26 @@ def complete_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     names this path, if there cannot be such a file.
     """
     given = os.fsdecode(path)
-    target = Path(os.path.realpath(given))
-    is_there = os.path.exists(given)
-    if is_there and not target.is_file():  # a device; a folder is refused
+    target = os.path.realpath(given)
+    is_there = os.path.exists(target)
+    if is_there and not os.path.isfile(target):  # a device; a folder is refused
         with open(given, "wb") as file:
             yield file
         return
     # Not named after the target, whose name may be as long as names can be.
-    beside = target.with_name(f".arenagrad.{os.urandom(8).hex()}")
+    beside = os.path.join(os.path.dirname(target), f".arenagrad.{os.urandom(8).hex()}")
     try:
         with open(beside, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
             if is_there:
-                os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
+                os.fchmod(file.fileno(), os.stat(target).st_mode & 0o7777)
         os.replace(beside, target)
     except OSError as error:
-        if error.filename != os.fspath(beside):
+        if error.filename != beside:
             raise
         raise OSError(error.errno, error.strerror, given) from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(beside)

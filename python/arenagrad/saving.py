@@ -102,7 +102,9 @@ def load(path: str | os.PathLike[str]) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # whatever zipfile, json and NumPy find wrong
-        raise FormatError(f"{os.fsdecode(path)} cannot be read as a saved state: {error}") from error
+        raise FormatError(
+            f"{os.fsdecode(path)} cannot be read as a saved state: {error}"
+        ) from error
 
 
 # Names
