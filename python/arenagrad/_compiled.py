@@ -33,7 +33,10 @@ class Compiled(Call):
 
     out, where there is one, holds arrays of float64 in the structure of the result (of the
     gradients, for value_and_grad), where an array may stand for a list of numbers; the results are
-    written there and nothing is allocated.
+    written there and nothing is allocated. Of Jacobians and Hessians it is taken by
+    `jacobian(f)(x, out=out)` and `hessian(f)`, not by the methods.
+
+    The programs for 256 structures of arguments are kept, those used last; each Module is one.
 
     Raises what the function raises, the errors of the mathematics included (DomainError and so on),
     TypeError for arguments of another kind, and RuntimeError for a function with more than 256 ways

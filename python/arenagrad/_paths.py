@@ -181,8 +181,9 @@ class Paths:
             if len(known) >= MOST_PATHS:
                 raise RuntimeError(
                     f"{_name(self.function)} has taken {MOST_PATHS} different ways through its "
-                    "comparisons, too many to keep a program of each: choose numbers with where(), "
-                    "maximum() or minimum(), which need no way of their own"
+                    "comparisons, too many to keep a program of each: choose numbers with "
+                    "maximum(), minimum(), or where() of a Value, such as where((x - 0.5).relu(), "
+                    "a, b) for a if x > 0.5 else b, which need no way of their own"
                 )
             path.number = len(known)
             known.insert(0, path)

@@ -50,7 +50,9 @@ def compile(
     """Make a function of Values fast: it is run once, and what it did is run from then on.
 
     Also a decorator, with or without arguments. The function is called with Values in place of the
-    numbers of its arguments, with object arrays of Values in place of arrays; see Compiled.
+    numbers of its arguments, with object arrays of Values in place of arrays; see Compiled. It must
+    not hand them to other threads: comparisons that are made there are not made again. A method has
+    derivatives through its object, `a.method.grad(x)`, by what comes behind the object.
 
     in_axes makes it a function of a batch, as JAX's vmap does: for each argument the axis that has
     the rows, None for one that is the same in all of them, or a tuple, list or dict of such for
@@ -59,12 +61,13 @@ def compile(
     is how many work on a batch, with the same results for any number.
 
     With strict the results are those of the eager function bit for bit, save for gradients through
-    softmax, log_softmax and prod; without, sums may be added in another order and functions be
-    rounded otherwise in their last bit.
+    softmax, log_softmax and prod; without, sums may be added in another order, functions be
+    rounded otherwise in their last bit (x ** 0.5 is sqrt(x)), and a zero may have the other sign.
 
-    static_argnums names arguments that are taken as they are and choose a program of their own.
-    progress is called with the rows done and the rows to be done, some twenty times a second while
-    a batch runs for longer than that.
+    static_argnums names arguments that are taken as they are and choose a program of their own; a
+    negative one counts from the last. Both it and in_axes count the object of a method. progress is
+    called with the rows done and the rows to be done, some twenty times a second while a batch runs
+    for longer than that.
 
     A number that the function reads out of a Value (`.data`, float()) is frozen, which warns with
     FrozenValueWarning; a Value that it uses and was not given is read anew at each call. Raises
@@ -101,12 +104,18 @@ def value_and_grad(fn: Callable[..., Any], argnums: Argnums = 0) -> Compiled:
 
 
 def jacobian(fn: Callable[..., Any], argnums: Argnums = 0) -> Compiled:
-    """The function that gives all derivatives of fn; see Compiled.jacobian."""
+    """The function that gives all derivatives of fn; see Compiled.jacobian.
+
+    It takes an out, and no sparse: that is for `f.jacobian(x, sparse=True)`, which takes no out.
+    """
     return _source("jacobian", fn).derive(("jacobian", _wanted(argnums)))
 
 
 def hessian(fn: Callable[..., Any], argnums: Argnums = 0) -> Compiled:
-    """The function that gives all second derivatives of fn; see Compiled.hessian."""
+    """The function that gives all second derivatives of fn; see Compiled.hessian.
+
+    It takes an out, and no sparse, as jacobian(fn) does.
+    """
     step: Step = ("jacobian", _wanted(argnums))
     return _source("hessian", fn).derive(step, step)
 
