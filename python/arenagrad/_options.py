@@ -36,7 +36,8 @@ class Options:
 
     def statics(self, arguments: int) -> tuple[int, ...]:
         """Which of so many arguments are static, where negative ones count from the last."""
-        return tuple(k + arguments if k < 0 else k for k in self.static_argnums)
+        first = (k + arguments if k < 0 else k for k in self.static_argnums)
+        return tuple(k for k in first if k in range(arguments))
 
 
 def _plain(axes: Any) -> Any:

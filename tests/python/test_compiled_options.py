@@ -114,6 +114,8 @@ def test_static_arguments_may_be_counted_from_the_last() -> None:
     assert power.program(2.0, 2)(5.0, 2) == 25.0
     with pytest.raises(ValueError, match="argument 1 is static"):
         power.grad(2.0, 3, argnums=1)
+    for beyond in (5, -5):
+        assert compile(lambda x: x * x, static_argnums=beyond).program(2.0)(3.0) == 9.0
     for wrong in (True, 1.5, None, (0, "1")):
         with pytest.raises(TypeError, match="static_argnums must be a whole number, got "):
             compile(power, static_argnums=wrong)  # type: ignore[call-overload]
