@@ -16,7 +16,7 @@ def complete_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     given = os.fsdecode(path)
     target = os.path.realpath(given)
     is_there = os.path.exists(target)
-    if is_there and not os.path.isfile(target):  # a device; a folder is refused
+    if is_there and not os.path.isfile(target):  # a pipe or device; a folder is refused
         with open(given, "wb") as file:
             yield file
         return

@@ -74,10 +74,17 @@ def test_errors_name_the_path_that_was_asked_for(
     assert os.listdir(tmp_path) == []
 
 
-def test_a_device_is_written_and_not_replaced() -> None:
-    before = os.stat(os.devnull)
-    PROGRAM.save(os.devnull)
-    assert os.stat(os.devnull).st_ino == before.st_ino
+def test_what_is_no_file_is_written_and_not_replaced(tmp_path: Path) -> None:
+    pipe, file = tmp_path / "pipe", tmp_path / "file"  # a device would be the machine's own
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        PROGRAM.save(pipe)
+        PROGRAM.save(file)
+        assert os.read(reader, 1 << 20) == file.read_bytes()
+        assert stat.S_ISFIFO(pipe.stat().st_mode)
+    finally:
+        os.close(reader)
 
 
 def test_paths_may_be_bytes_and_nothing_else_that_is_no_path(tmp_path: Path) -> None:
