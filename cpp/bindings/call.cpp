@@ -28,6 +28,7 @@ struct Known {
 struct PyCall {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* fallback;
+  PyObject* dict;            // name and text of the method that it stands for
   std::vector<Known>* known; // the last used first
 };
 
@@ -138,11 +139,13 @@ int init(PyObject* self, PyObject* args, PyObject* keywords) {
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(as_call(self)->fallback);
+  Py_VISIT(as_call(self)->dict);
   return 0;
 }
 
 int clear(PyObject* self) {
   Py_CLEAR(as_call(self)->fallback);
+  Py_CLEAR(as_call(self)->dict);
   return 0;
 }
 
@@ -200,7 +203,11 @@ void bind_call(py::module_& module) {
       {nullptr, nullptr, 0, nullptr}};
   static PyMemberDef members[] = {
       {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyCall, vectorcall), READONLY, nullptr},
+      {"__dictoffset__", T_PYSSIZET, offsetof(PyCall, dict), READONLY, nullptr},
       {nullptr, 0, 0, 0, nullptr}};
+  static PyGetSetDef getset[] = {
+      {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+      {nullptr, nullptr, nullptr, nullptr, nullptr}};
   static char doc[] = "Call(fallback)\n--\n\n"
                       "A callable that runs programs it knows natively and leaves all else to its "
                       "fallback.";
@@ -213,6 +220,7 @@ void bind_call(py::module_& module) {
                          {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
                          {Py_tp_methods, methods},
                          {Py_tp_members, members},
+                         {Py_tp_getset, getset},
                          {0, nullptr}};
   PyType_Spec spec = {"arenagrad._core.Call", sizeof(PyCall), 0,
                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |

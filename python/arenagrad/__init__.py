@@ -13,6 +13,7 @@ Record with `Value`, differentiate with `backward()`:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from arenagrad._compiled import Compiled
 from arenagrad._core import (
     ArenaFullError,
     ArenagradError,
@@ -111,6 +112,7 @@ __version__: str = build_info()["version"]
 __all__ = [
     "ArenaFullError",
     "ArenagradError",
+    "Compiled",
     "DivisionByZeroError",
     "DomainError",
     "FormatError",

@@ -3,50 +3,23 @@
 from collections.abc import Callable
 from copy import deepcopy
 from functools import update_wrapper
-from types import MethodType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from arenagrad._batches import BatchRun
+from arenagrad._bound import Bound
 from arenagrad._maps import map_rows
+from arenagrad._options import Options
 from arenagrad._paths import Path, Paths
 from arenagrad._programs import Batch, Call, Tree, read_arguments
 from arenagrad._references import holder_at, place_of, portable
 from arenagrad._saved import Calling
-from arenagrad._settings import count
+from arenagrad._settings import by_position, count
 from arenagrad._sparse import sparse_array
 from arenagrad._stages import Argnums, Step, checked_argnums
 from arenagrad.programs import Program
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-
-Reduce = Literal["sum", "mean"] | None
-
-
-class Options:
-    """How a function is compiled; see `compile`."""
-
-    def __init__(
-        self,
-        in_axes: Any = None,
-        reduce: Reduce = None,
-        threads: int = 1,
-        strict: bool = False,
-        static_argnums: int | tuple[int, ...] = (),
-        progress: Callable[[int, int], object] | None = None,
-    ) -> None:
-        if reduce not in (None, "sum", "mean"):
-            raise ValueError(f"reduce must be None, 'sum' or 'mean', got {reduce!r}")
-        if reduce is not None and in_axes is None:
-            raise ValueError("reduce needs in_axes, which say what differs from row to row")
-        if progress is not None and not callable(progress):
-            raise TypeError(f"progress must be callable, got {type(progress).__name__}")
-        statics = static_argnums if isinstance(static_argnums, tuple | list) else (static_argnums,)
-        self.in_axes, self.reduce = in_axes, reduce
-        self.threads = count("threads", threads, 1)
-        self.strict = bool(strict)
-        self.static_argnums = tuple(count("static_argnums", k) for k in statics)
-        self.progress = progress
 
 
 class Compiled(Call):
@@ -60,7 +33,10 @@ class Compiled(Call):
 
     out, where there is one, holds arrays of float64 in the structure of the result (of the
     gradients, for value_and_grad), where an array may stand for a list of numbers; the results are
-    written there and nothing is allocated.
+    written there and nothing is allocated. Of Jacobians and Hessians it is taken by
+    `jacobian(f)(x, out=out)` and `hessian(f)`, not by the methods.
+
+    The programs for 256 structures of arguments are kept, those used last; each Module is one.
 
     Raises what the function raises, the errors of the mathematics included (DomainError and so on),
     TypeError for arguments of another kind, and RuntimeError for a function with more than 256 ways
@@ -77,15 +53,18 @@ class Compiled(Call):
         if not callable(function):
             raise TypeError(f"compile() wants a function, got {type(function).__name__}")
         super().__init__(self._call)
+        update_wrapper(self, function, updated=())
+        # What a user has written on the function comes along, and takes the place of nothing here.
+        given = getattr(function, "__dict__", {}).items()
+        vars(self).update((k, v) for k, v in given if k[0] != "_" and not hasattr(Compiled, k))
         self._function, self._options, self._steps = function, options, steps
         self._paths = Paths(function, options.strict) if paths is None else paths
         # Summing comes between what the function is and what is derived of the sum.
         is_summed = not options.reduce or ("sum", None) in steps
         self._summed: tuple[Step, ...] = () if is_summed else (("sum", None),)
-        update_wrapper(self, function)
         # In place of the methods of these names, which they ask for what they do not know.
-        self.__dict__["value_and_grad"] = Call(self.value_and_grad)
-        self.__dict__["grad"] = Call(self.grad)
+        for method in (self.value_and_grad, self.grad):
+            self.__dict__[method.__name__] = update_wrapper(Call(method), method)
 
     def value_and_grad(self, *args: Any, argnums: Argnums = 0, out: Any = None) -> Any:
         """The value and its gradient by the arguments that argnums names, one or a tuple of them.
@@ -197,7 +176,7 @@ class Compiled(Call):
         """
         steps, options = self._steps + self._summed, self._options
         mean = options.reduce == "mean"
-        how = Calling(options.in_axes, options.static_argnums, self._is_reduced, mean)
+        how = Calling(options.in_axes, options.statics(len(args)), self._is_reduced, mean)
         if options.in_axes is not None:
             path = self._batch(args).path()
         else:
@@ -212,8 +191,8 @@ class Compiled(Call):
         )
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """The function as a method of an instance, which is its first argument."""
-        return self if instance is None else MethodType(self, instance)
+        """The function as a method of an instance, which is its first argument; see Bound."""
+        return self if instance is None else Bound(self, instance)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle: the function as pickle takes functions, and all that has been traced.
@@ -246,7 +225,8 @@ class Compiled(Call):
 
     # What the native Calls do not know
 
-    def _call(self, *args: Any, out: Any = None) -> Any:
+    def _call(self, *args: Any, out: Any = None, **named: Any) -> Any:
+        by_position(named)
         return self._run((), args, out, teach=(self, None))
 
     def _derived(
@@ -344,10 +324,11 @@ class Compiled(Call):
         return any(kind == "sum" for kind, _ in self._steps + self._summed)
 
     def _statics(self, args: tuple[Any, ...]) -> list[bool]:
-        return [k in self._options.static_argnums for k in range(len(args))]
+        statics = self._options.statics(len(args))
+        return [k in statics for k in range(len(args))]
 
     def _checked(self, args: tuple[Any, ...], argnums: Argnums) -> Argnums:
-        return checked_argnums(argnums, len(args), self._options.static_argnums)
+        return checked_argnums(argnums, len(args), self._options.statics(len(args)))
 
 
 def _restored(paths: Paths, options: dict[str, Any], steps: tuple[Step, ...]) -> Compiled:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from arenagrad._batches import BatchRun, Progress, Room
-from arenagrad._paths import Paths
+from arenagrad._paths import Path, Paths
 from arenagrad._programs import Batch, clear_arrays, divide_arrays, put_rows
 from arenagrad._stages import Step
 
@@ -43,9 +43,9 @@ def map_rows(
     room = Room(results, stage.buffered, out, batch)
     leaves, stacked = room.leaves, results.leaf_varies()
     clear_arrays(leaves)
-    ways = Shipment(paths.like(path), type(executor).__module__ == "concurrent.futures.process")
+    ways = _shipment(paths, path, type(executor).__module__ == "concurrent.futures.process")
     if chunksize is None:
-        first_found = min(paths.of(batch.tree), key=lambda path: path.number)
+        first_found = min(ways.paths.all(), key=lambda path: path.number)
         work = len(first_found.program(steps))
         chunksize = max(-(-_WORK // max(work, 1)), -(-rows // _MOST_CHUNKS))
     ends = [(k, min(k + chunksize, rows)) for k in range(0, rows, chunksize)]
@@ -63,6 +63,19 @@ def map_rows(
     if mean:
         divide_arrays(leaves, rows)
     return room.result()
+
+
+def _shipment(paths: Paths, path: Path, shares_main: bool) -> "Shipment":
+    """The ways for such arguments, as they were shipped last if they are still the same.
+
+    The processes have them then, and need not compile them again. Values of a closure are pickled
+    with the ways as they are now, so those are shipped anew.
+    """
+    ways, last = paths.like(path), paths.shipped
+    if isinstance(last, Shipment) and last.holds(ways, shares_main):
+        return last
+    shipment = paths.shipped = Shipment(ways, shares_main)
+    return shipment
 
 
 class Chunk:
@@ -101,6 +114,15 @@ class Shipment:
         self.paths, self._shares_main = paths, shares_main
         self._name, self._bytes = os.urandom(16), b""
         self._can_pickle = True
+
+    def holds(self, paths: Paths, shares_main: bool) -> bool:
+        """Whether it is a shipment of these ways, and they pickle as they did."""
+        ways = paths.all()
+        return (
+            self._shares_main == shares_main
+            and set(ways) == set(self.paths.all())
+            and not any(len(path.closure) for path in ways)
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._can_pickle and not self._bytes:

@@ -5,6 +5,7 @@ the numbers would have gone another one; that way is then traced too and kept be
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ from arenagrad._stages import Stage, Step, Steps
 
 # Ways that are kept of one function for arguments of one structure.
 MOST_PATHS = 256
+# Structures of arguments for which ways are kept; those used longest ago go first.
+MOST_STRUCTURES = 256
 
 
 class Path:
@@ -59,6 +62,32 @@ class Path:
         vars(self).update(state)
         self._steps = Steps(self.arguments, len(self.closure), self.strict)
         self._runners, self._lanes = {}, {}
+
+    def share(self, twin: "Path") -> None:
+        """Use what has been made of a twin, which differs in the Modules among its arguments only.
+
+        What runs one point reads the parameters of one Module, so that is not shared.
+        """
+        for steps, stage in self._stages.items():
+            twin._stages.setdefault(steps, stage)
+        self.traced, self._stages, self._lanes = twin.traced, twin._stages, twin._lanes
+
+    def is_twin_of(self, other: "Path", layout: list[Any]) -> bool:
+        """Whether they may share what has been made of them; layout is that of this one."""
+        return (
+            len(self.closure) == len(other.closure)
+            and self.traced.same_as(other.traced)
+            and layout == other.layout
+            and self.stage(()).results == other.stage(()).results
+        )
+
+    @property
+    def layout(self) -> list[Any] | None:
+        """The structure of the arguments but for their Modules, None if there are none."""
+        parts = self.arguments.parts()
+        if not any(part[0] == "module" for part in parts):
+            return None
+        return [part[:3] if part[0] == "module" else part for part in parts]
 
     def stage(self, steps: tuple[Step, ...]) -> Stage:
         """What these steps make of the function."""
@@ -117,7 +146,9 @@ class Paths:
         self.function, self.strict = function, strict
         # No lock is held while the function runs: it may wait for other threads that trace.
         self._lock = threading.Lock()
-        self._known: dict[Tree, list[Path]] = {}
+        # By the structure of their arguments, the one used last at the end.
+        self._known: OrderedDict[Tree, list[Path]] = OrderedDict()
+        self.shipped: Any = None  # what `map` last sent to other processes
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The ways come as the state: the function may be an object that has this in it.
@@ -129,7 +160,10 @@ class Paths:
     def of(self, arguments: Tree) -> list[Path]:
         """Those for arguments of this structure, the one used last first."""
         with self._lock:
-            return list(self._known.get(arguments, ()))
+            if arguments not in self._known:
+                return []
+            self._known.move_to_end(arguments)
+            return list(self._known[arguments])
 
     def trace(self, arguments: Tree, numbers: Any) -> tuple[Path, bool]:
         """The way that these numbers take, and whether it is a new one.
@@ -138,19 +172,23 @@ class Paths:
         """
         made = capture(self.function, arguments, numbers, self.strict)
         path = Path(arguments, *made, self.strict)
+        self._share(path)
         with self._lock:
-            known = self._known.setdefault(arguments, [])
+            known = self._place_for(arguments)
             for other in known:
                 if _is_same(other, path):
                     return other, False
             if len(known) >= MOST_PATHS:
                 raise RuntimeError(
                     f"{_name(self.function)} has taken {MOST_PATHS} different ways through its "
-                    "comparisons, too many to keep a program of each: choose numbers with where(), "
-                    "maximum() or minimum(), which need no way of their own"
+                    "comparisons, too many to keep a program of each: choose numbers with "
+                    "maximum(), minimum(), or where() of a Value, such as where((x - 0.5).relu(), "
+                    "a, b) for a if x > 0.5 else b, which need no way of their own"
                 )
             path.number = len(known)
             known.insert(0, path)
+            surplus = self._surplus()
+        del surplus
         return path, True
 
     def use(self, path: Path) -> None:
@@ -178,20 +216,49 @@ class Paths:
 
     def add(self, paths: list[Path]) -> None:
         """Keep ways that have been traced elsewhere, behind those that are known."""
+        for path in paths:
+            self._share(path)
         with self._lock:
             met = set(self._known)
             for path in paths:
-                known = self._known.setdefault(path.arguments, [])
+                known = self._place_for(path.arguments)
                 if path.arguments in met:
                     if len(known) >= MOST_PATHS or any(_is_same(other, path) for other in known):
                         continue
                     path.number = len(known)
                 known.append(path)
+            surplus = self._surplus()
+        del surplus
 
     def count(self) -> int:
         """How many there are in all."""
         with self._lock:
             return sum(len(paths) for paths in self._known.values())
+
+    def _place_for(self, arguments: Tree) -> list[Path]:
+        """The list for ways of this structure, which has just been used. The lock is held."""
+        known = self._known.setdefault(arguments, [])
+        self._known.move_to_end(arguments)
+        return known
+
+    def _surplus(self) -> list[list[Path]]:
+        """What there is too much of, taken out. The lock is held.
+
+        The last references to Modules may be among it, so it must be dropped without the lock.
+        """
+        surplus = []
+        while len(self._known) > MOST_STRUCTURES:
+            surplus.append(self._known.popitem(last=False)[1])
+        return surplus
+
+    def _share(self, path: Path) -> None:
+        """Let a new way share with one for another Module, if there is one."""
+        layout = path.layout
+        if layout is not None:
+            known = reversed(self.all())
+            twin = next((other for other in known if path.is_twin_of(other, layout)), None)
+            if twin is not None:
+                path.share(twin)
 
 
 def _named_paths(reference: Any, strict: bool) -> Paths:

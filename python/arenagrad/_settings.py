@@ -3,6 +3,8 @@
 from numbers import Integral, Real
 from typing import Any
 
+_MOST_THREADS = 1024  # more than any machine has use for
+
 
 def real(name: str, value: Any) -> float:
     """The value as a float. Raises TypeError unless it is a real number."""
@@ -19,10 +21,30 @@ def at_least_zero(name: str, value: Any) -> float:
     return number
 
 
-def count(name: str, value: Any, least: int = 0) -> int:
-    """The value as an int. Raises TypeError unless it is whole, ValueError if it is below least."""
-    if not isinstance(value, Integral):
+def whole(name: str, value: Any) -> int:
+    """The value as an int. Raises TypeError unless it is a whole number; a bool is none."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
         raise TypeError(f"{name} must be a whole number, got {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value!r}")
     return int(value)
+
+
+def count(name: str, value: Any, least: int = 0) -> int:
+    """The same. Raises ValueError for what is below least, too."""
+    number = whole(name, value)
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    return number
+
+
+def thread_count(value: Any) -> int:
+    """The same for threads: at least 1, and not more than there is use for."""
+    return min(count("threads", value, 1), _MOST_THREADS)
+
+
+def by_position(named: dict[str, Any]) -> None:
+    """Raise TypeError if a compiled function was given arguments by name, except out."""
+    if named:
+        names = ", ".join(f"{name}=" for name in named)
+        raise TypeError(
+            f"a compiled function takes its arguments by position, and out=, got {names}"
+        )

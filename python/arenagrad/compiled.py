@@ -7,9 +7,11 @@ differently is traced anew.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, overload
+from typing import Any, cast, overload
 
-from arenagrad._compiled import Compiled, Options, Reduce
+from arenagrad._bound import Bound
+from arenagrad._compiled import Compiled
+from arenagrad._options import Options, Reduce
 from arenagrad._stages import Argnums, Step
 
 
@@ -48,7 +50,9 @@ def compile(
     """Make a function of Values fast: it is run once, and what it did is run from then on.
 
     Also a decorator, with or without arguments. The function is called with Values in place of the
-    numbers of its arguments, with object arrays of Values in place of arrays; see Compiled.
+    numbers of its arguments, with object arrays of Values in place of arrays; see Compiled. It must
+    not hand them to other threads: comparisons that are made there are not made again. A method has
+    derivatives through its object, `a.method.grad(x)`, by what comes behind the object.
 
     in_axes makes it a function of a batch, as JAX's vmap does: for each argument the axis that has
     the rows, None for one that is the same in all of them, or a tuple, list or dict of such for
@@ -57,12 +61,13 @@ def compile(
     is how many work on a batch, with the same results for any number.
 
     With strict the results are those of the eager function bit for bit, save for gradients through
-    softmax, log_softmax and prod; without, sums may be added in another order and functions be
-    rounded otherwise in their last bit.
+    softmax, log_softmax and prod; without, sums may be added in another order, functions be
+    rounded otherwise in their last bit (x ** 0.5 is sqrt(x)), and a zero may have the other sign.
 
-    static_argnums names arguments that are taken as they are and choose a program of their own.
-    progress is called with the rows done and the rows to be done, some twenty times a second while
-    a batch runs for longer than that.
+    static_argnums names arguments that are taken as they are and choose a program of their own; a
+    negative one counts from the last. Both it and in_axes count the object of a method. progress is
+    called with the rows done and the rows to be done, some twenty times a second while a batch runs
+    for longer than that.
 
     A number that the function reads out of a Value (`.data`, float()) is frozen, which warns with
     FrozenValueWarning; a Value that it uses and was not given is read anew at each call. Raises
@@ -84,33 +89,35 @@ def _compiled(fn: Callable[..., Any], options: Options) -> Compiled:
     return Compiled(fn, options)
 
 
-def _source(fn: Callable[..., Any]) -> Compiled:
-    return fn if isinstance(fn, Compiled) else compile(fn)
-
-
 def grad(fn: Callable[..., Any], argnums: Argnums = 0) -> Compiled:
     """The function that gives the gradient of fn, compiled; see Compiled.grad.
 
     >>> grad(lambda x: x**3)(2.0)
     12.0
     """
-    return _source(fn).derive(("grad", _wanted(argnums)))
+    return _source("grad", fn).derive(("grad", _wanted(argnums)))
 
 
 def value_and_grad(fn: Callable[..., Any], argnums: Argnums = 0) -> Compiled:
     """The function that gives the value of fn and its gradient; see Compiled.value_and_grad."""
-    return _source(fn).derive(("value_and_grad", _wanted(argnums)))
+    return _source("value_and_grad", fn).derive(("value_and_grad", _wanted(argnums)))
 
 
 def jacobian(fn: Callable[..., Any], argnums: Argnums = 0) -> Compiled:
-    """The function that gives all derivatives of fn; see Compiled.jacobian."""
-    return _source(fn).derive(("jacobian", _wanted(argnums)))
+    """The function that gives all derivatives of fn; see Compiled.jacobian.
+
+    It takes an out, and no sparse: that is for `f.jacobian(x, sparse=True)`, which takes no out.
+    """
+    return _source("jacobian", fn).derive(("jacobian", _wanted(argnums)))
 
 
 def hessian(fn: Callable[..., Any], argnums: Argnums = 0) -> Compiled:
-    """The function that gives all second derivatives of fn; see Compiled.hessian."""
+    """The function that gives all second derivatives of fn; see Compiled.hessian.
+
+    It takes an out, and no sparse, as jacobian(fn) does.
+    """
     step: Step = ("jacobian", _wanted(argnums))
-    return _source(fn).derive(step, step)
+    return _source("hessian", fn).derive(step, step)
 
 
 def hvp(fn: Callable[..., Any], argnums: Argnums = 0) -> Callable[[tuple[Any, ...], Any], Any]:
@@ -118,7 +125,14 @@ def hvp(fn: Callable[..., Any], argnums: Argnums = 0) -> Callable[[tuple[Any, ..
 
     See Compiled.hvp.
     """
-    return partial(_source(fn).hvp, argnums=argnums)
+    return partial(_source("hvp", fn).hvp, argnums=argnums)
+
+
+def _source(name: str, fn: Callable[..., Any]) -> Compiled:
+    """What has the derivatives of fn: a Compiled, or what stands for one, bound to an object."""
+    if not callable(fn):
+        raise TypeError(f"{name}() wants a function, got {type(fn).__name__}")
+    return cast("Compiled", fn) if isinstance(fn, Compiled | Bound) else compile(fn)
 
 
 def _wanted(argnums: Any) -> Argnums:

@@ -32,8 +32,8 @@ def main(seed: int, steps: int, out: str, compiled: bool = False) -> int:
     """Train for some steps, print each one, save the decision boundary as a PNG at out.
 
     compiled: by compiled functions, with the same numbers up to rounding. Returns the exit code.
-    Raises SystemExit for a package that is missing, before training. Costs about 2 ms a step, a
-    tenth of that if compiled, and a second for the imports and the picture.
+    Raises SystemExit for a package that is missing, before training. Costs one or two ms a step, a
+    third to a fifth of that if compiled, and a second for the imports and the picture.
     """
     tqdm = moons.need("tqdm").tqdm
     moons.need("matplotlib")

@@ -10,7 +10,7 @@ from arenagrad._files import complete_file
 from arenagrad._paths import Path
 from arenagrad._programs import Batch, Call, Tree, read_arguments
 from arenagrad._saved import Calling, program_of_bytes, program_to_bytes
-from arenagrad._settings import count
+from arenagrad._settings import by_position, thread_count
 from arenagrad._stages import Step
 
 
@@ -50,14 +50,14 @@ class Program(Call):
         Nothing in the file is run or unpickled. Raises FormatError, which names the file, for one
         that is damaged, of another format or none of ours; OSError if there is none.
         """
-        threads = count("threads", threads, 1)
-        content = FilePath(path).read_bytes()
+        threads = thread_count(threads)
+        content = FilePath(os.fsdecode(path)).read_bytes()
         try:
             return Program(*program_of_bytes(content), threads)
         except MemoryError:
             raise
         except Exception as error:  # whatever is wrong with what the file says
-            raise FormatError(f"{os.fspath(path)} is no saved program: {error}") from error
+            raise FormatError(f"{os.fsdecode(path)} is no saved program: {error}") from error
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -93,8 +93,9 @@ class Program(Call):
     def __reduce__(self) -> tuple[Any, ...]:
         return Program, (self._path, self._steps, self._calling, self._threads)
 
-    def _call(self, *args: Any, out: Any = None) -> Any:
+    def _call(self, *args: Any, out: Any = None, **named: Any) -> Any:
         """What the native Call does not know."""
+        by_position(named)
         calling, ways = self._calling, _OneWay(self._path, self._steps)
         statics = [k in calling.static_argnums for k in range(len(args))]
         if calling.in_axes is not None:

@@ -95,14 +95,16 @@ def load(path: str | os.PathLike[str]) -> Any:
     Tuples come back as lists, Values as arrays of their data. Raises FormatError, which names the
     file, for one that is damaged, of another format or none of ours; OSError if there is none.
     """
-    content = Path(path).read_bytes()
+    content = Path(os.fsdecode(path)).read_bytes()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _read(archive, len(content))
     except MemoryError:
         raise
     except Exception as error:  # whatever zipfile, json and NumPy find wrong
-        raise FormatError(f"{os.fspath(path)} cannot be read as a saved state: {error}") from error
+        raise FormatError(
+            f"{os.fsdecode(path)} cannot be read as a saved state: {error}"
+        ) from error
 
 
 # Names

@@ -1,6 +1,7 @@
 """Comparisons in compiled functions: another outcome is another way, never a wrong answer."""
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arenagrad import compile
+from arenagrad import Value, compile, data_of, maximum, minimum, where
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -56,8 +57,26 @@ def test_ways_are_traced_once_each_and_kept() -> None:
     assert calls == 2
 
 
+def test_numbers_chosen_by_maximum_minimum_and_where_of_a_value_need_no_ways() -> None:
+    def ways(f: Callable[[Any], Any], x: float) -> int:
+        g = compile(f)
+        assert [g(x), g(-x)] == [data_of(f(Value(x))), data_of(f(Value(-x)))]
+        return g._paths.count()
+
+    for f in (
+        lambda x: where((x - 0.5).relu(), x, 2.0 * x),
+        lambda x: maximum(x, 0.5) + minimum(x, 0.5),
+    ):
+        assert ways(f, 1.0) == 1
+    for f in (
+        lambda x: where(x > 0.5, x, 2.0 * x),
+        lambda x: np.maximum(x, 0.5),
+        lambda x: np.clip(np.array([x]), -0.5, 0.5)[0] * x,
+    ):
+        assert ways(f, 1.0) == 2
+
+
 def test_comparisons_with_values_of_a_closure_are_made_again() -> None:
-    from arenagrad import Value
 
     limit = Value(1.0)
     f = compile(lambda x: x if x < limit else limit)
@@ -67,7 +86,6 @@ def test_comparisons_with_values_of_a_closure_are_made_again() -> None:
 
 
 def test_comparisons_that_depend_on_nothing_are_no_guards() -> None:
-    from arenagrad import Value
 
     f = compile(lambda x: x * 2.0 if Value(1.0) < Value(2.0) else x)
     assert f(3.0) == 6.0

@@ -1,0 +1,154 @@
+"""What a compiled function keeps: so many structures, once for Modules of one layout.
+
+What was made is counted, and what was dropped is seen by weak references.
+"""
+
+import gc
+import pickle
+import weakref
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arenagrad as ag
+from arenagrad import _maps, _paths, compile
+from arenagrad.nn import MLP
+
+calls: list[int] = []
+MOST = _paths.MOST_STRUCTURES
+ROWS, WANTED = np.linspace(-1.0, 1.0, 12).reshape(6, 2), np.ones(6)
+
+
+@compile(in_axes=(None, 0, 0), reduce="mean")
+def loss(model: Any, x: Any, y: Any) -> Any:
+    """The loss of a Module, with two ways."""
+    calls.append(1)
+    return (model(x) - y) ** 2 if x[0] > 0 else model(x) ** 2
+
+
+def slopes(model: Any) -> Any:
+    return loss.grad(model, ROWS, WANTED)
+
+
+def test_structures_used_longest_ago_are_forgotten() -> None:
+    traced = []
+
+    @compile(static_argnums=1)
+    def power(x: Any, n: int) -> Any:
+        traced.append(n)
+        return x**n
+
+    def new(*ns: int) -> list[int]:
+        """Which of these are traced anew."""
+        del traced[:]
+        for n in ns:
+            power._forget()
+            assert power(1.0, n) == 1.0
+        return traced
+
+    assert len(new(*range(MOST))) == MOST
+    assert new(0, MOST) == [MOST]
+    assert power._paths.count() == MOST
+    assert new(0, MOST, MOST - 1, 2) == []
+    assert new(1) == [1]
+    assert power._paths.count() == MOST
+
+
+def test_modules_of_forgotten_structures_are_free() -> None:
+    f = compile(lambda model, x: model(x), in_axes=(None, 0))
+    met = []
+    for _ in range(MOST + 20):
+        model = MLP(2, [1])
+        met.append(weakref.ref(model))
+        f(model, ROWS)
+    del model
+    gc.collect()
+    assert [ref() is None for ref in met] == [True] * 20 + [False] * MOST
+
+
+def test_dropped_modules_may_call_the_function_as_they_go() -> None:
+    class Last(MLP):
+        def __del__(self) -> None:
+            went.append(f("last", 2.0))
+
+    went: list[float] = []
+    f = compile(lambda model, x: x * 2.0)
+    f(Last(1, [1]), 1.0)
+    f._forget()
+    for n in range(MOST):
+        f(str(n), 1.0)
+    gc.collect()
+    assert went == [4.0]
+
+
+def test_modules_of_one_layout_share_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    class Counted(_paths.LaneRunner):
+        def __init__(self, *args: Any) -> None:
+            made.append(args)
+            super().__init__(*args)
+
+    models = [MLP(2, [3, 1]) for _ in range(3)]
+    expected = [slopes(model) for model in models]
+    assert len({tuple(s) for s in expected}) == 3
+    loss._paths._known.clear()
+    monkeypatch.setattr(_paths, "LaneRunner", Counted)
+    slopes(models[0])
+    first = len(made)
+    assert first > 0
+    for model, wanted in zip(models, expected, strict=True):
+        assert slopes(model) == wanted
+    assert len(made) == first
+    held, known = pickle.loads(pickle.dumps((loss, models[1]))), len(calls)
+    assert held[0] is loss
+    assert slopes(held[1]) == expected[1]
+    assert (len(made), len(calls)) == (first, known)
+    slopes(MLP(2, [4, 1]))  # has another layout
+    assert len(made) == 2 * first
+
+
+class Pickling(Executor):
+    """One that works here, on what comes back from a pickle."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """What has been done already."""
+        future: Future[Any] = Future()
+        future.set_result(pickle.loads(pickle.dumps(fn))())
+        return future
+
+
+def test_workers_are_sent_what_they_have_until_it_changes() -> None:
+    f, model = ag.grad(loss), MLP(2, [3, 1])
+
+    def arrived() -> int:
+        """How many shipments came that had not come before."""
+        before = set(_maps._ARRIVED)
+        mapped = f.map(model, ROWS, WANTED, executor=Pickling(), chunksize=2)
+        assert mapped == pytest.approx(slopes(model))
+        return len(set(_maps._ARRIVED) - before)
+
+    assert [arrived(), arrived()] == [1, 0]
+    for value in model.parameters():
+        value.data *= 0.5
+    assert arrived() == 0
+    model = MLP(2, [4, 1])
+    assert [arrived(), arrived()] == [1, 0]
+
+
+weight = ag.Value(2.0)
+
+
+@compile(in_axes=0)
+def weighted(x: Any) -> Any:
+    """A function with a closure."""
+    return x * weight
+
+
+def test_closures_are_sent_as_they_are_now() -> None:
+    rows = np.arange(4.0)
+    for data in (2.0, 3.0):
+        weight.data = data
+        assert weighted.map(rows, executor=Pickling()).tolist() == (rows * data).tolist()
