@@ -185,9 +185,12 @@ Batch Batch::taken(const Rows& rows) const {
 }
 
 bool Batch::overlaps(const std::vector<py::array>& arrays) const {
-  for (const Column& column : columns_) {
+  const std::vector<std::uint8_t> varies = tree_.varying();
+  for (std::size_t k = 0; k < columns_.size(); ++k) {
+    if (!varies[k]) continue; // its number has been read
+    const Column& column = columns_[k];
     const double* const end = column.at + static_cast<std::ptrdiff_t>(rows_ - 1) * column.step;
-    const auto [low, high] = std::minmax(static_cast<const double*>(column.at), end);
+    const auto [low, high] = std::minmax<const double*>({column.at, end});
     for (const py::array& array : arrays) {
       const double* const from = doubles(array.ptr());
       if (from <= high && low < from + array.size()) return true;

@@ -46,10 +46,21 @@ void bind_tree(py::module_& module) {
            "Where each entry of the matrix of derivatives stands among the numbers of jacobian().")
       .def("stacked", &Tree::stacked, py::arg("rows"), py::arg("all"),
            "The structure of the results of a batch: arrays in place of what varies, or of all.")
-      .def("leaf_varies", &Tree::leaf_varies, "Of each leaf whether rows of a batch differ in it.")
-      .def("arrays", &Tree::arrays, "An array of zeros for each leaf.")
-      .def("buffers", &Tree::buffers, py::arg("out"),
-           "An array for each leaf in the memory of `out`. Raises TypeError and ValueError.")
+      .def(
+          "arrays",
+          [](const Tree& tree) {
+            const Rooms rooms = tree.arrays();
+            return py::make_tuple(rooms.arrays, rooms.varies);
+          },
+          "Arrays of zeros for all numbers, and whether each has an axis of rows: one for each "
+          "array, and one for numbers that follow one another.")
+      .def(
+          "buffers",
+          [](const Tree& tree, const py::object& out) {
+            const Rooms rooms = tree.buffers(out);
+            return py::make_tuple(rooms.arrays, rooms.varies);
+          },
+          py::arg("out"), "The same in the memory of `out`. Raises TypeError and ValueError.")
       .def_static(
           "array",
           [](const Shape& shape) {
@@ -65,8 +76,8 @@ void bind_tree(py::module_& module) {
             return as_array(tree.numbers_of(object, what.c_str()));
           },
           py::arg("object"), py::arg("what"), "The numbers of an object of this structure.")
-      .def("make_of_arrays", &Tree::make_of_arrays, py::arg("leaves"),
-           "An object of this structure with an array for each leaf.")
+      .def("make_of_arrays", &Tree::make_of_arrays, py::arg("arrays"),
+           "An object of this structure of numbers in arrays().")
       .def("parts", &Tree::parts,
            "Its branches, each as its kind, whether it varies, its size, and () or (extra,).")
       .def(py::init(&Tree::of_parts), py::arg("parts"))

@@ -32,6 +32,12 @@ struct Branch {
   py::object extra;
 };
 
+// Where the numbers of a tree are put, and whether each array has an axis of rows.
+struct Rooms {
+  std::vector<py::array> arrays;
+  std::vector<bool> varies;
+};
+
 class Tree {
 public:
   std::size_t numbers() const { return branches_.empty() ? 0 : branches_[0].numbers; }
@@ -81,14 +87,14 @@ public:
   void check_buffers(const py::object& out) const;
   // Requires check_buffers(out).
   void write(const py::object& out, const double* numbers) const;
-  // An array for each leaf with numbers, zeros or in the memory of `out`, which is checked.
-  std::vector<py::array> arrays() const;
-  std::vector<py::array> buffers(const py::object& out) const;
-  std::vector<bool> leaf_varies() const; // of each such leaf
+  // Arrays for all numbers, zeros or in the memory of `out`, which is checked: one for each array,
+  // and one for numbers that follow one another, or such of them as have a buffer in common.
+  Rooms arrays() const;
+  Rooms buffers(const py::object& out) const;
   // The in_axes of arguments of this structure: 0 for what varies, None for what does not.
   py::object axes() const;
-  // One array for each leaf, in order, as make() would put it there.
-  py::object make_of_arrays(const std::vector<py::array>& leaves) const;
+  // As make(), of numbers in arrays(), which may become part of it.
+  py::object make_of_arrays(const std::vector<py::array>& arrays) const;
 
   // --- plain Python objects, and back (tree_parts.cpp) ------------------------------------------
 

@@ -61,6 +61,28 @@ bool is_leaf(const Branch& branch) {
   return branch.kind == Kind::Number || branch.kind == Kind::Array || branch.kind == Kind::Module;
 }
 
+// Whether its number has a place among those before and after it.
+bool joins(const Branch& branch) { return branch.kind == Kind::Number && !branch.varies; }
+
+// Calls use(shape, count, whether it has an axis of rows) for each of a tree's Rooms.
+template <class Use> void each_room(const std::vector<Branch>& branches, Use&& use) {
+  std::size_t joined = 0;
+  const auto end = [&] {
+    if (joined != 0) use(Shape{static_cast<py::ssize_t>(joined)}, joined, false);
+    joined = 0;
+  };
+  for (const Branch& branch : branches) {
+    if (!is_leaf(branch)) continue;
+    if (joins(branch)) {
+      ++joined;
+      continue;
+    }
+    end();
+    use(branch.shape, branch.numbers, branch.varies);
+  }
+  end();
+}
+
 py::array object_array(const Shape& shape) {
   static PyObject* empty = nullptr;
   once(empty, [] { return py::module_::import("numpy").attr("empty"); });
@@ -99,13 +121,19 @@ py::object Tree::make_of(const std::vector<py::object>& leaves) const {
   });
 }
 
-py::object Tree::make_of_arrays(const std::vector<py::array>& leaves) const {
-  auto next = leaves.begin();
+py::object Tree::make_of_arrays(const std::vector<py::array>& arrays) const {
+  auto next = arrays.begin();
+  const double* number = nullptr; // of those that follow one another
+  py::ssize_t left = 0;
   return made(branches_, [&](const Branch& branch) -> py::object {
-    const py::array& array = *next++;
-    if (branch.kind != Kind::Number) return array;
-    if (branch.extra) return branch.extra;
-    return py::float_(*static_cast<const double*>(array.data()));
+    if (!joins(branch)) return *next++;
+    if (left == 0) {
+      number = static_cast<const double*>(next->data());
+      left = (next++)->size();
+    }
+    --left;
+    const double y = *number++;
+    return branch.extra ? branch.extra : py::float_(y);
   });
 }
 
@@ -186,30 +214,23 @@ void Tree::write(const py::object& out, const double* numbers) const {
   });
 }
 
-std::vector<bool> Tree::leaf_varies() const {
-  std::vector<bool> varies;
-  for (const Branch& branch : branches_)
-    if (is_leaf(branch)) varies.push_back(branch.varies);
-  return varies;
-}
-
 py::object Tree::axes() const {
   return made(branches_, [](const Branch& branch) -> py::object {
     return branch.varies ? py::object(py::int_(0)) : py::none();
   });
 }
 
-std::vector<py::array> Tree::arrays() const {
-  std::vector<py::array> arrays;
-  for (const Branch& branch : branches_) {
-    if (!is_leaf(branch)) continue;
-    arrays.push_back(py::array_t<double>(branch.shape));
-    std::fill_n(static_cast<double*>(arrays.back().mutable_data()), branch.numbers, 0.0);
-  }
-  return arrays;
+Rooms Tree::arrays() const {
+  Rooms rooms;
+  each_room(branches_, [&](const Shape& shape, std::size_t count, bool varies) {
+    rooms.arrays.push_back(py::array_t<double>(shape));
+    rooms.varies.push_back(varies);
+    std::fill_n(static_cast<double*>(rooms.arrays.back().mutable_data()), count, 0.0);
+  });
+  return rooms;
 }
 
-std::vector<py::array> Tree::buffers(const py::object& out) const {
+Rooms Tree::buffers(const py::object& out) const {
   std::vector<py::object> held;
   std::vector<std::size_t> sizes;
   std::size_t i = 0;
@@ -218,16 +239,21 @@ std::vector<py::array> Tree::buffers(const py::object& out) const {
     sizes.push_back(count);
   });
   refuse_shared(held);
-  std::vector<py::array> arrays;
+  Rooms rooms;
   std::size_t buffer = 0, used = 0;
-  for (const Branch& branch : branches_) {
-    if (!is_leaf(branch)) continue;
-    while (buffer + 1 < sizes.size() && used == sizes[buffer]) ++buffer, used = 0;
-    const py::object& memory = held.at(buffer);
-    arrays.push_back(py::array_t<double>(branch.shape, doubles(memory.ptr()) + used, memory));
-    used += branch.numbers;
-  }
-  return arrays;
+  each_room(branches_, [&](const Shape& shape, std::size_t count, bool varies) {
+    std::size_t left = count;
+    do { // numbers may lie in several buffers
+      while (buffer + 1 < sizes.size() && used == sizes[buffer]) ++buffer, used = 0;
+      const std::size_t n = std::min(left, sizes.at(buffer) - used);
+      const Shape part = n == count ? shape : Shape{static_cast<py::ssize_t>(n)};
+      const py::object& memory = held.at(buffer);
+      rooms.arrays.push_back(py::array_t<double>(part, doubles(memory.ptr()) + used, memory));
+      rooms.varies.push_back(varies);
+      used += n, left -= n;
+    } while (left != 0);
+  });
+  return rooms;
 }
 
 } // namespace arenagrad::bindings

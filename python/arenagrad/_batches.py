@@ -65,9 +65,9 @@ class BatchRun:
             self._more = _read_more(more, stage, len(self._batch))
         results = stage.results.stacked(len(self._batch), not self._reduced)
         room = Room(results, stage.buffered, out, self._batch)
-        self._fill(room.leaves, results.leaf_varies(), path, steps)
+        self._fill(room.arrays, room.stacked, path, steps)
         if mean:
-            divide_arrays(room.leaves, len(self._batch))
+            divide_arrays(room.arrays, len(self._batch))
         return room.result()
 
     def find_ways(self) -> None:
@@ -79,9 +79,9 @@ class BatchRun:
         """The numbers of all results in one array, sums not divided yet."""
         path = self.path()
         results = path.stage(steps).results.stacked(len(self._batch), not self._reduced)
-        leaves = results.arrays()
-        self._fill(leaves, results.leaf_varies(), path, steps)
-        return pack_arrays(leaves)
+        arrays, stacked = results.arrays()
+        self._fill(arrays, stacked, path, steps)
+        return pack_arrays(arrays)
 
     def _fill(
         self, leaves: Sequence[Any], stacked: list[bool], path: Path, steps: tuple[Step, ...]
@@ -175,7 +175,7 @@ class BatchRun:
 
 
 class Room:
-    """Arrays, the leaves, for the numbers of the results of a batch.
+    """Arrays for the numbers of the results of a batch, some of them stacked, with an axis of rows.
 
     They are those in `out` where there is one; if rows are read from its memory too, it gets the
     numbers at the end.
@@ -183,26 +183,27 @@ class Room:
 
     def __init__(self, results: Tree, buffered: int, out: Any, batch: Batch) -> None:
         self._results, self._out = results, out
-        self._buffered = results if buffered < 0 else results.child(buffered)
-        self._kept = None if buffered < 0 else results.child(0)
+        self._kept = None if buffered < 0 or out is None else results.child(0)
         self._late: list[Any] = []
         if out is None:
-            self.leaves = results.arrays()
+            self.arrays, self.stacked = results.arrays()
             return
-        buffers = self._buffered.buffers(out)
+        buffers, stacked = (results if buffered < 0 else results.child(buffered)).buffers(out)
         if batch.overlaps(buffers):
-            self._late, buffers = buffers, self._buffered.arrays()
-        self.leaves = [*(() if self._kept is None else self._kept.arrays()), *buffers]
+            self._late, buffers = buffers, [buffer.copy() for buffer in buffers]
+        arrays, others = ([], []) if self._kept is None else self._kept.arrays()
+        self._own = len(arrays)
+        self.arrays, self.stacked = arrays + buffers, others + stacked
 
     def result(self) -> Any:
-        """What is to be returned, once the numbers are in the leaves."""
+        """What is to be returned, once the numbers are there."""
         if self._out is None:
-            return self._results.make_of_arrays(self.leaves)
-        for late, leaf in zip(reversed(self._late), reversed(self.leaves), strict=False):
-            late[...] = leaf
+            return self._results.make_of_arrays(self.arrays)
+        for late, array in zip(self._late, self.arrays[self._own :], strict=False):
+            late[...] = array
         if self._kept is None:
             return self._out
-        return self._kept.make_of_arrays(self.leaves[: len(self._kept.leaf_varies())]), self._out
+        return self._kept.make_of_arrays(self.arrays[: self._own]), self._out
 
 
 class Told:

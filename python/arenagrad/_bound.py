@@ -61,7 +61,7 @@ class Bound(partial[Any]):
         read = read_arguments((self.__self__,), [0 in self.func._options.static_argnums])
         if read is not None and isinstance(tangents, tuple | list):
             by = read[0].child(0).gradient()
-            tangents = (by.make_of_arrays(by.arrays()), *tangents)
+            tangents = (by.make_of_arrays(by.arrays()[0]), *tangents)
         return self.func.jvp(self._with(args), tangents)
 
     def vjp(self, args: tuple[Any, ...], cotangents: Any) -> Any:

@@ -41,7 +41,7 @@ def map_rows(
     whole.find_ways()
     results = stage.results.stacked(rows, not reduced)
     room = Room(results, stage.buffered, out, batch)
-    leaves, stacked = room.leaves, results.leaf_varies()
+    leaves, stacked = room.arrays, room.stacked
     clear_arrays(leaves)
     ways = _shipment(paths, path, type(executor).__module__ == "concurrent.futures.process")
     if chunksize is None:

@@ -91,14 +91,14 @@ class Tree:
     def stacked(self, rows: int, all: bool) -> Tree:
         """The structure of the results of a batch: arrays in place of what varies, or of all."""
 
-    def leaf_varies(self) -> list[bool]:
-        """Of each leaf whether rows of a batch differ in it."""
+    def arrays(self) -> tuple[list[_Numbers], list[bool]]:
+        """Arrays of zeros for all numbers, and whether each has an axis of rows.
 
-    def arrays(self) -> list[_Numbers]:
-        """An array of zeros for each leaf."""
+        There is one for each array, and one for numbers that follow one another.
+        """
 
-    def buffers(self, out: Any) -> list[_Numbers]:
-        """An array for each leaf in the memory of out. Raises TypeError and ValueError."""
+    def buffers(self, out: Any) -> tuple[list[_Numbers], list[bool]]:
+        """The same in the memory of out. Raises TypeError and ValueError."""
 
     def numbers_of(self, object: Any, what: str) -> _Numbers:
         """The numbers of an object of this structure.
@@ -106,8 +106,8 @@ class Tree:
         Arrays may stand for lists. Raises TypeError, saying what was wanted, for another structure.
         """
 
-    def make_of_arrays(self, leaves: Sequence[_Numbers]) -> Any:
-        """An object of this structure with an array for each leaf."""
+    def make_of_arrays(self, arrays: Sequence[_Numbers]) -> Any:
+        """An object of this structure of numbers in arrays()."""
 
     def parts(self) -> tuple[_Part, ...]:
         """Its branches: kind, whether it varies, size (a shape for arrays), and () or (extra,)."""
