@@ -28,19 +28,21 @@ class Compiled(Call):
     Arguments are numbers, NumPy arrays, Modules, and lists, tuples and dicts of them; a Module
     stands for its parameters as they are at the call, whatever else it holds is as it was when the
     function was traced. Strings, None, bools and whatever else is hashable choose a program of
-    their own. Results are floats and arrays in the structure that the function returns. Values
-    among the arguments call the function itself.
+    their own. Values among the arguments call the function itself. Results are floats and arrays in
+    the lists, tuples and dicts that the function returns; text, bools and None are given as they
+    are, and what else a Value could hide in is refused.
 
     out, where there is one, holds arrays of float64 in the structure of the result (of the
-    gradients, for value_and_grad), where an array may stand for a list of numbers; the results are
-    written there and nothing is allocated. Of Jacobians and Hessians it is taken by
-    `jacobian(f)(x, out=out)` and `hessian(f)`, not by the methods.
+    gradients, for value_and_grad), where an array may stand for a list of numbers. The results are
+    written there, be it memory that arguments are read from; no array is made. Of Jacobians and
+    Hessians it is taken by `jacobian(f)(x, out=out)` and `hessian(f)`, not by the methods.
 
-    The programs for 256 structures of arguments are kept, those used last; each Module is one.
+    The programs for 256 structures of arguments are kept, those used last; each Module is one, and
+    lives as long as they do.
 
     Raises what the function raises, the errors of the mathematics included (DomainError and so on),
-    TypeError for arguments of another kind, and RuntimeError for a function with more than 256 ways
-    through its comparisons. Safe to be called from several threads.
+    TypeError for arguments and results of another kind, and RuntimeError for a function with more
+    than 256 ways through its comparisons. Safe to be called from several threads.
     """
 
     def __init__(
