@@ -4,9 +4,11 @@ What the results are made of, arrays that are read and written, arguments taken 
 Values made while tracing, and derivatives of what has a row for each of a batch.
 """
 
+import copy
 import enum
 import math
 import pickle
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -344,3 +346,15 @@ def test_only_rows_that_the_program_refuses_are_run_by_the_function() -> None:
     with pytest.raises(ag.RangeError):
         compiled(np.array([np.inf, 1.0, 1000.0]))
     assert calls == 2
+
+
+def test_the_line_that_is_blamed_for_a_frozen_number_is_the_users_own() -> None:
+    def copies(x: Any) -> Any:
+        return x * copy.copy(x).data + ag.losses.mse([x], [copy.deepcopy(x)]).data
+
+    for f in (copies, math.exp):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            compile(f)(1.0)
+        assert caught
+        assert {warning.filename for warning in caught} == {__file__}
