@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t kMostPieces = 64;
 constexpr auto kPatience = std::chrono::milliseconds(50); // between two calls of a Watch
+constexpr std::size_t kFewActs = 64;                      // take far less
 
 // Rows of a block. Fewer than 64 are worse than slots beyond the first-level cache, for what each
 // act costs whatever the rows; so are slots beyond the second-level one.
@@ -107,6 +108,7 @@ public:
   void work(LaneMemory& memory, std::uint8_t* good, const Watch& watch) {
     Rows result;
     LaneBlock block(schedule_, kernels_, block_, memory_, inputs_, outputs_, memory);
+    std::size_t acts = 0; // since the clock was looked at, which takes as long as one
     for (std::size_t piece; !failed_ && (piece = next_.fetch_add(1)) < pieces_;) {
       double* const sums = sums_of(piece);
       std::fill_n(sums, schedule_.sums, 0.0);
@@ -115,7 +117,10 @@ public:
         const std::size_t count = std::min(block_, end - first);
         block.run(first, count, sums, good, result);
         done_.fetch_add(count, std::memory_order_relaxed);
-        if (watch && std::chrono::steady_clock::now() - asked_ > kPatience) ask(watch);
+        acts += schedule_.rows.size();
+        if (!watch || acts < kFewActs) continue;
+        acts = 0;
+        if (std::chrono::steady_clock::now() - asked_ > kPatience) ask(watch);
       }
       add_up(piece);
     }
