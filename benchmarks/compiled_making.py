@@ -139,25 +139,21 @@ def _making(full: bool) -> list[Row]:
 
 
 def _memory() -> list[Row]:
-    """Bytes of a program, and of what runs it at one point.
-
-    An instruction of many operands has 4 bytes more for each of them. The network's program is
-    made of such, so its bytes are also given for each operation of the function.
-    """
+    """Bytes of a program, and of what runs it at one point."""
     found = []
     for kind, make in _KINDS.items():
         fn, argument = make(_SIZE)
         stats = arenagrad.value_and_grad(fn).program(argument).stats
-        size, regular = stats["instructions"], make is network
+        size = stats["instructions"]
         program, runner = stats["bytes"] / size, stats["group_bytes"] / size
         found.append(
             Row(
                 f"compiled: memory of value and gradient, {kind}, {size:,} instructions",
                 f"{program:.1f} bytes an instruction",
                 f"{runner:.1f} more to run it at one point",
-                f"{stats['bytes'] / _SIZE:.1f} bytes an operation" if regular else f"{program:.1f}",
-                "-" if regular else f"at most {_MOST_BYTES}",
-                None if regular else program <= _MOST_BYTES,
+                f"{stats['bytes'] / _SIZE:.1f} bytes an operation of the function",
+                f"at most {_MOST_BYTES} bytes an instruction",
+                program <= _MOST_BYTES,
                 {"program_bytes": program, "runner_bytes": runner},
             )
         )
