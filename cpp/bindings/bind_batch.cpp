@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 
 #include "../program/refusal.h"
@@ -139,13 +140,20 @@ private:
   const std::size_t output_count_;
 };
 
-// The first of these rows for which the function that was traced raises, or -1.
+// The first of these rows for which the function that was traced raises, or -1. Looks for Ctrl-C.
 py::ssize_t first_refused(const program::Program& traced, const Batch& batch,
                           const Closure& closure, const Batch::Rows& rows, std::size_t from) {
   std::vector<double> more(closure.size());
   closure.read(more.data());
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point looked = Clock::now();
   const py::gil_scoped_release released;
   for (std::size_t k = from; k < rows.size(); ++k) {
+    if (const auto now = Clock::now(); now - looked > std::chrono::milliseconds(50)) {
+      const py::gil_scoped_acquire held;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      looked = now;
+    }
     std::vector<double> inputs = batch.row(rows[k]);
     inputs.insert(inputs.end(), more.begin(), more.end());
     try {
@@ -168,6 +176,7 @@ void put_rows(const std::vector<py::array>& leaves, const std::vector<bool>& sta
               std::size_t rows) {
   const double* from = packed.data();
   auto left = static_cast<std::size_t>(packed.size());
+  std::size_t filled = 0;
   for (std::size_t leaf = 0; leaf < leaves.size(); ++leaf) {
     const py::array& array = leaves[leaf];
     auto* const to = const_cast<double*>(doubles(array.ptr()));
@@ -180,9 +189,10 @@ void put_rows(const std::vector<py::array>& leaves, const std::vector<bool>& sta
     else
       program::add_to(to, from, size);
     from += size, left -= size;
-    if (leaf + 1 == leaves.size() && left == 0) return;
+    ++filled;
   }
-  throw py::value_error("the results of some rows do not fit those of all");
+  if (filled != leaves.size() || left != 0)
+    throw py::value_error("the results of some rows do not fit those of all");
 }
 
 } // namespace

@@ -32,6 +32,9 @@ void bind_tree(py::module_& module) {
       .def("__len__", &Tree::children)
       .def_property_readonly("numbers", &Tree::numbers, "How many numbers it has.")
       .def_property_readonly("is_number", &Tree::is_number, "Whether it is a single number.")
+      .def_property_readonly("has_modules", &Tree::has_modules, "Whether it has Modules in it.")
+      .def("is_twin_of", &Tree::is_twin_of, py::arg("other"),
+           "Whether they differ in nothing but which Modules they have, and there are such.")
       .def("same_layout", &Tree::same_layout, py::arg("other"),
            "Whether numbers of the one may be taken as numbers of the other.")
       .def("child", &Tree::child, py::arg("k"), "The tree of child k.")

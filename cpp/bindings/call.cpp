@@ -41,7 +41,9 @@ bool is_sequence(PyObject* object) {
 // Whether `given`, null if nothing was said, names them: nothing else does than ints as they are.
 bool names(PyObject* given, const std::optional<Argnums>& argnums) {
   const auto is = [](PyObject* object, long number) {
-    return PyLong_CheckExact(object) && PyLong_AsLong(object) == number;
+    int too_large = 0;
+    return PyLong_CheckExact(object) && PyLong_AsLongAndOverflow(object, &too_large) == number &&
+           too_large == 0;
   };
   if (given == nullptr) // the first argument is what is meant
     return !argnums || (!argnums->several && argnums->numbers[0] == 0);

@@ -82,16 +82,21 @@ program::Captured Trace::finish(const std::vector<py::object>& outputs,
   return program::capture(arena(), traced_, passes);
 }
 
-// Values that the function made of numbers and that others hold, such as parameters made at the
-// first call: beyond the trace and the results, that is.
+// Values that the function made of numbers of its own and that others hold, such as parameters made
+// at the first call: beyond the trace and the results, that is.
 void Trace::find_kept(const std::vector<py::object>& outputs) {
   std::unordered_map<PyObject*, Py_ssize_t> ours;
   for (const py::object& output : outputs) ++ours[output.ptr()];
   for (const py::object& object : held_) ++ours[object.ptr()];
   const std::unordered_set<NodeId> inputs(traced_.inputs.begin(), traced_.inputs.end());
+  std::vector<std::uint8_t> own(arena().size() - constants_, 1); // made of such numbers alone
   for (NodeId node = constants_; node < arena().size(); ++node) {
-    if (arena().op(node) != core::Op::Leaf || !arena().has_handle(node)) continue;
-    if (inputs.contains(node)) continue;
+    std::uint8_t& all = own[node - constants_];
+    if (inputs.contains(node)) all = 0;
+    arena().for_each_operand(node, true, [&](NodeId operand) {
+      all &= operand < constants_ ? std::uint8_t{0} : own[operand - constants_];
+    });
+    if (all == 0 || !arena().has_handle(node)) continue;
     const auto object = py::reinterpret_steal<py::object>(object_of(node));
     if (Py_REFCNT(object.ptr()) > ours[object.ptr()] + 1) {
       traced_.kept.push_back(node);
@@ -128,6 +133,13 @@ bool Trace::may_change(NodeId node) const {
   return older;
 }
 
+bool Trace::has_used(NodeId node) const {
+  bool used = false;
+  for (NodeId later = node + 1; later < arena().size() && !used; ++later)
+    arena().for_each_operand(later, true, [&](NodeId operand) { used |= operand == node; });
+  return used;
+}
+
 void Trace::detaching(std::size_t size) {
   for (std::size_t node = size; node < arena().size() && !detached_; ++node)
     detached_ = may_change(static_cast<NodeId>(node));
@@ -141,7 +153,10 @@ bool note_frozen_slowly(PyObject* value, const char* what) {
 }
 
 void refuse_writing_slowly(PyObject* value) {
-  if (tracing() == nullptr || !tracing()->may_change(node_of(value))) return;
+  const Trace* trace = tracing();
+  if (trace == nullptr) return;
+  const NodeId node = node_of(value);
+  if (!trace->may_change(node) && !trace->has_used(node)) return;
   throw py::type_error("data cannot be assigned to a Value while a function is compiled: the "
                        "program would not do it again");
 }

@@ -32,6 +32,8 @@ public:
                 program::Relation relation, bool outcome);
   // Whether the primal of this node may be another when the program runs.
   bool may_change(core::NodeId node) const;
+  // Whether anything has been made of this node.
+  bool has_used(core::NodeId node) const;
   // The nodes from `size` on are about to become leaves.
   void detaching(std::size_t size);
   bool take_detached() { return std::exchange(detached_, false); }

@@ -1,5 +1,6 @@
 #include "tree.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -212,6 +213,8 @@ bool same_object(PyObject* one, PyObject* other) {
   if (PyFloat_Check(one))
     return std::bit_cast<std::uint64_t>(PyFloat_AS_DOUBLE(one)) ==
            std::bit_cast<std::uint64_t>(PyFloat_AS_DOUBLE(other));
+  if (PyComplex_Check(one) || (!PyLong_Check(one) && is_real(one) == Number::Yes)) // zeros' signs
+    return py::repr(one).equal(py::repr(other));
   if (PyTuple_Check(one)) {
     const Py_ssize_t size = PyTuple_GET_SIZE(one);
     bool same = size == PyTuple_GET_SIZE(other);
@@ -254,7 +257,11 @@ bool equal_branches(const Branch& one, const Branch& other) {
 
 } // namespace
 
-bool Tree::operator==(const Tree& other) const {
+bool Tree::has_modules() const {
+  return std::ranges::any_of(branches_, [](const Branch& b) { return b.kind == Kind::Module; });
+}
+
+bool Tree::equal(const Tree& other, bool with_modules) const {
   if (branches_.size() != other.branches_.size()) return false;
   for (std::size_t i = 0; i < branches_.size(); ++i)
     if (branches_[i].varies != other.branches_[i].varies ||
@@ -262,6 +269,7 @@ bool Tree::operator==(const Tree& other) const {
       return false;
   for (std::size_t i = 0; i < branches_.size(); ++i) {
     const Branch &one = branches_[i], &same = other.branches_[i];
+    if (one.kind == Kind::Module && !with_modules) continue;
     const bool is_identity = one.kind == Kind::Module || one.kind == Kind::Number;
     if (is_identity ? one.extra.ptr() != same.extra.ptr() : !same_object(one.extra, same.extra))
       return false;
@@ -339,9 +347,9 @@ bool uniform_shape(const std::vector<Branch>& branches, std::size_t i, Shape& sh
     shape = branch.shape;
     return true;
   }
-  if ((branch.kind != Kind::List && branch.kind != Kind::Tuple) || branch.children == 0)
-    return false;
+  if (branch.kind != Kind::List && branch.kind != Kind::Tuple) return false;
   Shape part;
+  shape.clear();
   std::size_t at = i + 1;
   for (std::size_t k = 0; k < branch.children; ++k, at = branches[at].end) {
     if (!uniform_shape(branches, at, part) || (k != 0 && part != shape)) return false;

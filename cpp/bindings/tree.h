@@ -104,7 +104,10 @@ public:
   // Throws FormatError for anything but such parts.
   static Tree of_parts(const py::tuple& parts);
 
-  bool operator==(const Tree& other) const;
+  bool operator==(const Tree& other) const { return equal(other, true); }
+  // The same but for which Modules they have, and there are such.
+  bool is_twin_of(const Tree& other) const { return has_modules() && equal(other, false); }
+  bool has_modules() const;
   // The same but for what functions gave that was no Value, and for what varies.
   bool same_layout(const Tree& other) const;
   Py_hash_t hash() const;
@@ -113,6 +116,7 @@ public:
 private:
   friend class TreeBuilder;
   std::string text_of(std::size_t i) const;
+  bool equal(const Tree& other, bool with_modules) const;
   std::vector<Branch> branches_;
   mutable Py_hash_t hash_ = -1;
 };

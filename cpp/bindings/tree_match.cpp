@@ -147,7 +147,10 @@ private:
   bool parameters(PyObject* model, std::size_t count, double* out) {
     const py::tuple values = parameters_of(model);
     if (values.size() != count) return false;
-    for (const py::handle value : values) *out++ = arena().data(node_of(value.ptr()));
+    for (const py::handle value : values) {
+      warn_if_frozen(value.ptr(), "a compiled function's use");
+      *out++ = arena().data(node_of(value.ptr()));
+    }
     return true;
   }
 

@@ -31,7 +31,10 @@ void ArgumentReader::add(PyObject* object) {
     add_array(object);
   } else if (is_module(object)) {
     const py::tuple values = parameters_of(object);
-    for (const py::handle value : values) numbers.push_back(arena().data(node_of(value.ptr())));
+    for (const py::handle value : values) {
+      warn_if_frozen(value.ptr(), "a compiled function's use");
+      numbers.push_back(arena().data(node_of(value.ptr())));
+    }
     builder.leaf(Kind::Module, values.size(), {}, py::reinterpret_borrow<py::object>(object));
   } else {
     add_static(object);

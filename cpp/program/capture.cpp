@@ -50,6 +50,7 @@ private:
     std::vector<std::uint8_t> is_input(needed_.size(), 0);
     for (const NodeId input : traced_.inputs)
       if (input >= traced_.first) is_input[input - traced_.first] = 1;
+    for (const NodeId node : traced_.kept) is_input[node - traced_.first] = 1;
     for (std::size_t k = needed_.size(); k-- > 0;)
       if (needed_[k] && !is_input[k])
         arena_.for_each_operand(static_cast<NodeId>(traced_.first + k), true, reached);

@@ -28,7 +28,7 @@ struct Traced {
   std::vector<core::NodeId> outputs;
   std::vector<Comparison> comparisons;
   core::NodeId first; // nodes below are older than the trace
-  // In order: leaves that the trace made and that outlive it, so that their numbers may change.
+  // In order: nodes that the trace made of numbers and that outlive it, so that they may change.
   std::vector<core::NodeId> kept;
 };
 

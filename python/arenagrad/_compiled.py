@@ -235,7 +235,9 @@ class Compiled(Call):
         self, kind: str, args: tuple[Any, ...], argnums: Argnums, out: Any, call: Call | None
     ) -> Any:
         checked = self._checked(args, argnums)
-        teach = None if call is None else (call, argnums)
+        teach = None
+        if call is not None and type(argnums) in (int, tuple, list):
+            teach = (call, argnums)
         return self._run(((kind, checked),), args, out, teach=teach)
 
     def _sparse(self, before: tuple[Step, ...], args: tuple[Any, ...], argnums: Argnums) -> Any:

@@ -4,6 +4,7 @@ import os
 import pickle
 import threading
 from collections import OrderedDict
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from arenagrad._batches import BatchRun, Progress, Room
@@ -68,8 +69,7 @@ def map_rows(
 def _shipment(paths: Paths, path: Path, shares_main: bool) -> "Shipment":
     """The ways for such arguments, as they were shipped last if they are still the same.
 
-    The processes have them then, and need not compile them again. Values of a closure are pickled
-    with the ways as they are now, so those are shipped anew.
+    The processes have them then, and need not compile them again.
     """
     ways, last = paths.like(path), paths.shipped
     if isinstance(last, Shipment) and last.holds(ways, shares_main):
@@ -116,12 +116,16 @@ class Shipment:
         self._can_pickle = True
 
     def holds(self, paths: Paths, shares_main: bool) -> bool:
-        """Whether it is a shipment of these ways, and they pickle as they did."""
+        """Whether it is a shipment of these ways, and they pickle as they did.
+
+        Modules, closures and functions that are objects come with what they hold at the time.
+        """
         ways = paths.all()
         return (
             self._shares_main == shares_main
+            and isinstance(paths.function, FunctionType)
             and set(ways) == set(self.paths.all())
-            and not any(len(path.closure) for path in ways)
+            and not any(path.arguments.has_modules or len(path.closure) for path in ways)
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -72,22 +72,14 @@ class Path:
             twin._stages.setdefault(steps, stage)
         self.traced, self._stages, self._lanes = twin.traced, twin._stages, twin._lanes
 
-    def is_twin_of(self, other: "Path", layout: list[Any]) -> bool:
-        """Whether they may share what has been made of them; layout is that of this one."""
+    def is_twin_of(self, other: "Path") -> bool:
+        """Whether they may share what has been made of them."""
         return (
-            len(self.closure) == len(other.closure)
+            self.arguments.is_twin_of(other.arguments)
+            and len(self.closure) == len(other.closure)
             and self.traced.same_as(other.traced)
-            and layout == other.layout
             and self.stage(()).results == other.stage(()).results
         )
-
-    @property
-    def layout(self) -> list[Any] | None:
-        """The structure of the arguments but for their Modules, None if there are none."""
-        parts = self.arguments.parts()
-        if not any(part[0] == "module" for part in parts):
-            return None
-        return [part[:3] if part[0] == "module" else part for part in parts]
 
     def stage(self, steps: tuple[Step, ...]) -> Stage:
         """What these steps make of the function."""
@@ -253,10 +245,9 @@ class Paths:
 
     def _share(self, path: Path) -> None:
         """Let a new way share with one for another Module, if there is one."""
-        layout = path.layout
-        if layout is not None:
+        if path.arguments.has_modules:
             known = reversed(self.all())
-            twin = next((other for other in known if path.is_twin_of(other, layout)), None)
+            twin = next((other for other in known if path.is_twin_of(other)), None)
             if twin is not None:
                 path.share(twin)
 

@@ -1,7 +1,4 @@
-"""The native parts of compiled functions.
-
-Programmers meet them through `arenagrad.compiled`.
-"""
+"""The native parts of compiled functions, which programmers meet through `arenagrad.compiled`."""
 
 import builtins
 from collections.abc import Callable, Sequence
@@ -60,6 +57,13 @@ class Tree:
     @staticmethod
     def array(shape: Sequence[int]) -> Tree:
         """A single array."""
+
+    @property
+    def has_modules(self) -> bool:
+        """Whether it has Modules in it."""
+
+    def is_twin_of(self, other: Tree) -> bool:
+        """Whether they differ in nothing but which Modules they have, and there are such."""
 
     def same_layout(self, other: Tree) -> bool:
         """Whether numbers of the one may be taken as numbers of the other."""

@@ -70,9 +70,9 @@ def compile(
     for longer than that.
 
     A number that the function reads out of a Value (`.data`, float()) is frozen, which warns with
-    FrozenValueWarning; a Value that it uses and was not given is read anew at each call. Raises
-    ArenagradError for a node with a rule of its own (`_backward`, custom()), which cannot be
-    compiled.
+    FrozenValueWarning; a Value that it uses and was not given, or made and left with somebody, is
+    read anew at each call. Raises ArenagradError for a node with a rule of its own (`_backward`,
+    custom()), which cannot be compiled.
 
     Cost: a few microseconds an operation for each new structure of arguments, and for each new way
     through the function's comparisons.

@@ -6,6 +6,7 @@ What was made is counted, and what was dropped is seen by weak references.
 import gc
 import pickle
 import weakref
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 import arenagrad as ag
 from arenagrad import _maps, _paths, compile
-from arenagrad.nn import MLP
+from arenagrad.nn import MLP, Module
 
 calls: list[int] = []
 MOST = _paths.MOST_STRUCTURES
@@ -120,22 +121,52 @@ class Pickling(Executor):
         return future
 
 
-def test_workers_are_sent_what_they_have_until_it_changes() -> None:
-    f, model = ag.grad(loss), MLP(2, [3, 1])
+def arrived(call: Callable[[], object]) -> int:
+    """How many shipments came that had not come before."""
+    before = set(_maps._ARRIVED)
+    call()
+    return len(set(_maps._ARRIVED) - before)
 
-    def arrived() -> int:
-        """How many shipments came that had not come before."""
-        before = set(_maps._ARRIVED)
+
+@compile(in_axes=(None, 0))
+def logarithm(weight: Any, x: Any) -> Any:
+    """A function that refuses some numbers."""
+    return ag.log((weight.w if isinstance(weight, Scale) else weight) * x)
+
+
+class Scale(Module):
+    """A Module of one parameter."""
+
+    def __init__(self) -> None:
+        self.w = ag.Value(1.0)
+
+    def parameters(self) -> list[ag.Value]:
+        return [self.w]
+
+
+def test_workers_are_sent_what_they_have_not_yet() -> None:
+    rows = np.array([1.0, 2.0])
+    shipments = [
+        arrived(lambda w=w: logarithm.map(w, rows, executor=Pickling()))  # type: ignore[misc]
+        for w in (1.0, 2.0)
+    ]
+    assert shipments == [1, 0]
+    with pytest.raises(ag.DomainError):
+        logarithm.map(-1.0, rows, executor=Pickling())
+
+
+def test_modules_are_sent_as_they_are_now() -> None:
+    f, model = ag.grad(loss), MLP(2, [3, 1])
+    for factor in (1.0, 0.5):
+        for value in model.parameters():
+            value.data *= factor
         mapped = f.map(model, ROWS, WANTED, executor=Pickling(), chunksize=2)
         assert mapped == pytest.approx(slopes(model))
-        return len(set(_maps._ARRIVED) - before)
-
-    assert [arrived(), arrived()] == [1, 0]
-    for value in model.parameters():
-        value.data *= 0.5
-    assert arrived() == 0
-    model = MLP(2, [4, 1])
-    assert [arrived(), arrived()] == [1, 0]
+    scale, rows = Scale(), np.array([1.0, 2.0])
+    logarithm.map(scale, rows, executor=Pickling())
+    scale.w.data = -1.0
+    with pytest.raises(ag.DomainError):
+        logarithm.map(scale, rows, executor=Pickling())
 
 
 weight = ag.Value(2.0)
