@@ -218,8 +218,9 @@ void dot(double* y, const Lane* operands, std::size_t count, std::size_t n) {
   std::size_t i = 0;
   for (; i + 4 * kLanes <= n; i += 4 * kLanes)
     for (std::size_t t = 0; t < 4; ++t) zeros[t] += load(a + i + t * kLanes) * 0.0;
-  for (std::size_t t = 0; i < n; i += kLanes, ++t) zeros[t] += load_up_to(a + i, n - i) * 0.0;
-  return across((zeros[0] + zeros[1]) + (zeros[2] + zeros[3])) == 0.0;
+  for (; i + kLanes <= n; i += kLanes) zeros[0] += load(a + i) * 0.0;
+  if (i < n) zeros[1] += load_up_to(a + i, n - i) * 0.0;
+  return !any(~((zeros[0] + zeros[1]) + (zeros[2] + zeros[3]) == 0.0));
 }
 
 [[maybe_unused]] void outer(double* y, const double* a, const double* b, std::size_t rows,

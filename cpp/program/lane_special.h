@@ -171,6 +171,20 @@ ARENAGRAD_INLINE V cbrt(V a) {
   return root;
 }
 
+// 1 / (3 y y) for y = cbrt(a), corrected for what y is off by, as core::cbrt_slope is.
+ARENAGRAD_INLINE V cbrt_slope(V a, V y) {
+  const V square = y * y, rest = multiply_add(y, y, -square);
+  const V left = multiply_add(-y, square, a) - y * rest; // a - y y y
+  const V slope = 1.0 / (3.0 * square);
+  const V off = 3.0 * ((left * slope) * (slope * y)); // of y, relative to it
+  V corrected = slope - slope * (2.0 * off + 3.0 * (slope * rest));
+  const V x = fabs(a);
+  const I odd = ~((x > 1e-280) & (x < kInfinity));
+  if (any(odd)) [[unlikely]]
+    corrected = by_one(Code::CbrtSlope, odd, corrected, a, y);
+  return corrected;
+}
+
 // exp(b log(a)), the logarithm with some 66 bits; what is exact, or nearly, without either.
 ARENAGRAD_INLINE V pow(V a, V b) {
   const I square = b == 2.0, cube = b == 3.0, inverse_of = b == -1.0;
