@@ -48,7 +48,7 @@ inline void propagate_as(const Tape& t, NodeId node, Reached&& reached) {
 // The same for the nodes of other kinds. `whole` says that the sweep comes to a Part's group too,
 // which then does the step of all its Parts at once.
 template <class Reached>
-[[gnu::noinline]] void propagate_many(const Tape& t, NodeId node, bool whole, Reached&& reached) {
+[[gnu::noinline]] void propagate_many(const Tape& t, NodeId node, bool whole, Reached& reached) {
   const Op op = op_of(t.tags[node]);
   const double g = t.grad[node];
   Operand2 o = t.operands[node];
@@ -102,8 +102,12 @@ inline void propagate(const Tape& t, NodeId node, bool whole, Reached&& reached)
   case Op::Id:                                                                                     \
     return propagate_as<Op::Id>(t, node, reached);
 #include "ops.def"
-  default:
-    return propagate_many(t, node, whole, reached);
+  default: { // copies, lest the sweep's own must have an address
+    const Tape tape = t;
+    auto others = reached;
+    propagate_many(tape, node, whole, others);
+    reached = others;
+  }
   }
 }
 

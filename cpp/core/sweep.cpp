@@ -8,17 +8,26 @@
 namespace arenagrad::core {
 namespace {
 
-// Calls visit(node, reached) for each node from `root` down that was passed to reached before.
-template <class Visit> void descend(std::uint8_t* marks, NodeId root, Visit&& visit) {
-  std::size_t lowest = root;
-  const auto reached = [&](NodeId operand) {
+// Called with each node that is to be visited.
+struct Reached {
+  std::uint8_t* marks;
+  std::size_t lowest;
+  void operator()(NodeId operand) {
     marks[operand] = 1;
     lowest = std::min<std::size_t>(lowest, operand);
-  };
+  }
+};
+
+// Calls visit(node, reached) for each node from `root` down that was passed to reached before.
+//
+// What the loop uses is its own, and nothing that it calls gets the address of it: the byte stores
+// into the marks might alias what has one, which would be loaded anew for every node.
+template <class Visit> void descend(std::uint8_t* marks, NodeId root, Visit visit) {
+  Reached reached{marks, root};
   reached(root);
-  for (std::size_t i = std::size_t{root} + 1; i-- > lowest;) {
+  for (std::size_t i = std::size_t{root} + 1; i-- > reached.lowest;) {
     if (!marks[i]) {
-      while (i >= lowest + 8 && all_clear(marks + i - 7)) i -= 8;
+      while (i >= reached.lowest + 8 && all_clear(marks + i - 7)) i -= 8;
       if (!marks[i]) continue;
     }
     marks[i] = 0;
@@ -42,7 +51,7 @@ bool partials_may_fail(Arena& arena, NodeId root) {
 
 std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
   std::vector<NodeId> nodes;
-  descend(arena.marks(), root, [&](NodeId node, const auto& reached) {
+  descend(arena.marks(), root, [&](NodeId node, auto& reached) {
     nodes.push_back(node);
     arena.for_each_operand(node, hidden, reached);
   });
@@ -59,7 +68,7 @@ void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
     const Tape tape(arena, root);
     tape.grad[root] = 1.0;
     return descend(arena.marks(), root,
-                   [=](NodeId node, const auto& reached) { propagate(tape, node, true, reached); });
+                   [=](NodeId node, auto& reached) { propagate(tape, node, true, reached); });
   }
   // Rules that can fail are checked before the first adjoint changes, and a callback may itself
   // sweep: both want the order in a list.
