@@ -26,9 +26,19 @@ struct Tape {
         scratch(arena.scratch()) {}
 };
 
+// Called with each node that a sweep is to come to.
+struct Reached {
+  std::uint8_t* marks;
+  std::size_t lowest;
+  void operator()(NodeId operand) {
+    marks[operand] = 1;
+    lowest = std::min<std::size_t>(lowest, operand);
+  }
+};
+
 // Adds what `node`, of operation `op`, owes its operands; calls reached(operand) for each of them.
-template <Op op, class Reached>
-inline void propagate_as(const Tape& t, NodeId node, Reached&& reached) {
+template <Op op, class Visit>
+inline void propagate_as(const Tape& t, NodeId node, Visit&& reached) {
   constexpr Operands kind = op_info(op).operands;
   const double g = t.grad[node];
   const Operand2 o = t.operands[node];
@@ -47,8 +57,8 @@ inline void propagate_as(const Tape& t, NodeId node, Reached&& reached) {
 
 // The same for the nodes of other kinds. `whole` says that the sweep comes to a Part's group too,
 // which then does the step of all its Parts at once.
-template <class Reached>
-[[gnu::noinline]] void propagate_many(const Tape& t, NodeId node, bool whole, Reached& reached) {
+template <class Visit>
+[[gnu::noinline]] void propagate_many(const Tape& t, NodeId node, bool whole, Visit& reached) {
   const Op op = op_of(t.tags[node]);
   const double g = t.grad[node];
   Operand2 o = t.operands[node];
@@ -91,8 +101,8 @@ template <class Reached>
   }
 }
 
-template <class Reached>
-inline void propagate(const Tape& t, NodeId node, bool whole, Reached&& reached) {
+template <class Visit>
+inline void propagate(const Tape& t, NodeId node, bool whole, Visit&& reached) {
   switch (op_of(t.tags[node])) {
   case Op::Leaf:
   case Op::Literal:

@@ -8,16 +8,6 @@
 namespace arenagrad::core {
 namespace {
 
-// Called with each node that is to be visited.
-struct Reached {
-  std::uint8_t* marks;
-  std::size_t lowest;
-  void operator()(NodeId operand) {
-    marks[operand] = 1;
-    lowest = std::min<std::size_t>(lowest, operand);
-  }
-};
-
 // Calls visit(node, reached) for each node from `root` down that was passed to reached before.
 //
 // What the loop uses is its own, and nothing that it calls gets the address of it: the byte stores
