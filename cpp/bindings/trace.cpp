@@ -90,7 +90,7 @@ void Trace::find_kept(const std::vector<py::object>& outputs) {
   for (const py::object& object : held_) ++ours[object.ptr()];
   const std::unordered_set<NodeId> inputs(traced_.inputs.begin(), traced_.inputs.end());
   std::vector<std::uint8_t> own(arena().size() - constants_, 1); // made of such numbers alone
-  for (NodeId node = constants_; node < arena().size(); ++node) {
+  for (NodeId node = constants_; node - constants_ < own.size(); ++node) {
     std::uint8_t& all = own[node - constants_];
     if (inputs.contains(node)) all = 0;
     arena().for_each_operand(node, true, [&](NodeId operand) {
