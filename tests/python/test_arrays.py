@@ -12,6 +12,7 @@ import pytest
 
 import arenagrad as ag
 from arenagrad import Value
+from settled import settled_nodes
 
 
 def numbers(*shape: int) -> Any:
@@ -61,7 +62,7 @@ RAGGED = [[[1.0], [1.0, 2.0]], [1.0, [2.0]], [[2.0], 1.0], [[], 1.0], [[], [1.0]
 
 @pytest.mark.parametrize("function", [ag.values, ag.data_of, ag.grad_of])
 def test_ragged_lists_and_what_is_no_number_are_refused(function: Callable[[Any], Any]) -> None:
-    before = ag.arena_info()["nodes"]
+    before = settled_nodes()
     for ragged in RAGGED:
         with pytest.raises(ValueError, match="lists"):
             function(ragged)

@@ -9,6 +9,7 @@ import pytest
 import arenagrad
 from arenagrad import Value
 from oracle import refused
+from settled import settled_nodes
 
 
 def test_a_node_is_made_from_positions_or_names() -> None:
@@ -87,7 +88,7 @@ class Sub(Value):
 def test_bad_arguments_are_explained_and_leave_nothing(
     made: type[Value], arguments: tuple[Any, ...], names: dict[str, Any], message: str
 ) -> None:
-    nodes = arenagrad.arena_info()["nodes"]
+    nodes = settled_nodes()
     with refused(TypeError, message):
         made(*arguments, **names)
     assert arenagrad.arena_info()["nodes"] == nodes

@@ -16,6 +16,7 @@ import arenagrad
 import optim_oracle
 from arenagrad import Value, nn, optim
 from scripts import run_python
+from settled import settled_nodes
 
 EACH = [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop]
 each_case = pytest.mark.parametrize("name", optim_oracle.OPTIMISERS)
@@ -196,7 +197,7 @@ def test_a_parameter_made_again_by_its_init_is_found_where_it_is() -> None:
 
 def test_parameters_live_as_long_as_their_optimiser_and_no_longer() -> None:
     arenagrad.collect()
-    before = arenagrad.arena_info()["nodes"]
+    before = settled_nodes()
     optimizer = optim.Adam([Value(x) for x in (1.0, 2.0, 3.0)], lr=0.5)
     arenagrad.collect()
     set_grads(optimizer.params, [1.0, 1.0, 1.0])

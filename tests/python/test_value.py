@@ -12,6 +12,7 @@ import pytest
 import arenagrad
 from arenagrad import Value, nn
 from oracle import Pure, bits, refused
+from settled import settled_nodes
 
 # Numbers
 
@@ -25,10 +26,8 @@ from oracle import Pure, bits, refused
         (10**20, 1e20),
         (float("inf"), float("inf")),
         (float("nan"), float("nan")),
-        (np.float64(2.5), 2.5),
-        (np.float32(0.1), float(np.float32(0.1))),
-        (np.int64(-7), -7.0),
-        (np.uint8(200), 200.0),
+        *((np.float64(2.5), 2.5), (np.float32(0.1), float(np.float32(0.1)))),
+        *((np.int64(-7), -7.0), (np.uint8(200), 200.0)),
         (Fraction(1, 3), 1 / 3),
         (Decimal("0.1"), 0.1),
         (type("Half", (float,), {})(0.5), 0.5),
@@ -327,6 +326,7 @@ def test_a_result_that_does_not_exist_names_the_value_and_loses_nothing(
     message: str,
 ) -> None:
     value = Value(x)
+    settled_nodes()
     info = arenagrad.arena_info()
     with refused(error, message) as caught:
         function(value)
