@@ -20,6 +20,8 @@ py::object read(const py::tuple& arguments, const std::vector<bool>& statics) {
   return py::make_tuple(std::move(read.tree), as_array(read.numbers));
 }
 
+py::tuple as_tuple(const Rooms& rooms) { return py::make_tuple(rooms.arrays, rooms.varies); }
+
 } // namespace
 
 void bind_tree(py::module_& module) {
@@ -50,19 +52,12 @@ void bind_tree(py::module_& module) {
       .def("stacked", &Tree::stacked, py::arg("rows"), py::arg("all"),
            "The structure of the results of a batch: arrays in place of what varies, or of all.")
       .def(
-          "arrays",
-          [](const Tree& tree) {
-            const Rooms rooms = tree.arrays();
-            return py::make_tuple(rooms.arrays, rooms.varies);
-          },
+          "arrays", [](const Tree& tree) { return as_tuple(tree.arrays()); },
           "Arrays of zeros for all numbers, and whether each has an axis of rows: one for each "
           "array, and one for numbers that follow one another.")
       .def(
           "buffers",
-          [](const Tree& tree, const py::object& out) {
-            const Rooms rooms = tree.buffers(out);
-            return py::make_tuple(rooms.arrays, rooms.varies);
-          },
+          [](const Tree& tree, const py::object& out) { return as_tuple(tree.buffers(out)); },
           py::arg("out"), "The same in the memory of `out`. Raises TypeError and ValueError.")
       .def_static(
           "array",

@@ -12,11 +12,6 @@ bool commutes(Code code) {
   return code == Code::Add || code == Code::Mul || code == Code::Equal || code == Code::Hypot;
 }
 
-std::uint64_t mix(std::uint64_t x) {
-  x *= 0x9e3779b97f4a7c15u;
-  return x ^ x >> 32;
-}
-
 std::uint64_t hash(const Instruction& i) {
   return mix(mix(mix(static_cast<std::uint64_t>(i.code) + i.a) + i.b) + i.c);
 }

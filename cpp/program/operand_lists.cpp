@@ -24,10 +24,7 @@ std::uint32_t OperandLists::place(std::vector<std::uint32_t>& all, const std::ui
 
 std::uint64_t OperandLists::hash(const std::uint32_t* list, std::size_t count) {
   std::uint64_t h = count;
-  for (std::size_t k = 0; k < count; ++k) {
-    h = (h + list[k]) * 0x9e3779b97f4a7c15u;
-    h ^= h >> 32;
-  }
+  for (std::size_t k = 0; k < count; ++k) h = mix(h + list[k]);
   return h;
 }
 

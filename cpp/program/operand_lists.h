@@ -10,6 +10,12 @@
 
 namespace arenagrad::program {
 
+// A step of a hash, for tables of a power of two.
+constexpr std::uint64_t mix(std::uint64_t x) {
+  x *= 0x9e3779b97f4a7c15u;
+  return x ^ x >> 32;
+}
+
 class OperandLists {
 public:
   // Where a list stands in `all`, to whose end it is added if it is new. Always the same `all`.

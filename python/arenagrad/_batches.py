@@ -14,7 +14,7 @@ from arenagrad._programs import (
 )
 from arenagrad._stages import Stage, Step
 
-# What else goes into a program: an object and the axes of its rows.
+# What else goes into a program: an object and the axes of its rows, or what finds them in its tree.
 More = tuple[Any, Any]
 Progress = Callable[[int, int], object] | None
 
@@ -230,9 +230,9 @@ class Told:
 
 def _read_more(more: More, stage: Stage, rows: int) -> Batch:
     given, axes = more
-    batch = Batch((given,), (axes,), [])
-    tree = batch.tree.child(0)
     assert stage.more_of is not None
+    batch = Batch((given,), (axes(stage.more_of) if callable(axes) else axes,), [])
+    tree = batch.tree.child(0)
     if batch.has_values or not tree.same_layout(stage.more_of):
         raise TypeError(f"each row must be given {stage.more_of}, got {tree}")
     if batch.has_rows and len(batch) != rows:

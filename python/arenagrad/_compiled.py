@@ -98,11 +98,9 @@ class Compiled(Call):
         cotangents has the structure of the results and holds the weights, with None for what is
         no number.
         """
-        args = _tuple("args", args)
-        axes: Any = 0
-        if self._is_reduced:  # what has a row for each of the batch is what varies
-            axes = self._batch(args).path().stage(self._steps + self._summed).results.axes()
-        return self._run((("vjp", None),), args, None, cotangents, axes)
+        # Of summed results, what has a row for each of the batch is what varies.
+        axes = Tree.axes if self._is_reduced else 0
+        return self._run((("vjp", None),), _tuple("args", args), None, cotangents, axes)
 
     def jacobian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False) -> Any:
         """All derivatives of all results by the arguments that argnums names.
