@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
-from arenagrad import info
+from arenagrad._cli import info
 from benchmarks.measure import DifferentAnswersError, NotMeasurableError, Row, setting, table
 
 NAMES = (

@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from arenagrad import Value, _core, build_info, moons
+from arenagrad import Value, _core, build_info
+from arenagrad._cli import moons
 from benchmarks import compiled_batch, compiled_making, compiled_peers, compiled_point, eager
 
 STORED = Path(__file__).with_name("instructions.json")

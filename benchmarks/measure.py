@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
 
-from arenagrad import __version__, bench, build_info, info
+from arenagrad import __version__, build_info
+from arenagrad._cli import bench, info
 
 HEADINGS = ("what", "ours", "the other", "ratio or figure", "to reach", "reached")
 

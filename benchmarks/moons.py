@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Callable
 
-from arenagrad import bench, moons
+from arenagrad._cli import bench, moons
 from benchmarks.measure import (
     DifferentAnswersError,
     NotMeasurableError,

@@ -1,6 +1,6 @@
 // arenagrad._core: the table of contents.
-#include "programs.h"
-#include "trace.h"
+#include "bindings/compiled/program.h"
+#include "bindings/value/trace.h"
 
 PYBIND11_MODULE(_core, module) {
   using namespace arenagrad::bindings;

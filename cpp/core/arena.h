@@ -17,9 +17,9 @@
 
 #include "counted.h"
 #include "node.h"
-#include "op_errors.h"
+#include "op_domain.h"
 #include "op_rules.h"
-#include "reserve.h"
+#include "virtual_memory.h"
 
 namespace arenagrad::core {
 

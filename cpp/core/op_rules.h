@@ -29,7 +29,7 @@ using Partials = PartialsOf<double>;
 }
 
 // dy/da and dy/db of a table operation at (a, b) with y = evaluate(op, a, b).
-// Number is double, or one that writes down what is done to it (program/number.h).
+// Number is double, or one that writes down what is done to it (program/passes/symbolic.h).
 template <class Number> [[gnu::always_inline]] inline PartialsOf<Number>
 partials(Op op, [[maybe_unused]] Number a, [[maybe_unused]] Number b, [[maybe_unused]] Number y) {
   switch (op) {

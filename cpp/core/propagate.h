@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "arena.h"
-#include "nary_rules.h"
+#include "nary.h"
 
 namespace arenagrad::core {
 

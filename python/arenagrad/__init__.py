@@ -13,7 +13,9 @@ Record with `Value`, differentiate with `backward()`:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from arenagrad._compiled import Compiled
+from arenagrad._compile.api import compile, grad, hessian, hvp, jacobian, value_and_grad
+from arenagrad._compile.compiled import Compiled
+from arenagrad._compile.program import Program
 from arenagrad._core import (
     ArenaFullError,
     ArenagradError,
@@ -29,8 +31,6 @@ from arenagrad._core import (
     topological_order,
 )
 from arenagrad.compat import install_as_micrograd
-from arenagrad.compiled import compile, grad, hessian, hvp, jacobian, value_and_grad
-from arenagrad.functional import custom, no_grad
 from arenagrad.functions import (
     abs,
     arccos,
@@ -90,8 +90,8 @@ from arenagrad.functions import (
     where,
     zero_grad,
 )
+from arenagrad.grad_mode import custom, no_grad
 from arenagrad.pictures import Picture, draw, to_dot, to_mermaid, to_networkx
-from arenagrad.programs import Program
 from arenagrad.saving import load, save
 
 if TYPE_CHECKING:

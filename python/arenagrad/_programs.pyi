@@ -1,4 +1,4 @@
-"""The native parts of compiled functions, which programmers meet through `arenagrad.compiled`."""
+"""The native parts of compiled functions, which `arenagrad._compile` works with."""
 
 import builtins
 from collections.abc import Callable, Sequence

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from arenagrad import _steps
-from arenagrad._settings import at_least_zero, count, real
+from arenagrad._support.arguments import at_least_zero, count, real
 from arenagrad.engine import Value
 from arenagrad.schedules import (
     ConstantLR,

@@ -13,7 +13,7 @@ from typing import Any
 
 from arenagrad._core import Value, operands
 from arenagrad._core import attributes as attributes_of
-from arenagrad._excerpt import Excerpt, Words, nodes_below, roots_of
+from arenagrad._draw.excerpt import Excerpt, Words, nodes_below, roots_of
 
 LIMIT = 200
 SMALL = 60  # nodes in the picture that a notebook shows for a Value
@@ -64,7 +64,7 @@ def draw(
     1. Cost: some 0.3 ms a node shown, up to 1 us a node hidden.
     """
     excerpt, words = Excerpt(roots_of(v), limit), Words(digits, attributes)
-    from arenagrad._svg import picture  # here: `import arenagrad` shall not pay for the layout
+    from arenagrad._draw.svg import picture  # here: `import arenagrad` shall not pay for the layout
 
     return Picture(picture(excerpt, words))
 
@@ -90,7 +90,7 @@ def to_dot(
     1 us a node hidden.
     """
     excerpt, words = Excerpt(roots_of(v), limit), Words(digits, attributes)
-    from arenagrad._diagram import dot
+    from arenagrad._draw.diagram import dot
 
     return dot(excerpt, words)
 
@@ -107,7 +107,7 @@ def to_mermaid(
     Arguments, errors and cost are those of `to_dot`.
     """
     excerpt, words = Excerpt(roots_of(v), limit), Words(digits, attributes)
-    from arenagrad._diagram import mermaid
+    from arenagrad._draw.diagram import mermaid
 
     return mermaid(excerpt, words)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from arenagrad import _core
 from arenagrad._core import FormatError, Value
-from arenagrad._files import complete_file
+from arenagrad._support.files import complete_file
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from arenagrad._settings import at_least_zero, count, real
+from arenagrad._support.arguments import at_least_zero, count, real
 
 if TYPE_CHECKING:
     from arenagrad.optim import Optimizer

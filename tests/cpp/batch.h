@@ -5,8 +5,8 @@
 #include <cmath>
 #include <random>
 
-#include "program/lanes.h"
-#include "program/number.h"
+#include "program/batch/batch_plan.h"
+#include "program/passes/symbolic.h"
 
 namespace arenagrad::program {
 

@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "program/number.h"
+#include "program/passes/symbolic.h"
 
 struct Network {
   // Each neuron's weights and then its bias are inputs, layer by layer, and before them the sample

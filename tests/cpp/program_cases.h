@@ -3,8 +3,8 @@
 
 #include <random>
 
-#include "program/number.h"
-#include "program/outputs.h"
+#include "program/passes/select_outputs.h"
+#include "program/passes/symbolic.h"
 
 namespace arenagrad::program::cases {
 

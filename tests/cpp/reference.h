@@ -4,7 +4,7 @@
 #include <cmath>
 #include <type_traits>
 
-#include "program/code.h"
+#include "program/ir/opcode.h"
 
 namespace reference {
 
@@ -76,7 +76,7 @@ inline Long evaluate(Code code, [[maybe_unused]] Long a, [[maybe_unused]] Long b
 #define ARENAGRAD_CODE(Id, operands, primal, ...)                                                  \
   case Code::Id:                                                                                   \
     return primal;
-#include "program/codes.def"
+#include "program/ir/opcodes.def"
   default:
     return 0;
   }

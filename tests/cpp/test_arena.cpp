@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "core/build.h"
+#include "core/dense_layer.h"
 #include "core/sweep.h"
 #include "holder.h"
 

@@ -6,8 +6,8 @@
 
 #include "core/sweep.h"
 #include "holder.h"
-#include "program/capture.h"
-#include "program/differentiate.h"
+#include "program/passes/capture.h"
+#include "program/passes/differentiate.h"
 #include "program_cases.h"
 
 using namespace arenagrad;

@@ -2,7 +2,7 @@
 // against each other.
 #include <doctest/doctest.h>
 
-#include "program/differentiate.h"
+#include "program/passes/differentiate.h"
 #include "program_cases.h"
 
 using namespace arenagrad::program;

@@ -5,7 +5,7 @@
 #include <random>
 #include <string>
 
-#include "core/graph_bytes.h"
+#include "core/graph_format.h"
 #include "core/sweep.h"
 #include "holder.h"
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "program/kernels.h"
+#include "program/kernels/kernels.h"
 
 using namespace arenagrad::program;
 using Numbers = std::vector<double>;

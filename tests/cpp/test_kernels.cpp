@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "program/kernels.h"
+#include "program/kernels/kernels.h"
 #include "reference.h"
 
 using namespace arenagrad::program;

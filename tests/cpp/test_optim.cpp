@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include "core/optim.h"
+#include "core/optimizers.h"
 #include "holder.h"
 
 using namespace arenagrad::core;

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "network.h"
-#include "program/point.h"
+#include "program/point/point_plan.h"
 
 using namespace arenagrad::program;
 

@@ -3,7 +3,7 @@
 
 #include <bit>
 
-#include "program/optimise.h"
+#include "program/passes/passes.h"
 #include "program_cases.h"
 
 using namespace arenagrad::program;

@@ -2,8 +2,8 @@
 #include <doctest/doctest.h>
 
 #include "core/bytes.h"
-#include "program/differentiate.h"
-#include "program/program_bytes.h"
+#include "program/ir/program_format.h"
+#include "program/passes/differentiate.h"
 #include "program_cases.h"
 
 using namespace arenagrad;

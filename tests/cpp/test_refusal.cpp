@@ -5,8 +5,8 @@
 #include <limits>
 #include <string>
 
-#include "core/op_errors.h"
-#include "program/refusal.h"
+#include "core/op_domain.h"
+#include "program/ir/domain_check.h"
 
 namespace {
 

@@ -1,11 +1,11 @@
 // Rows picked out of a batch and put back, and programs with other outputs.
 #include <doctest/doctest.h>
 
-#include "program/builder.h"
-#include "program/differentiate.h"
-#include "program/lanes.h"
-#include "program/outputs.h"
-#include "program/rows.h"
+#include "program/batch/batch_plan.h"
+#include "program/batch/rows.h"
+#include "program/passes/builder.h"
+#include "program/passes/differentiate.h"
+#include "program/passes/select_outputs.h"
 
 using namespace arenagrad::program;
 

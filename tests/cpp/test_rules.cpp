@@ -4,7 +4,7 @@
 #include <cmath>
 #include <random>
 
-#include "core/op_errors.h"
+#include "core/op_domain.h"
 #include "core/op_rules.h"
 
 using namespace arenagrad::core;

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import arenagrad
-from arenagrad import compile, data_of, grad_of, moons, nn
+from arenagrad import compile, data_of, grad_of, nn
+from arenagrad._cli import moons
 
 MODULES: dict[str, Callable[[], Any]] = {
     "neuron": lambda: nn.Neuron(3),

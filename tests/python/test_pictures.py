@@ -199,10 +199,10 @@ def test_beyond_a_million_folded_nodes_only_the_note_counts(
 ) -> None:
     a, b = Value(1.0), Value(2.0)
     y = a.tanh().exp() + b.tanh()
-    monkeypatch.setattr("arenagrad._excerpt.COUNTED", 3)
+    monkeypatch.setattr("arenagrad._draw.excerpt.COUNTED", 3)
     counted = sorted(Drawn(draw(y, limit=3).svg).of("fold"))
     assert counted == [["… 1 more node"], ["… 2 more nodes"]]
-    monkeypatch.setattr("arenagrad._excerpt.COUNTED", 2)
+    monkeypatch.setattr("arenagrad._draw.excerpt.COUNTED", 2)
     drawn = Drawn(draw(y, limit=3).svg)
     assert drawn.of("fold") == [["… more nodes"]] * 2
     assert drawn.notes[0].startswith("3 of 6 nodes are shown")
@@ -279,7 +279,8 @@ def test_one_graph_gives_one_text_in_every_process(tmp_path: Path) -> None:
 def test_importing_the_package_loads_nothing_that_draws(tmp_path: Path) -> None:
     script = """
         import sys, arenagrad
-        heavy = {"networkx", "unicodedata", "arenagrad._layout", "arenagrad._svg", "numpy"}
+        ours = {"arenagrad._draw.layout", "arenagrad._draw.svg"}
+        heavy = {"networkx", "unicodedata", "numpy", *ours}
         print(heavy & set(sys.modules))
     """
     assert run_python(tmp_path, "script.py", script=script).stdout == "set()\n"

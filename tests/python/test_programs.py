@@ -17,8 +17,8 @@ import pytest
 
 import arenagrad as ag
 from arenagrad import FormatError, Value, compile
+from arenagrad._compile.program import Program
 from arenagrad.nn import MLP
-from arenagrad.programs import Program
 from compiled_oracle import same_bits
 
 weight = Value(3.0)

@@ -1,0 +1,296 @@
+// Batches and what runs programs on them.
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+#include "batch.h"
+#include "bindings/instance.h"
+#include "bindings/pytree/numpy.h"
+#include "closure.h"
+#include "program.h"
+#include "program/batch/rows.h"
+#include "program/ir/domain_check.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+using program::Column;
+using Columns = std::vector<Column>;
+
+struct Run {
+  std::size_t threads;
+  py::object progress; // called with rows done and rows to be done, or None
+};
+
+class LaneRunner {
+public:
+  LaneRunner(const program::Program& program, const std::vector<std::uint8_t>& varies, bool strict)
+      : plan_(program, varies, strict), varies_(varies), output_count_(program.outputs.size()) {}
+
+  const program::LanePlan& plan() const { return plan_; }
+
+  // (whether all is finite that must be, whether all guards came out as they should). Writes into
+  // the leaves, arrays of which some are `stacked`, a row for each of the batch; of some rows only
+  // if there are such, and then adds to what is not stacked.
+  py::tuple run(const Batch& batch, const Closure& closure, const Batch* more,
+                const std::vector<py::array>& leaves, const std::vector<bool>& stacked,
+                const std::optional<Batch::Rows>& rows, const Run& run) const {
+    const Columns to = columns_of(leaves, stacked);
+    if (!rows) {
+      const program::Rows outcome =
+          run_on(inputs_of(batch, closure, more), to, batch.rows(), nullptr, run);
+      return py::make_tuple(outcome.finite, outcome.guards);
+    }
+    const Inputs inputs = inputs_of(batch, closure, more, rows);
+    std::vector<double> numbers(rows->size() * to.size());
+    Columns part;
+    for (std::size_t k = 0; k < to.size(); ++k)
+      part.push_back(
+          {numbers.data() + k, to[k].step == 0 ? 0 : static_cast<std::ptrdiff_t>(to.size())});
+    const program::Rows outcome = run_on(inputs, part, rows->size(), nullptr, run);
+    put(to, numbers, *rows);
+    return py::make_tuple(outcome.finite, outcome.guards);
+  }
+
+  // The rows of these that go this program's way and are finite where they must be, and the others.
+  py::tuple split(const Batch& batch, const Closure& closure, const Batch* more,
+                  const std::optional<Batch::Rows>& rows, const Run& run) const {
+    std::vector<std::uint8_t> good(rows ? rows->size() : batch.rows());
+    std::vector<double> unused(output_count_);
+    Columns to;
+    for (double& number : unused) to.push_back({&number, 0});
+    run_on(inputs_of(batch, closure, more, rows), to, good.size(), good.data(), run);
+    Batch::Rows split[2];
+    for (std::size_t i = 0; i < good.size(); ++i)
+      split[good[i] == 0].push_back(rows ? (*rows)[i] : i);
+    return py::make_tuple(split[0], split[1]);
+  }
+
+private:
+  struct Inputs {
+    Columns columns;
+    std::vector<double> closure;
+    std::vector<Batch> taken; // hold the rows that columns were copied from
+  };
+
+  // Of these rows, or of all.
+  Inputs inputs_of(const Batch& batch, const Closure& closure, const Batch* more,
+                   const std::optional<Batch::Rows>& rows) const {
+    if (!rows) return inputs_of(batch, closure, more);
+    std::vector<Batch> taken{batch.taken(*rows)};
+    if (more != nullptr) taken.push_back(more->taken(*rows));
+    Inputs inputs = inputs_of(taken[0], closure, more != nullptr ? &taken[1] : nullptr);
+    inputs.taken = std::move(taken);
+    return inputs;
+  }
+
+  Inputs inputs_of(const Batch& batch, const Closure& closure, const Batch* more) const {
+    Inputs inputs{batch.columns(), std::vector<double>(closure.size()), {}};
+    closure.read(inputs.closure.data());
+    for (double& number : inputs.closure) inputs.columns.push_back({&number, 0});
+    if (more != nullptr)
+      inputs.columns.insert(inputs.columns.end(), more->columns().begin(), more->columns().end());
+    if (inputs.columns.size() != varies_.size())
+      throw py::value_error("a program was given another number of inputs than it has");
+    return inputs;
+  }
+
+  Columns columns_of(const std::vector<py::array>& leaves, const std::vector<bool>& stacked) const {
+    Columns columns;
+    for (std::size_t leaf = 0; leaf < leaves.size(); ++leaf) {
+      const py::array& array = leaves[leaf];
+      auto* const base = const_cast<double*>(doubles(array.ptr()));
+      std::size_t count = static_cast<std::size_t>(array.size());
+      if (stacked[leaf] && array.shape(0) != 0) count /= static_cast<std::size_t>(array.shape(0));
+      for (std::size_t k = 0; k < count; ++k)
+        columns.push_back({base + k, stacked[leaf] ? static_cast<std::ptrdiff_t>(count) : 0});
+    }
+    if (columns.size() != output_count_)
+      throw py::value_error("a program gives another number of results than there is room for");
+    return columns;
+  }
+
+  // Numbers of some rows: what is stacked into their places, what is not added to what is there.
+  static void put(const Columns& to, const std::vector<double>& numbers, const Batch::Rows& rows) {
+    for (std::size_t k = 0; k < to.size(); ++k) {
+      if (to[k].step == 0) {
+        program::add_to(to[k].at, numbers.data() + k, 1);
+        continue;
+      }
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        to[k].at[static_cast<std::ptrdiff_t>(rows[i]) * to[k].step] = numbers[i * to.size() + k];
+    }
+  }
+
+  program::Rows run_on(const Inputs& inputs, const Columns& outputs, std::size_t rows,
+                       std::uint8_t* good, const Run& run) const {
+    const auto watch = [&](std::size_t done) {
+      const py::gil_scoped_acquire held;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set(); // Ctrl-C
+      if (!run.progress.is_none()) run.progress(done, rows);
+    };
+    const py::gil_scoped_release released;
+    return plan_.run(inputs.columns, outputs, rows, good, 1.0, run.threads, watch);
+  }
+
+  const program::LanePlan plan_;
+  const std::vector<std::uint8_t> varies_;
+  const std::size_t output_count_;
+};
+
+// The first of these rows for which the function that was traced raises, or -1. Looks for Ctrl-C.
+py::ssize_t first_refused(const program::Program& traced, const Batch& batch,
+                          const Closure& closure, const Batch::Rows& rows, std::size_t from) {
+  std::vector<double> more(closure.size());
+  closure.read(more.data());
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point looked = Clock::now();
+  const py::gil_scoped_release released;
+  for (std::size_t k = from; k < rows.size(); ++k) {
+    if (const auto now = Clock::now(); now - looked > std::chrono::milliseconds(50)) {
+      const py::gil_scoped_acquire held;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      looked = now;
+    }
+    std::vector<double> inputs = batch.row(rows[k]);
+    inputs.insert(inputs.end(), more.begin(), more.end());
+    try {
+      program::refuse(traced, inputs.data());
+    } catch (const std::exception&) {
+      return static_cast<py::ssize_t>(k);
+    }
+  }
+  return -1;
+}
+
+py::array_t<double> row(const Batch& batch, std::size_t k) {
+  if (k >= batch.rows()) throw py::index_error("a batch has no such row");
+  const std::vector<double> numbers = batch.row(k);
+  return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
+}
+
+void put_rows(const std::vector<py::array>& leaves, const std::vector<bool>& stacked,
+              const Batch::Doubles& packed, std::size_t first, std::size_t count,
+              std::size_t rows) {
+  const double* from = packed.data();
+  auto left = static_cast<std::size_t>(packed.size());
+  std::size_t filled = 0;
+  for (std::size_t leaf = 0; leaf < leaves.size(); ++leaf) {
+    const py::array& array = leaves[leaf];
+    auto* const to = const_cast<double*>(doubles(array.ptr()));
+    auto size = static_cast<std::size_t>(array.size());
+    const std::size_t width = size / rows;
+    if (stacked[leaf]) size = width * count;
+    if (size > left || first + count > rows) break;
+    if (stacked[leaf])
+      std::copy_n(from, size, to + first * width);
+    else
+      program::add_to(to, from, size);
+    from += size, left -= size;
+    ++filled;
+  }
+  if (filled != leaves.size() || left != 0)
+    throw py::value_error("the results of some rows do not fit those of all");
+}
+
+} // namespace
+
+void bind_batch(py::module_& module) {
+  py::class_<Batch>(module, "Batch", "The arguments of a batch, with an axis of rows.")
+      .def(py::init<const py::tuple&, const py::object&, const std::vector<bool>&>(),
+           py::arg("arguments"), py::arg("axes"), py::arg("statics"))
+      .def_property_readonly("tree", &Batch::tree, "The structure of one row.")
+      .def_property_readonly("has_values", &Batch::has_values, "Whether it has Values in it.")
+      .def_property_readonly("has_rows", &Batch::has_rows, "Whether any argument has rows.")
+      .def("__len__", &Batch::rows)
+      .def("row", row, py::arg("k"), "The numbers of row k.")
+      .def("overlaps", &Batch::overlaps, py::arg("arrays"),
+           "Whether any of these arrays has memory that the rows are read from.")
+      .def("part", &Batch::part, py::arg("first"), py::arg("last"),
+           "The rows from first to before last, where they are.")
+      .def("numbers", &Batch::numbers,
+           "The numbers of the first row, and of all rows those that vary.")
+      .def_static("of_numbers", &Batch::of_numbers, py::arg("tree"), py::arg("first"),
+                  py::arg("varying"), "The batch of rows of this structure with such numbers.")
+      .def("__reduce__", no_pickle);
+  py::class_<LaneRunner, std::shared_ptr<LaneRunner>>(
+      module, "LaneRunner", "A program ready to be run on the rows of a batch.")
+      .def(py::init(
+               [](const ProgramPointer& program, const std::vector<std::uint8_t>& varies,
+                  bool strict) { return std::make_shared<LaneRunner>(*program, varies, strict); }),
+           py::arg("program"), py::arg("varies"), py::arg("strict"))
+      .def_property_readonly(
+          "slots", [](const LaneRunner& runner) { return runner.plan().slots(); },
+          "How many rows of numbers are alive at once.")
+      .def_property_readonly(
+          "block", [](const LaneRunner& runner) { return runner.plan().block(); },
+          "How many rows are worked on at a time.")
+      .def_property_readonly(
+          "bytes", [](const LaneRunner& runner) { return runner.plan().bytes(); },
+          "The memory that it takes.")
+      .def(
+          "run",
+          [](const LaneRunner& runner, const Batch& batch, const Closure& closure,
+             const Batch* more, const std::vector<py::array>& leaves,
+             const std::vector<bool>& stacked, const std::optional<Batch::Rows>& rows,
+             std::size_t threads, const py::object& progress) {
+            return runner.run(batch, closure, more, leaves, stacked, rows, {threads, progress});
+          },
+          py::arg("batch"), py::arg("closure"), py::arg("more"), py::arg("leaves"),
+          py::arg("stacked"), py::arg("rows"), py::arg("threads"), py::arg("progress"),
+          "Write the results into the leaves, of some rows or all: whether all is finite that must "
+          "be, and whether all guards came out as they should.")
+      .def(
+          "split",
+          [](const LaneRunner& runner, const Batch& batch, const Closure& closure,
+             const Batch* more, const std::optional<Batch::Rows>& rows, std::size_t threads,
+             const py::object& progress) {
+            return runner.split(batch, closure, more, rows, {threads, progress});
+          },
+          py::arg("batch"), py::arg("closure"), py::arg("more"), py::arg("rows"),
+          py::arg("threads"), py::arg("progress"),
+          "The rows that go this program's way, and the others.");
+  module.def(
+      "first_refused",
+      [](const ProgramPointer& traced, const Batch& batch, const Closure& closure,
+         const Batch::Rows& rows,
+         std::size_t start) { return first_refused(*traced, batch, closure, rows, start); },
+      py::arg("traced"), py::arg("batch"), py::arg("closure"), py::arg("rows"), py::arg("start"),
+      "Which of these rows, from number `start` on, is the first for which the function that was "
+      "traced raises; -1 if there is none.");
+  module.def(
+      "clear_arrays",
+      [](const std::vector<py::array>& arrays) {
+        for (const py::array& array : arrays)
+          std::fill_n(const_cast<double*>(doubles(array.ptr())), array.size(), 0.0);
+      },
+      py::arg("arrays"), "Set contiguous arrays of float64 to 0.");
+  module.def(
+      "pack_arrays",
+      [](const std::vector<py::array>& arrays) {
+        py::ssize_t size = 0;
+        for (const py::array& array : arrays) size += array.size();
+        py::array_t<double> packed(size);
+        double* to = packed.mutable_data();
+        for (const py::array& array : arrays)
+          to = std::copy_n(doubles(array.ptr()), array.size(), to);
+        return packed;
+      },
+      py::arg("arrays"), "The numbers of contiguous arrays of float64 in one.");
+  module.def("put_rows", put_rows, py::arg("leaves"), py::arg("stacked"), py::arg("packed"),
+             py::arg("first"), py::arg("count"), py::arg("rows"),
+             "Put the packed results of some of the rows into those of all: into their places what "
+             "is stacked, and add what is not.");
+  module.def(
+      "divide_arrays",
+      [](const std::vector<py::array>& arrays, double by) {
+        for (const py::array& array : arrays)
+          program::divide(const_cast<double*>(doubles(array.ptr())), by,
+                          static_cast<std::size_t>(array.size()));
+      },
+      py::arg("arrays"), py::arg("by"), "Divide contiguous arrays of float64 by a number.");
+}
+
+} // namespace arenagrad::bindings

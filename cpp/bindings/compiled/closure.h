@@ -1,0 +1,29 @@
+// The Values that a compiled function uses and was not given: parameters that it closes over. Their
+// numbers are read anew each time. Needs the GIL.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "bindings/value/trace.h"
+
+namespace arenagrad::bindings {
+
+class Closure {
+public:
+  explicit Closure(std::vector<py::object> values) : values_(std::move(values)) {}
+  std::size_t size() const { return values_.size(); }
+  const std::vector<py::object>& values() const { return values_; }
+  // Throws error_already_set if a number would be frozen, which warns, and warnings are errors.
+  void read(double* out) const {
+    for (const py::object& value : values_) {
+      warn_if_frozen(value.ptr(), "a compiled function's use");
+      *out++ = arena().data(node_of(value.ptr()));
+    }
+  }
+
+private:
+  std::vector<py::object> values_;
+};
+
+} // namespace arenagrad::bindings

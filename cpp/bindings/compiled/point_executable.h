@@ -1,0 +1,65 @@
+// A program ready to be run on one point: numbers out of arguments, results out of numbers. Needs
+// the GIL, which run() gives up while a long program runs.
+#pragma once
+
+#include <memory>
+
+#include "bindings/pytree/pytree.h"
+#include "closure.h"
+#include "program/point/point_plan.h"
+
+namespace arenagrad::bindings {
+
+class Runner {
+public:
+  // The program's inputs are the numbers of `arguments`, of the closure, and what else a call
+  // gives; its outputs are the numbers of `results`, of which child `buffered`, or if it is
+  // negative the whole, may go into buffers.
+  Runner(Tree arguments, std::shared_ptr<const Closure> closure, const program::Program& program,
+         Tree results, int buffered, bool strict);
+
+  // What a run reads and writes; taken from those not in use, given back when it goes.
+  class Buffers {
+  public:
+    explicit Buffers(const Runner& runner);
+    ~Buffers();
+    Buffers(const Buffers&) = delete;
+    Buffers& operator=(const Buffers&) = delete;
+
+    double* inputs() { return memory_.get(); }
+    double* outputs() { return inputs() + runner_.input_count_; }
+
+  private:
+    friend class Runner;
+    double* workspace() { return outputs() + runner_.output_count_; }
+    const Runner& runner_;
+    std::unique_ptr<double[]> memory_;
+  };
+
+  bool match(PyObject* const* arguments, std::size_t count, Buffers& buffers) const {
+    return arguments_.match(arguments, count, buffers.inputs());
+  }
+  // Requires that the numbers of the arguments and what else is given have been written.
+  program::Outcome run(Buffers& buffers) const;
+  // Throws TypeError or ValueError unless `out` fits; None does.
+  void check_buffers(const py::object& out) const;
+  // The result, in `out` unless that is None.
+  py::object result(Buffers& buffers, const py::object& out) const;
+
+  const Tree& arguments() const { return arguments_; }
+  std::size_t own_inputs() const { return arguments_.numbers() + closure_->size(); }
+  std::size_t input_count() const { return input_count_; }
+  const program::PointPlan& plan() const { return plan_; }
+
+private:
+  const Tree arguments_;
+  const std::shared_ptr<const Closure> closure_;
+  const Tree results_;
+  const int buffered_;
+  Tree kept_, written_; // the children of results_ if there are such
+  const program::PointPlan plan_;
+  const std::size_t input_count_, output_count_, instructions_;
+  mutable std::vector<std::unique_ptr<double[]>> free_;
+};
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,144 @@
+// Programs as Python objects: made from one another, never changed.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include "program.h"
+#include "program/ir/domain_check.h"
+#include "program/ir/program_format.h"
+#include "program/passes/differentiate.h"
+#include "program/passes/select_outputs.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+using program::Code;
+using program::Index;
+using program::Program;
+using Indices = std::vector<Index>;
+using Varies = std::vector<std::uint8_t>;
+using Inputs = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+ProgramPointer shared(Program&& made) { return std::make_shared<Program>(std::move(made)); }
+
+// Programs are long, and making one from another needs nothing of Python's.
+template <class Make> ProgramPointer made(Make&& make) {
+  const py::gil_scoped_release released;
+  return shared(make());
+}
+
+py::bytes to_bytes(const ProgramPointer& of) {
+  std::string bytes;
+  {
+    const py::gil_scoped_release released;
+    bytes = program::write_program(*of);
+  }
+  return bytes;
+}
+
+ProgramPointer from_bytes(const py::bytes& bytes) {
+  const std::string_view view = bytes;
+  return made([&] { return program::read_program(view); });
+}
+
+py::dict counts(const Program& program) {
+  std::size_t of[program::kCodeCount] = {};
+  for (const program::Instruction& i : program.code) ++of[static_cast<std::size_t>(i.code)];
+  py::dict counts;
+  for (std::size_t code = 0; code < program::kCodeCount; ++code)
+    if (of[code] != 0) counts[program::code_name(static_cast<Code>(code))] = of[code];
+  return counts;
+}
+
+py::tuple jacobian(const ProgramPointer& of, const Indices& inputs, const Varies& varies,
+                   bool strict) {
+  program::Jacobian jacobian;
+  {
+    const py::gil_scoped_release released;
+    jacobian = program::jacobian(*of, {inputs, varies}, passes(strict));
+  }
+  return py::make_tuple(shared(std::move(jacobian.program)), jacobian.rows, jacobian.columns,
+                        jacobian.by_reverse);
+}
+
+} // namespace
+
+void bind_program(py::module_& module) {
+  py::class_<Program, ProgramPointer>(module, "Instructions",
+                                      "A linear program: what a function does to its inputs.")
+      .def("__len__", &Program::size)
+      .def_readonly("inputs", &Program::input_count, "How many numbers it reads.")
+      .def_property_readonly(
+          "outputs", [](const Program& p) { return p.outputs.size(); },
+          "How many numbers it gives.")
+      .def_property_readonly(
+          "guards", [](const Program& p) { return p.guards.size(); },
+          "How many comparisons must come out as they did when it was recorded.")
+      .def_property_readonly("bytes", &Program::bytes, "The memory it takes.")
+      .def_property_readonly("counts", counts, "How many instructions of each kind it has.")
+      .def("text", &Program::text, "One line an instruction.")
+      .def(
+          "same_as",
+          [](const Program& one, const Program& other) { return program::same(one, other); },
+          py::arg("other"), "Whether both are the same, bit by bit.")
+      .def(
+          "optimised",
+          [](const ProgramPointer& p, bool strict) {
+            return made([&] { return program::optimise(*p, passes(strict)); });
+          },
+          py::arg("strict"), "A shorter program with the same results.")
+      .def(
+          "picked",
+          [](const ProgramPointer& p, const std::vector<py::ssize_t>& which) {
+            Indices outputs;
+            for (const py::ssize_t k : which) {
+              if (k >= static_cast<py::ssize_t>(p->outputs.size()))
+                throw py::index_error("a program has no such output");
+              outputs.push_back(k < 0 ? program::kNone : static_cast<Index>(k));
+            }
+            return made([&] { return program::picked(*p, outputs); });
+          },
+          py::arg("which"), "The program of these outputs; 0 for each that is negative.")
+      .def(
+          "reverse",
+          [](const ProgramPointer& p, const Indices& inputs, const Varies& varies, bool seeded,
+             bool strict) {
+            return made(
+                [&] { return program::reverse(*p, {inputs, varies}, seeded, passes(strict)); });
+          },
+          py::arg("inputs"), py::arg("varies"), py::arg("seeded"), py::arg("strict"),
+          "The outputs, then the sum of the derivatives of all by each of these inputs; seeded: "
+          "times cotangents, which are inputs behind the others.")
+      .def(
+          "tangent",
+          [](const ProgramPointer& p, const Indices& inputs, bool strict) {
+            return made([&] { return program::tangent(*p, {inputs, {}}, passes(strict)); });
+          },
+          py::arg("inputs"), py::arg("strict"),
+          "The outputs, then the tangent of each, given one of each of these inputs behind the "
+          "others.")
+      .def("jacobian", jacobian, py::arg("inputs"), py::arg("varies"), py::arg("strict"),
+           "The outputs, then the derivatives that are not always 0; their rows and columns, and "
+           "whether they come from reverse sweeps.")
+      .def(
+          "summed",
+          [](const ProgramPointer& p, bool strict) {
+            return made([&] { return program::summed(*p, passes_before_slopes(strict)); });
+          },
+          py::arg("strict"), "Its outputs summed over the rows of a batch.")
+      .def(
+          "refuse",
+          [](const Program& p, const Inputs& inputs) {
+            if (static_cast<std::size_t>(inputs.size()) != p.input_count)
+              throw py::value_error("a program was given another number of inputs than it has");
+            program::refuse(p, inputs.data());
+          },
+          py::arg("inputs"), "Raise what the eager function would for these inputs, if it would.")
+      .def("to_bytes", to_bytes, "The program in the bytes of a file.")
+      .def(py::init(&from_bytes), py::arg("bytes"))
+      .def("__reduce__", [](const py::object& self) {
+        return py::make_tuple(py::type::of(self),
+                              py::make_tuple(to_bytes(self.cast<ProgramPointer>())));
+      });
+}
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,34 @@
+// How programs are made from Python. Needs the GIL.
+#pragma once
+
+#include "bindings/value/value.h"
+#include "program/ir/program.h"
+#include "program/passes/builder.h"
+
+namespace arenagrad::bindings {
+
+using ProgramPointer = std::shared_ptr<program::Program>;
+
+// What may be done to a program whose results must keep every bit, or need not.
+inline program::Passes passes(bool strict) {
+  program::Passes passes;
+  passes.reorder = !strict;
+  return passes;
+}
+
+// The same for a program that is to be differentiated: with all instructions there, gradients are
+// added up in the very order in which a sweep of the graph would.
+inline program::Passes passes_before_slopes(bool strict) {
+  program::Passes before = passes(strict);
+  before.share = before.clean = !strict;
+  return before;
+}
+
+void bind_capture(py::module_& module);
+void bind_program(py::module_& module);
+void bind_runner(py::module_& module);
+void bind_call(py::module_& module);
+void bind_batch(py::module_& module);
+void bind_tree(py::module_& module);
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,198 @@
+// The table of operations as methods of Value and as functions of the module: exp(x) of a Value is
+// a Value, of a number a float, by the same formula and with the same errors.
+#include <array>
+
+#include "bindings/value/record.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+using core::Arena;
+using core::NodeId;
+using core::Op;
+using core::Operands;
+
+PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+bool wrong_count(Op op, Py_ssize_t count, Py_ssize_t least, Py_ssize_t most) {
+  if (count >= least && count <= most) return false;
+  const char* limit = count < least ? "at least" : "at most";
+  PyErr_Format(PyExc_TypeError, "%s() takes %s %zd arguments, got %zd", core::op_info(op).name,
+               limit, count < least ? least : most, count);
+  return true;
+}
+
+// The operation on numbers alone.
+PyObject* of_numbers(Op op, double a, double b) {
+  const double y = core::evaluate(op, a, b);
+  core::check_primal(op, a, b, y, core::kNoNode);
+  return PyFloat_FromDouble(y);
+}
+
+// A new Value of `op`, Parametric and none that can fail, with its constant as a Literal.
+template <Op op> PyObject* parametric(PyObject* a, double constant) {
+  const auto push = [=](Arena& g, core::Tag held) {
+    const NodeId operand = use(a), literal = g.push_leaf(constant, Op::Literal);
+    return g.push(op, core::evaluate(op, g.data(operand), constant), {operand, literal}, held);
+  };
+  Arena& g = arena();
+  if (pool.empty() || !g.has_room(2)) [[unlikely]]
+    return recorded(2, [&](Arena& room) { return push(room, 0); });
+  PyValue* out = pool.take();
+  g.attach_new(out->link, push(g, core::kHasHandle));
+  return as_object(out);
+}
+
+template <Op op> PyObject* apply_parametric(PyObject* a, PyObject* const* given, Py_ssize_t count) {
+  const double constant =
+      count == 0 ? core::op_info(op).b : need_number(given[0], "the second argument");
+  if (is_value(a)) return parametric<op>(a, constant);
+  return of_numbers(op, need_number(a, "the first argument"), constant);
+}
+
+PyObject* apply_binary(Op op, PyObject* a, PyObject* b) {
+  if (is_value(a) || is_value(b)) {
+    PyObject* out = value_binary(op, a, b);
+    if (out != Py_NotImplemented) return out;
+    Py_DECREF(out);
+  }
+  const double x = is_value(a) ? 0.0 : need_number(a, "the first argument");
+  return of_numbers(op, x, need_number(b, "the second argument"));
+}
+
+template <Op op> PyObject* unary_method(PyObject* self, PyObject*) {
+  if (PyObject* out = recorded_at_once<op>(self)) [[likely]]
+    return out;
+  return value_unary(op, self);
+}
+
+template <Op op> PyObject* binary_method(PyObject* self, PyObject* other) {
+  if (PyObject* out = recorded_at_once<op>(self, other)) [[likely]]
+    return out;
+  return guarded([&] { return apply_binary(op, self, other); });
+}
+
+template <Op op>
+PyObject* parametric_method(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (wrong_count(op, count, 0, 1)) return nullptr;
+  return guarded([&] { return apply_parametric<op>(self, args, count); });
+}
+
+template <Op op> PyObject* unary_function(PyObject*, PyObject* x) {
+  if (PyObject* out = recorded_at_once<op>(x)) [[likely]]
+    return out;
+  if (is_value(x)) return value_unary(op, x);
+  return guarded([&] { return of_numbers(op, need_number(x, "the argument"), 0.0); });
+}
+
+template <Op op> PyObject* binary_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (wrong_count(op, count, 2, 2)) return nullptr;
+  if (PyObject* out = recorded_at_once<op>(args[0], args[1])) [[likely]]
+    return out;
+  return guarded([&] { return apply_binary(op, args[0], args[1]); });
+}
+
+template <Op op> PyObject* parametric_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (wrong_count(op, count, 1, 2)) return nullptr;
+  return guarded([&] { return apply_parametric<op>(args[0], args + 1, count - 1); });
+}
+
+// What Python spells with an operator has no method or function.
+constexpr bool is_operator(Op op) { return op == Op::Add || op == Op::Mul || op == Op::Pow; }
+
+constexpr const char* kFormulas[] = {
+#define ARENAGRAD_OP(Id, name, symbol, operands, primal, ...) #primal,
+#include "core/ops.def"
+};
+
+// What help() shows: the signature, and the formula as it stands in the table.
+const char* doc_of(Op op, const char* receiver) {
+  const core::OpInfo& info = core::op_info(op);
+  const bool method = receiver[1] == 's';
+  std::string second;
+  if (info.operands == Operands::Binary) second = ", b";
+  if (info.operands == Operands::Parametric)
+    second = ", b=" + std::string(py::str(py::float_(info.b)));
+  const auto row = static_cast<std::size_t>(op) - core::kFirstTableOp;
+  // Leaked: Python keeps the pointer.
+  const auto* text = new std::string(
+      std::string(info.name) + "(" + receiver + (method ? "" : ", a") + second + ", /)\n--\n\n" +
+      kFormulas[row] +
+      (method ? ", where a is self: a new Value."
+              : ": a Value if an argument is "
+                "one, a float for real numbers.") +
+      "\n\nRaises what Python's math raises outside the domain, TypeError for what is neither a "
+      "Value\nnor a real number. Its errors and conventions stand in cpp/OPERATIONS.md.");
+  return text->c_str();
+}
+
+template <Op op> PyMethodDef method_of() {
+  const char *name = core::op_info(op).name, *doc = doc_of(op, "$self");
+  if constexpr (core::op_info(op).operands == Operands::Unary)
+    return {name, unary_method<op>, METH_NOARGS, doc};
+  else if constexpr (core::op_info(op).operands == Operands::Binary)
+    return {name, binary_method<op>, METH_O, doc};
+  else
+    return {name, fast(parametric_method<op>), METH_FASTCALL, doc};
+}
+
+template <Op op> PyMethodDef function_of() {
+  const char *name = core::op_info(op).name, *doc = doc_of(op, "$module");
+  if constexpr (core::op_info(op).operands == Operands::Unary)
+    return {name, unary_function<op>, METH_O, doc};
+  else if constexpr (core::op_info(op).operands == Operands::Binary)
+    return {name, fast(binary_function<op>), METH_FASTCALL, doc};
+  else
+    return {name, fast(parametric_function<op>), METH_FASTCALL, doc};
+}
+
+} // namespace
+
+PyObject* value_unary(Op op, PyObject* a) {
+  return recorded(1, [&](Arena& g) { return record_checked(g, op, a, nullptr); });
+}
+
+PyObject* value_binary(Op op, PyObject* a, PyObject* b) {
+  if (is_value(a) && is_value(b))
+    return recorded(1, [&](Arena& g) { return record_checked(g, op, a, b); });
+  double number = 0.0;
+  switch (read_number(is_value(a) ? b : a, &number)) {
+  case Number::Failed:
+    return nullptr;
+  case Number::No:
+    Py_RETURN_NOTIMPLEMENTED;
+  case Number::Yes:
+    break;
+  }
+  return recorded(2, [&](Arena& g) {
+    const bool first = is_value(a);
+    PyObject* value = first ? a : b;
+    const double other = g.data(node_of(value));
+    const double x = first ? other : number, z = first ? number : other;
+    const double y = core::evaluate(op, x, z);
+    core::check_primal(op, x, z, y, node_of(value));
+    const NodeId node = use(value), leaf = g.push_leaf(number);
+    return g.push(op, y, first ? core::Operand2{node, leaf} : core::Operand2{leaf, node});
+  });
+}
+
+std::vector<PyMethodDef> op_methods() {
+  std::vector<PyMethodDef> methods;
+#define ARENAGRAD_OP(Id, ...)                                                                      \
+  if (!is_operator(Op::Id)) methods.push_back(method_of<Op::Id>());
+#include "core/ops.def"
+  return methods;
+}
+
+void bind_ops(py::module_& module) {
+  static std::array<PyMethodDef, core::kOpCount> definitions{}; // ends with an empty one
+  PyMethodDef* next = definitions.data();
+#define ARENAGRAD_OP(Id, ...)                                                                      \
+  if (!is_operator(Op::Id)) *next++ = function_of<Op::Id>();
+#include "core/ops.def"
+  if (PyModule_AddFunctions(module.ptr(), definitions.data()) != 0) throw py::error_already_set();
+}
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,192 @@
+// Trees of arguments and results as a function takes and gives them.
+#include "bindings/value/record.h"
+#include "numpy.h"
+#include "reader.h"
+
+namespace arenagrad::bindings {
+
+using Kind = Branch::Kind;
+
+py::object keys_of(PyObject* dict) {
+  const auto keys = py::reinterpret_steal<py::object>(PyDict_Keys(dict));
+  if (!keys) throw py::error_already_set();
+  auto tuple = py::reinterpret_steal<py::object>(PyList_AsTuple(keys.ptr()));
+  if (!tuple) throw py::error_already_set();
+  return tuple;
+}
+
+void ArgumentReader::add(PyObject* object) {
+  double number = 0.0;
+  if (is_branch(object)) {
+    add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
+  } else if (is_value(object)) {
+    has_values = true;
+  } else if (PyBool_Check(object)) {
+    add_static(object);
+  } else if (const Number real = read_number(object, &number); real != Number::No) {
+    if (real == Number::Failed) throw py::error_already_set();
+    numbers.push_back(number);
+    builder.leaf(Kind::Number, 1);
+  } else if (is_array(object)) {
+    add_array(object);
+  } else if (is_module(object)) {
+    const py::tuple values = parameters_of(object);
+    for (const py::handle value : values) {
+      warn_if_frozen(value.ptr(), "a compiled function's use");
+      numbers.push_back(arena().data(node_of(value.ptr())));
+    }
+    builder.leaf(Kind::Module, values.size(), {}, py::reinterpret_borrow<py::object>(object));
+  } else {
+    add_static(object);
+  }
+}
+
+void ArgumentReader::add_static(PyObject* object) {
+  if (PyObject_Hash(object) == -1) {
+    if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
+    PyErr_Clear();
+    throw py::type_error(std::string("an argument of a compiled function must be made of numbers, "
+                                     "arrays, Modules, lists, tuples and dicts, or be hashable, "
+                                     "got ") +
+                         Py_TYPE(object)->tp_name);
+  }
+  if (PyIter_Check(object))
+    throw py::type_error(std::string("a compiled function cannot take an iterator, which gives "
+                                     "its items only once: make a list of it, got ") +
+                         Py_TYPE(object)->tp_name);
+  builder.leaf(Kind::Static, 0, {}, py::reinterpret_borrow<py::object>(object));
+}
+
+void ArgumentReader::add_array(PyObject* object) {
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  Shape shape(array.shape(), array.shape() + array.ndim());
+  const std::size_t size = size_of(shape);
+  const char kind = kind_of(object);
+  if (kind == 'O') {
+    const py::list flat = array.attr("ravel")().attr("tolist")();
+    for (const py::handle item : flat) {
+      if (is_value(item.ptr()))
+        has_values = true;
+      else
+        numbers.push_back(need_number(item.ptr(), "an element of an array"));
+    }
+  } else if (kind == 'f' || kind == 'i' || kind == 'u') {
+    const py::array read = as_doubles(object);
+    const auto* from = static_cast<const double*>(read.data());
+    numbers.insert(numbers.end(), from, from + size);
+  } else {
+    throw py::type_error("an array for a compiled function must hold real numbers, got the dtype " +
+                         std::string(py::str(array.dtype())) +
+                         (kind == 'b' ? ": a Value is always true; use floats and where()" : ""));
+  }
+  builder.leaf(Kind::Array, size, std::move(shape));
+}
+
+ArgumentsRead read_arguments(const py::tuple& arguments, const std::vector<bool>& statics) {
+  ArgumentReader reader;
+  const std::size_t opened = reader.builder.open(Kind::Tuple, type_of(arguments.ptr()));
+  for (std::size_t k = 0; k < arguments.size(); ++k) {
+    PyObject* argument = PyTuple_GET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k));
+    if (k < statics.size() && statics[k])
+      reader.add_static(argument);
+    else
+      reader.add(argument);
+  }
+  reader.builder.close(opened);
+  return {reader.builder.finish(), std::move(reader.numbers), reader.has_values};
+}
+
+// --- results ------------------------------------------------------------------------------------
+
+namespace {
+
+// Whether a function may give it as it is: it has no Values in it, and is never changed.
+bool is_plain(PyObject* object) {
+  return object == Py_None || PyBool_Check(object) || PyUnicode_Check(object) ||
+         PyBytes_Check(object) || PyComplex_Check(object) || PyType_Check(object) ||
+         std::string_view(Py_TYPE(object)->tp_name).starts_with("numpy.bool") ||
+         PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)), "__members__");
+}
+
+class ResultReader {
+public:
+  void add(PyObject* object) {
+    double number = 0.0;
+    if (is_value(object)) {
+      builder.leaf(Kind::Number, 1);
+      values.push_back(py::reinterpret_borrow<py::object>(object));
+    } else if (is_branch(object)) {
+      if (PyDict_Check(object))
+        for (const py::handle key : py::reinterpret_borrow<py::tuple>(keys_of(object)))
+          refuse_values_in(key.ptr());
+      add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
+    } else if (PyBool_Check(object)) {
+      add_static(object);
+    } else if (const Number real = read_number(object, &number); real != Number::No) {
+      if (real == Number::Failed) throw py::error_already_set();
+      builder.leaf(Kind::Number, 1, {}, py::reinterpret_borrow<py::object>(object));
+      add_constant(number);
+    } else if (is_array(object)) {
+      add_array(object);
+    } else {
+      add_static(object);
+    }
+  }
+
+  TreeBuilder builder;
+  std::vector<py::object> values;
+
+private:
+  void add_constant(double number) {
+    values.push_back(py::reinterpret_steal<py::object>(
+        recorded(1, [&](core::Arena& g) { return g.push_leaf(number); })));
+    if (!values.back()) throw py::error_already_set();
+  }
+
+  void add_static(PyObject* object) {
+    if (!is_plain(object))
+      throw py::type_error(
+          std::string("a compiled function must return Values, numbers, arrays of them, text, "
+                      "bools and None, in lists, tuples and dicts, got ") +
+          Py_TYPE(object)->tp_name);
+    builder.leaf(Kind::Static, 0, {}, py::reinterpret_borrow<py::object>(object));
+  }
+
+  // Keys are kept as they are.
+  static void refuse_values_in(PyObject* key) {
+    if (is_value(key))
+      throw py::type_error("a compiled function must not return a dict with Values as keys");
+    for (Py_ssize_t k = 0; PyTuple_Check(key) && k < PyTuple_GET_SIZE(key); ++k)
+      refuse_values_in(PyTuple_GET_ITEM(key, k));
+  }
+
+  void add_array(PyObject* object) {
+    const auto array = py::reinterpret_borrow<py::array>(object);
+    const char kind = kind_of(object);
+    if (kind != 'O' && kind != 'f') {
+      if (array.dtype().attr("hasobject").cast<bool>())
+        throw py::type_error("a compiled function must not return arrays with objects in fields");
+      return builder.leaf(Kind::Static, 0, {}, array.attr("copy")());
+    }
+    Shape shape(array.shape(), array.shape() + array.ndim());
+    const py::list flat = array.attr("ravel")().attr("tolist")();
+    for (const py::handle item : flat) {
+      if (is_value(item.ptr()))
+        values.push_back(py::reinterpret_borrow<py::object>(item));
+      else
+        add_constant(need_number(item.ptr(), "an element of an array in a result"));
+    }
+    const std::size_t size = size_of(shape);
+    builder.leaf(Kind::Array, size, std::move(shape));
+  }
+};
+
+} // namespace
+
+Results read_results(const py::object& results) {
+  ResultReader reader;
+  reader.add(results.ptr());
+  return {reader.builder.finish(), std::move(reader.values)};
+}
+
+} // namespace arenagrad::bindings

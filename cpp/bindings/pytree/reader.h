@@ -1,0 +1,47 @@
+// Reads arguments whose structure is not known yet. Needs the GIL.
+#pragma once
+
+#include "pytree.h"
+
+namespace arenagrad::bindings {
+
+class ArgumentReader {
+public:
+  // Adds an argument and all in it; throws TypeError for what is neither a number nor hashable.
+  void add(PyObject* object);
+  // Adds one that is taken as it is.
+  void add_static(PyObject* object);
+
+  TreeBuilder builder;
+  std::vector<double> numbers;
+  bool has_values = false;
+
+private:
+  void add_array(PyObject* object);
+};
+
+// The tuple of a dict's keys.
+py::object keys_of(PyObject* dict);
+inline py::object type_of(PyObject* object) {
+  return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(Py_TYPE(object)));
+}
+
+inline bool is_branch(PyObject* object) {
+  return PyList_Check(object) || PyTuple_Check(object) || PyDict_Check(object);
+}
+
+// Calls add(item, k) for each item of a list, tuple or dict, as a branch of `builder`.
+template <class Add> void add_items(TreeBuilder& builder, PyObject* object, Add&& add) {
+  const bool list = PyList_Check(object), dict = PyDict_Check(object);
+  const std::size_t opened = list   ? builder.open(Branch::Kind::List, {})
+                             : dict ? builder.open(Branch::Kind::Dict, keys_of(object))
+                                    : builder.open(Branch::Kind::Tuple, type_of(object));
+  const auto items =
+      py::reinterpret_steal<py::object>(dict ? PyDict_Values(object) : PySequence_List(object));
+  if (!items) throw py::error_already_set();
+  for (Py_ssize_t k = 0; k < PyList_GET_SIZE(items.ptr()); ++k)
+    add(PyList_GET_ITEM(items.ptr(), k), static_cast<std::size_t>(k));
+  builder.close(opened);
+}
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,323 @@
+// The loops, for one instruction set: see lane.h for how it is included.
+//
+// Numbers at one address for all (step 0) are spread over a register's length in memory, so that
+// loops load them like any other and need no case of their own.
+#pragma once
+
+#include "matrix_loops.h"
+#include "simd.h"
+#include "simd_special.h"
+#include "simd_trig.h"
+
+namespace arenagrad::program {
+namespace {
+
+// Does what evaluate does, on lanes: ops.def and codes.def with the functions of lane_math.h.
+template <Code kCode> struct Formula {
+  // A template, so that a formula that names a function which lanes lack is no error but absent.
+  template <class N> static constexpr bool has() {
+    using namespace core;
+    switch (kCode) {
+#define ARENAGRAD_OP(Id, name, symbol, operands, primal, ...)                                      \
+  case Code::Id:                                                                                   \
+    return requires(N a, N b, N c) { primal; };
+#include "core/ops.def"
+#define ARENAGRAD_CODE(Id, operands, primal, ...)                                                  \
+  case Code::Id:                                                                                   \
+    return requires(N a, N b, N c) { primal; };
+#include "program/ir/opcodes.def"
+    default:
+      return false;
+    }
+  }
+
+  template <class N>
+  ARENAGRAD_INLINE static N of([[maybe_unused]] N a, [[maybe_unused]] N b, [[maybe_unused]] N c) {
+    using namespace core;
+#define ARENAGRAD_OP(Id, name, symbol, operands, primal, ...)                                      \
+  if constexpr (kCode == Code::Id && has<N>()) return primal;
+#include "core/ops.def"
+#define ARENAGRAD_CODE(Id, operands, primal, ...)                                                  \
+  if constexpr (kCode == Code::Id && has<N>()) return primal;
+#include "program/ir/opcodes.def"
+  }
+};
+
+// What rounds once, or not at all, and so is the same however many are done at once.
+constexpr bool is_exact(Code code) {
+  switch (code) {
+  case Code::Add:
+  case Code::Mul:
+  case Code::Relu:
+  case Code::Sqrt:
+  case Code::Square:
+  case Code::Reciprocal:
+  case Code::LeakyRelu:
+  case Code::Abs:
+  case Code::Sign:
+  case Code::Floor:
+  case Code::Ceil:
+  case Code::Maximum:
+  case Code::Minimum:
+  case Code::Subtract:
+  case Code::Divide:
+  case Code::Negate:
+  case Code::MultiplyAdd:
+  case Code::Less:
+  case Code::LessEqual:
+  case Code::Equal:
+  case Code::Select:
+  case Code::Wins:
+  case Code::Distance:
+    return true;
+  default:
+    return false;
+  }
+}
+
+template <bool kStrict> ARENAGRAD_INLINE V multiply_then_add(V a, V b, V c) {
+  if constexpr (kStrict) return a * b + c;
+  return multiply_add(a, b, c);
+}
+
+template <Code kCode, bool kStrict> ARENAGRAD_INLINE V lanes_of(V a, V b, V c) {
+  if constexpr (kCode == Code::MultiplyAdd)
+    return multiply_then_add<kStrict>(a, b, c);
+  else
+    return Formula<kCode>::template of<V>(a, b, c);
+}
+
+// Whole registers; a formula's only expansion, out of line because the rest is done by it as well.
+template <Code kCode, bool kStrict>
+[[gnu::noinline]] void map_whole(double* y, Lane a, Lane b, Lane c, std::size_t n) {
+  constexpr std::size_t kOperands = operand_count(kCode);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    V of_b{}, of_c{};
+    if constexpr (kOperands > 1) of_b = load(b.at + i * b.step);
+    if constexpr (kOperands > 2) of_c = load(c.at + i * c.step);
+    store(y + i, lanes_of<kCode, kStrict>(load(a.at + i * a.step), of_b, of_c));
+  }
+}
+
+template <Code kCode, bool kStrict> void map(double* y, Lane a, Lane b, Lane c, std::size_t n) {
+  constexpr std::size_t kOperands = operand_count(kCode);
+  const std::size_t whole = n - n % kLanes, rest = n % kLanes;
+  double same[3][kLanes];
+  Lane lane[3] = {a, b, c};
+  for (std::size_t k = 0; k < kOperands; ++k)
+    if (lane[k].step == 0) store(same[k], all(lane[k].at[0])), lane[k].at = same[k];
+  if (whole > 0) map_whole<kCode, kStrict>(y, lane[0], lane[1], lane[2], whole);
+  if (rest == 0) return;
+  for (std::size_t k = 0; k < kOperands; ++k)
+    if (lane[k].step != 0) {
+      // The last of all, not 0, where there is none: it is as usual an operand as the others.
+      const double* from = lane[k].at + whole;
+      store(same[k], all(from[rest - 1]));
+      for (std::size_t i = 0; i + 1 < rest; ++i) same[k][i] = from[i];
+      lane[k].at = same[k];
+    }
+  double last[kLanes];
+  map_whole<kCode, kStrict>(last, lane[0], lane[1], lane[2], kLanes);
+  for (std::size_t i = 0; i < rest; ++i) y[whole + i] = last[i];
+}
+
+[[maybe_unused]] void tanh_and_slope(double* y, double* slope, const double* a, std::size_t n) {
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    const std::size_t rest = n - i;
+    const TanhAndSlope of(rest >= kLanes ? load(a + i) : load_some(a + i, rest));
+    if (rest >= kLanes)
+      store(y + i, of.y), store(slope + i, of.slope);
+    else
+      store_some(y + i, of.y, rest), store_some(slope + i, of.slope, rest);
+  }
+}
+
+// Calls tile.template operator()<count of registers>(first, whether all of them are whole).
+template <class Tile> ARENAGRAD_INLINE void tiles(std::size_t n, Tile&& tile) {
+  std::size_t i = 0;
+  for (; i + 8 * kLanes <= n; i += 8 * kLanes) tile.template operator()<8>(i, kLanes);
+  if (i + 4 * kLanes <= n) tile.template operator()<4>(i, kLanes), i += 4 * kLanes;
+  for (; i + kLanes <= n; i += kLanes) tile.template operator()<1>(i, kLanes);
+  if (i < n) tile.template operator()<1>(i, n - i);
+}
+
+ARENAGRAD_INLINE V load_up_to(const double* at, std::size_t count) {
+  return count >= kLanes ? load(at) : load_some(at, count);
+}
+ARENAGRAD_INLINE void store_up_to(double* at, V v, std::size_t count) {
+  if (count >= kLanes)
+    store(at, v);
+  else
+    store_some(at, v, count);
+}
+ARENAGRAD_INLINE V load_lane(Lane lane, std::size_t i, std::size_t count) {
+  return lane.step == 0 ? all(lane.at[0]) : load_up_to(lane.at + i, count);
+}
+
+[[maybe_unused]] void sum(double* y, const Lane* operands, std::size_t count, std::size_t n) {
+  tiles(n, [=]<int kTile>(std::size_t i, std::size_t length) {
+    V total[kTile];
+    for (int t = 0; t < kTile; ++t) total[t] = load_lane(operands[0], i + t * kLanes, length);
+    for (std::size_t k = 1; k < count; ++k)
+      for (int t = 0; t < kTile; ++t) total[t] += load_lane(operands[k], i + t * kLanes, length);
+    for (int t = 0; t < kTile; ++t) store_up_to(y + i + t * kLanes, total[t], length);
+  });
+}
+
+template <bool kStrict>
+void dot(double* y, const Lane* operands, std::size_t count, std::size_t n) {
+  const std::size_t terms = count / 2;
+  const bool has_start = count % 2 != 0;
+  const Lane *w = operands + (has_start ? 1 : 0), *x = w + terms;
+  tiles(n, [=]<int kTile>(std::size_t i, std::size_t length) {
+    V total[kTile];
+    for (int t = 0; t < kTile; ++t) total[t] = V{};
+    for (int t = 0; has_start && t < kTile; ++t)
+      total[t] = load_lane(operands[0], i + t * kLanes, length);
+    for (std::size_t k = 0; k < terms; ++k) {
+      if (w[k].step != 0 && x[k].step != 0) {
+        for (int t = 0; t < kTile; ++t)
+          total[t] =
+              multiply_then_add<kStrict>(load_up_to(w[k].at + i + t * kLanes, length),
+                                         load_up_to(x[k].at + i + t * kLanes, length), total[t]);
+        continue;
+      }
+      const bool fixed_x = x[k].step == 0;
+      const V fixed = all(fixed_x ? x[k].at[0] : w[k].at[0]);
+      const Lane other = fixed_x ? w[k] : x[k];
+      for (int t = 0; t < kTile; ++t)
+        total[t] =
+            multiply_then_add<kStrict>(fixed, load_lane(other, i + t * kLanes, length), total[t]);
+    }
+    for (int t = 0; t < kTile; ++t) store_up_to(y + i + t * kLanes, total[t], length);
+  });
+}
+
+[[maybe_unused]] double total(const double* a, std::size_t n) {
+  V part[4] = {};
+  std::size_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes)
+    for (std::size_t t = 0; t < 4; ++t) part[t] += load(a + i + t * kLanes);
+  for (std::size_t t = 0; i < n; i += kLanes, ++t) part[t] += load_up_to(a + i, n - i);
+  return across((part[0] + part[1]) + (part[2] + part[3]));
+}
+
+[[maybe_unused]] double inner(const double* a, const double* b, std::size_t n) {
+  V part[4] = {};
+  std::size_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes)
+    for (std::size_t t = 0; t < 4; ++t)
+      part[t] = multiply_add(load(a + i + t * kLanes), load(b + i + t * kLanes), part[t]);
+  for (std::size_t t = 0; i < n; i += kLanes, ++t)
+    part[t] = multiply_add(load_up_to(a + i, n - i), load_up_to(b + i, n - i), part[t]);
+  return across((part[0] + part[1]) + (part[2] + part[3]));
+}
+
+[[maybe_unused]] bool finite(const double* a, std::size_t n) {
+  V zeros[4] = {}; // nan as soon as one is not finite
+  std::size_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes)
+    for (std::size_t t = 0; t < 4; ++t) zeros[t] += load(a + i + t * kLanes) * 0.0;
+  for (; i + kLanes <= n; i += kLanes) zeros[0] += load(a + i) * 0.0;
+  if (i < n) zeros[1] += load_up_to(a + i, n - i) * 0.0;
+  return !any(~((zeros[0] + zeros[1]) + (zeros[2] + zeros[3]) == 0.0));
+}
+
+[[maybe_unused]] void outer(double* y, const double* a, const double* b, std::size_t rows,
+                            std::size_t columns) {
+  for (std::size_t r = 0; r < rows; ++r, y += columns) {
+    const V left = all(a[r]);
+    std::size_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) store(y + c, left * load(b + c));
+    if (c < columns) store_some(y + c, left * load_some(b + c, columns - c), columns - c);
+  }
+}
+
+// Rows of numbers side by side: several rows at once, each summed over the columns in the same
+// order whichever rows it is with.
+template <std::size_t kRows>
+ARENAGRAD_INLINE void row_dots(double* y, const double* m, std::size_t row_step, const double* x,
+                               std::size_t columns, const double* start) {
+  V sums[kRows] = {};
+  std::size_t k = 0;
+  for (; k + kLanes <= columns; k += kLanes) {
+    const V of_x = load(x + k);
+    for (std::size_t r = 0; r < kRows; ++r)
+      sums[r] = multiply_add(load(m + r * row_step + k), of_x, sums[r]);
+  }
+  if (k < columns) {
+    const V of_x = load_some(x + k, columns - k);
+    for (std::size_t r = 0; r < kRows; ++r)
+      sums[r] = multiply_add(load_some(m + r * row_step + k, columns - k), of_x, sums[r]);
+  }
+  for (std::size_t r = 0; r < kRows; ++r)
+    y[r] = (start != nullptr ? start[r] : 0.0) + across(sums[r]);
+}
+
+// Any steps, from left to right; several rows at once, so that none waits for its own sum.
+template <std::size_t kRows>
+ARENAGRAD_INLINE void row_chains(double* y, const double* m, std::size_t row_step,
+                                 std::size_t column_step, const double* x, std::size_t x_step,
+                                 std::size_t columns, const double* start) {
+  double sums[kRows];
+  for (std::size_t r = 0; r < kRows; ++r) sums[r] = start != nullptr ? start[r] : 0.0;
+  for (std::size_t k = 0; k < columns; ++k)
+    for (std::size_t r = 0; r < kRows; ++r)
+      sums[r] += m[r * row_step + k * column_step] * x[k * x_step];
+  for (std::size_t r = 0; r < kRows; ++r) y[r] = sums[r];
+}
+
+template <bool kStrict> void matrix_vector(double* y, const double* m, std::size_t row_step,
+                                           std::size_t column_step, const double* x,
+                                           std::size_t x_step, std::size_t rows,
+                                           std::size_t columns, const double* start) {
+  const auto start_at = [=](std::size_t r) { return start != nullptr ? start + r : nullptr; };
+  std::size_t r = 0;
+  if (row_step == 1) {
+    tiles(rows, [=]<int kTile>(std::size_t i, std::size_t length) {
+      V sums[kTile];
+      for (int t = 0; t < kTile; ++t) sums[t] = V{};
+      for (int t = 0; start != nullptr && t < kTile; ++t)
+        sums[t] = load_up_to(start + i + t * kLanes, length);
+      for (std::size_t k = 0; k < columns; ++k) {
+        const V of_x = all(x[k * x_step]);
+        const double* column = m + k * column_step + i;
+        for (int t = 0; t < kTile; ++t)
+          sums[t] =
+              multiply_then_add<kStrict>(load_up_to(column + t * kLanes, length), of_x, sums[t]);
+      }
+      for (int t = 0; t < kTile; ++t) store_up_to(y + i + t * kLanes, sums[t], length);
+    });
+  } else if (!kStrict && column_step == 1 && x_step == 1) {
+    for (; r + 4 <= rows; r += 4)
+      row_dots<4>(y + r, m + r * row_step, row_step, x, columns, start_at(r));
+    for (; r < rows; ++r) row_dots<1>(y + r, m + r * row_step, row_step, x, columns, start_at(r));
+  } else {
+    for (; r + 8 <= rows; r += 8)
+      row_chains<8>(y + r, m + r * row_step, row_step, column_step, x, x_step, columns,
+                    start_at(r));
+    for (; r < rows; ++r)
+      row_chains<1>(y + r, m + r * row_step, row_step, column_step, x, x_step, columns,
+                    start_at(r));
+  }
+}
+
+template <bool kStrict, std::size_t kIndex> void use_map(Kernels& table) {
+  constexpr Code kCode = static_cast<Code>(kIndex);
+  if constexpr ((!kStrict || is_exact(kCode)) && Formula<kCode>::template has<V>())
+    table.map[kIndex] = map<kCode, kStrict>;
+  if constexpr (kCode < Code::SumOf) use_map<kStrict, kIndex + 1>(table);
+}
+
+template <bool kStrict> void use(Kernels& table) {
+  use_map<kStrict, kFirstTableCode>(table);
+  table.sum = sum, table.dot = dot<kStrict>;
+  table.matrix_vector = matrix_vector<kStrict>;
+  table.outer = outer, table.finite = finite;
+  table.layer = layer<kStrict>, table.grid = grid;
+  if constexpr (!kStrict)
+    table.total = total, table.inner = inner, table.tanh_and_slope = tanh_and_slope;
+}
+
+} // namespace
+} // namespace arenagrad::program

@@ -1,0 +1,120 @@
+// Numbers side by side in one register, V, and masks of them, I, as GCC and Clang have them: what
+// the loops and functions of the kernels are written in.
+//
+// Included once by each kernels_*.cpp, which says by ARENAGRAD_LANES how many numbers a register
+// has. Everything is in an unnamed namespace, so that each has its own, compiled for its
+// processors; for the same reason no inline function of other headers is called (see
+// kernel_sets.h).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "instruction_sets.h"
+
+#define ARENAGRAD_INLINE [[gnu::always_inline, maybe_unused]] inline
+
+namespace arenagrad::program {
+namespace {
+
+constexpr std::size_t kLanes = ARENAGRAD_LANES;
+typedef double V __attribute__((vector_size(ARENAGRAD_LANES * 8)));       // NOLINT
+typedef std::int64_t I __attribute__((vector_size(ARENAGRAD_LANES * 8))); // NOLINT
+
+typedef std::uint64_t U __attribute__((vector_size(ARENAGRAD_LANES * 8))); // NOLINT
+
+constexpr double kInfinity = __builtin_inf();
+constexpr std::int64_t kSign = INT64_MIN;
+
+ARENAGRAD_INLINE V load(const double* at) {
+  V v;
+  __builtin_memcpy(&v, at, sizeof v);
+  return v;
+}
+ARENAGRAD_INLINE void store(double* at, V v) { __builtin_memcpy(at, &v, sizeof v); }
+ARENAGRAD_INLINE I bits(V v) { return (I)v; }
+ARENAGRAD_INLINE U raw(V v) { return (U)v; } // for arithmetic, which may wrap
+ARENAGRAD_INLINE V number(I i) { return (V)i; }
+ARENAGRAD_INLINE V number(U i) { return (V)i; }
+
+// The first `count` of a register's numbers, which are fewer than all; the others are 0.
+#if ARENAGRAD_LANES == 8
+ARENAGRAD_INLINE V all(double x) { return _mm512_set1_pd(x); }
+ARENAGRAD_INLINE V load_some(const double* at, std::size_t count) {
+  return _mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1u), at);
+}
+ARENAGRAD_INLINE void store_some(double* at, V v, std::size_t count) {
+  _mm512_mask_storeu_pd(at, static_cast<__mmask8>((1u << count) - 1u), v);
+}
+ARENAGRAD_INLINE bool any(I mask) { return _mm512_movepi64_mask((__m512i)mask) != 0; }
+ARENAGRAD_INLINE V multiply_add(V a, V b, V c) { return _mm512_fmadd_pd(a, b, c); }
+ARENAGRAD_INLINE V sqrt(V a) { return _mm512_maskz_sqrt_pd(0xff, a); }
+ARENAGRAD_INLINE V floor(V a) {
+  return _mm512_maskz_roundscale_pd(0xff, a, _MM_FROUND_TO_NEG_INF | 8);
+}
+ARENAGRAD_INLINE V ceil(V a) {
+  return _mm512_maskz_roundscale_pd(0xff, a, _MM_FROUND_TO_POS_INF | 8);
+}
+ARENAGRAD_INLINE V at_most(double limit, V a) { return _mm512_maskz_min_pd(0xff, all(limit), a); }
+ARENAGRAD_INLINE V at_least(double limit, V a) { return _mm512_maskz_max_pd(0xff, all(limit), a); }
+#elif ARENAGRAD_LANES == 4
+ARENAGRAD_INLINE V all(double x) { return _mm256_set1_pd(x); }
+ARENAGRAD_INLINE I first(std::size_t count) { // NOLINT
+  return (I{} + static_cast<std::int64_t>(count)) > I{0, 1, 2, 3};
+}
+ARENAGRAD_INLINE V load_some(const double* at, std::size_t count) {
+  return _mm256_maskload_pd(at, (__m256i)first(count));
+}
+ARENAGRAD_INLINE void store_some(double* at, V v, std::size_t count) {
+  _mm256_maskstore_pd(at, (__m256i)first(count), v);
+}
+ARENAGRAD_INLINE bool any(I mask) { return _mm256_movemask_pd((__m256d)mask) != 0; }
+ARENAGRAD_INLINE V multiply_add(V a, V b, V c) { return _mm256_fmadd_pd(a, b, c); }
+ARENAGRAD_INLINE V sqrt(V a) { return _mm256_sqrt_pd(a); }
+ARENAGRAD_INLINE V floor(V a) { return _mm256_floor_pd(a); }
+ARENAGRAD_INLINE V ceil(V a) { return _mm256_ceil_pd(a); }
+ARENAGRAD_INLINE V at_most(double limit, V a) { return _mm256_min_pd(all(limit), a); }
+ARENAGRAD_INLINE V at_least(double limit, V a) { return _mm256_max_pd(all(limit), a); }
+#else
+ARENAGRAD_INLINE V all(double x) { return V{x, x}; }
+ARENAGRAD_INLINE V load_some(const double* at, std::size_t) { return V{at[0], 0.0}; }
+ARENAGRAD_INLINE void store_some(double* at, V v, std::size_t) { at[0] = v[0]; }
+ARENAGRAD_INLINE bool any(I mask) { return (mask[0] | mask[1]) != 0; }
+ARENAGRAD_INLINE V multiply_add(V a, V b, V c) { return a * b + c; }
+ARENAGRAD_INLINE V sqrt(V a) { return V{__builtin_sqrt(a[0]), __builtin_sqrt(a[1])}; }
+ARENAGRAD_INLINE V floor(V a) { return V{__builtin_floor(a[0]), __builtin_floor(a[1])}; }
+ARENAGRAD_INLINE V ceil(V a) { return V{__builtin_ceil(a[0]), __builtin_ceil(a[1])}; }
+ARENAGRAD_INLINE V at_most(double limit, V a) { return limit < a ? all(limit) : a; } // nan stays
+ARENAGRAD_INLINE V at_least(double limit, V a) { return limit > a ? all(limit) : a; }
+#endif
+
+// Whether multiply_add rounds once.
+constexpr bool kFused = ARENAGRAD_LANES > 2;
+
+ARENAGRAD_INLINE V fabs(V a) { return number(bits(a) & ~kSign); }
+ARENAGRAD_INLINE V with_sign(V size, V of) {
+  return number((bits(size) & ~kSign) | (bits(of) & kSign));
+}
+
+// a + ... in a fixed order.
+ARENAGRAD_INLINE double across(V a) {
+  double y[kLanes];
+  store(y, a);
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2)
+    for (std::size_t i = 0; i < half; ++i) y[i] += y[i + half];
+  return y[0];
+}
+
+// y, but with evaluate's result where the mask is set: for what is too rare to be worth more.
+[[gnu::noinline, maybe_unused]] V by_one(Code code, I mask, V y, V a, V b = V{}, V c = V{}) {
+  for (std::size_t i = 0; i < kLanes; ++i)
+    if (mask[i] != 0) y[i] = evaluate_one(code, a[i], b[i], c[i]);
+  return y;
+}
+
+} // namespace
+} // namespace arenagrad::program

@@ -1,0 +1,242 @@
+// Lengths, roots, error functions and other rarer functions of V: see lane_math.h.
+#pragma once
+
+#include "simd_math.h"
+
+namespace arenagrad::program {
+namespace {
+
+constexpr double kThird = 0.3333333333333333, kThirdRest = 1.850371707708594e-17;
+constexpr double kRootOfHalf = 0.7071067811865476;
+
+ARENAGRAD_INLINE I is_odd_pair(V largest, V smallest) {
+  // Squares that overflow, or sink below what their sum can hold
+  return ~((largest > 1e-140) & (largest < 1e150) & (smallest >= 0.0));
+}
+
+ARENAGRAD_INLINE V hypot(V a, V b) {
+  const V x = fabs(a), z = fabs(b);
+  const V largest = x > z ? x : z, smallest = x > z ? z : x;
+  const V square = largest * largest, sum = multiply_add(smallest, smallest, square);
+  V y = sqrt(sum);
+  if constexpr (kFused) { // what the squares and their sum were rounded by
+    const V other = smallest * smallest, rough = square + other;
+    const V rest = (other - (rough - square)) + multiply_add(largest, largest, -square) +
+                   multiply_add(smallest, smallest, -other);
+    y = sqrt(rough);
+    y = y + (multiply_add(-y, y, rough) + rest) * 0.5 / y;
+  }
+  const I odd = is_odd_pair(largest, smallest);
+  if (any(odd)) [[unlikely]]
+    y = by_one(Code::Hypot, odd, y, a, b);
+  return y;
+}
+
+ARENAGRAD_INLINE V hypot_slope(V a, V y) {
+  V slope = a / y;
+  const I odd = ~((y > 0.0) & (y < kInfinity) & (fabs(a) < kInfinity));
+  if (any(odd)) [[unlikely]]
+    slope = by_one(Code::HypotSlope, odd, slope, a, y);
+  return slope;
+}
+ARENAGRAD_INLINE V hypot_slope(V a, V b, V y) {
+  V slope = a / y;
+  const I odd = ~((y > 1e-290) & (y < kInfinity));
+  if (any(odd)) [[unlikely]]
+    slope = by_one(Code::HypotSlopeOf, odd, slope, a, b, y);
+  return slope;
+}
+ARENAGRAD_INLINE V arctan2_slope(V a, V b) {
+  const V x = fabs(a), z = fabs(b);
+  const V largest = x > z ? x : z, smallest = x > z ? z : x;
+  V slope = a / multiply_add(a, a, b * b);
+  const I odd = is_odd_pair(largest, smallest);
+  if (any(odd)) [[unlikely]]
+    slope = by_one(Code::Arctan2Slope, odd, slope, a, b);
+  return slope;
+}
+
+ARENAGRAD_INLINE V asinh(V a) {
+  const V x = fabs(a), square = x * x;
+  V y = with_sign(log1p_inside(x + square / (1.0 + sqrt(1.0 + square))), a);
+  y = x < 0x1p-27 ? a : y;
+  const I odd = ~(x < 1e150);
+  if (any(odd)) [[unlikely]]
+    y = by_one(Code::Arcsinh, odd, y, a);
+  return y;
+}
+ARENAGRAD_INLINE V acosh(V a) {
+  const V t = a - 1.0;
+  V y = log1p_inside(t + sqrt(t * (t + 2.0)));
+  const I odd = ~((a > 1.0) & (a < 1e150));
+  if (any(odd)) [[unlikely]]
+    y = by_one(Code::Arccosh, odd, y, a);
+  return y;
+}
+ARENAGRAD_INLINE V atanh(V a) {
+  const V x = fabs(a);
+  V y = with_sign(0.5 * log1p_inside((x + x) / (1.0 - x)), a);
+  y = x < 0x1p-27 ? a : y;
+  const I odd = ~(x < 1.0);
+  if (any(odd)) [[unlikely]]
+    y = by_one(Code::Arctanh, odd, y, a);
+  return y;
+}
+
+// exp(u u) times what erf(u) lacks of 1, for u from 0 to 27.5, as a quotient with 1 + 2u.
+ARENAGRAD_INLINE V tail_ratio(V u) {
+  const V t = (u - 4.0) / (u + 4.0);
+  const V top = poly(t, 1.2329951186255526, -0.13962111684056253, 0.015379652102619617,
+                     0.06809705425469455, -0.10103906603629768, 0.09373283499828373,
+                     -0.06633036581235244, 0.03716751553853635, -0.0161977340564321,
+                     0.005031969968758877, -0.0007577732965385761, -0.00019925664579906156,
+                     0.000150621705760707, -2.4399376853269705e-05, -1.1222113935828085e-05,
+                     5.7100682315779766e-06, 2.9399694778860456e-07, -8.25824486425672e-07,
+                     7.434151599355235e-08, 1.1027030322476966e-07, -1.7656119771407584e-08,
+                     -1.409191489772956e-08, 1.7396100730225335e-09, 1.2211381763624136e-09);
+  return top / multiply_add(all(2.0), u, all(1.0));
+}
+
+// erf(x) / x for z = x x up to 1.
+ARENAGRAD_INLINE V erf_ratio(V z) {
+  return poly(z, 1.1283791670955126, -0.3761263890318375, 0.11283791670954885,
+              -0.026866170645077875, 0.005223977624828431, -0.0008548326981425542,
+              0.0001205533113295582, -1.4925595772180906e-05, 1.64610084778027e-06,
+              -1.6350396222864617e-07, 1.466032872274226e-08, -1.137495573607015e-09,
+              5.960685338520971e-11);
+}
+
+ARENAGRAD_INLINE V erf(V a) {
+  const V x = fabs(a), u = at_most(6.0, x);
+  const V far = 1.0 - exp(-u * u) * tail_ratio(u);
+  V y = with_sign(x < 1.0 ? x * erf_ratio(x * x) : far, a);
+  const I odd = ~(x > 1e-150);
+  if (any(odd)) [[unlikely]]
+    y = by_one(Code::Erf, odd, y, a);
+  return y;
+}
+
+// What needs the rounding errors of products, and has none without a fused multiply-add.
+#if ARENAGRAD_LANES > 2
+
+ARENAGRAD_INLINE V exp_minus_square(V a, V b) {
+  const V square = a * a, y = exp(-square * b);
+  V corrected = y - y * (multiply_add(a, a, -square) * b);
+  const I odd = ~(square * b < 700.0);
+  if (any(odd)) [[unlikely]]
+    corrected = by_one(Code::ExpMinusSquare, odd, corrected, a, b);
+  return corrected;
+}
+
+// The standard normal distribution function and its density. Requires |a| < 37.4.
+struct Normal {
+  V below, density;
+
+  ARENAGRAD_INLINE explicit Normal(V a) {
+    const V x = fabs(a), square = x * x, e = exp(-0.5 * square);
+    const V fall = e - e * (0.5 * multiply_add(x, x, -square));
+    const V tail = 0.5 * fall * tail_ratio(x * kRootOfHalf);
+    const V middle = multiply_add((0.5 * kRootOfHalf) * a, erf_ratio(0.5 * square), all(0.5));
+    below = ((a > -0.7) & (a < 1.4)) ? middle : a < 0.0 ? tail : 1.0 - tail;
+    density = fall * 0.3989422804014327;
+  }
+};
+
+ARENAGRAD_INLINE V gelu(V a) {
+  V y = a * Normal(a).below;
+  const I odd = ~(fabs(a) < 37.0);
+  if (any(odd)) [[unlikely]]
+    y = by_one(Code::Gelu, odd, y, a);
+  return y;
+}
+ARENAGRAD_INLINE V gelu_slope(V a) {
+  const Normal of(a);
+  V y = multiply_add(a, of.density, of.below);
+  const I odd = ~(fabs(a) < 37.0);
+  if (any(odd)) [[unlikely]]
+    y = by_one(Code::GeluSlope, odd, y, a);
+  return y;
+}
+
+// exp(log(a) / 3), and a step of Newton's.
+ARENAGRAD_INLINE V cbrt(V a) {
+  const V x = fabs(a);
+  const V y = Exponential(Logarithm(x).natural() * kThird).value();
+  const V square = y * y, rest = multiply_add(y, y, -square);
+  const V left = multiply_add(-y, square, x) - y * rest;
+  V root = with_sign(y + left / (3.0 * square), a);
+  const I odd = ~((x > 1e-280) & (x < kInfinity));
+  if (any(odd)) [[unlikely]]
+    root = by_one(Code::Cbrt, odd, root, a);
+  return root;
+}
+
+// 1 / (3 y y) for y = cbrt(a), corrected for what y is off by, as core::cbrt_slope is.
+ARENAGRAD_INLINE V cbrt_slope(V a, V y) {
+  const V square = y * y, rest = multiply_add(y, y, -square);
+  const V left = multiply_add(-y, square, a) - y * rest; // a - y y y
+  const V slope = 1.0 / (3.0 * square);
+  const V off = 3.0 * ((left * slope) * (slope * y)); // of y, relative to it
+  V corrected = slope - slope * (2.0 * off + 3.0 * (slope * rest));
+  const V x = fabs(a);
+  const I odd = ~((x > 1e-280) & (x < kInfinity));
+  if (any(odd)) [[unlikely]]
+    corrected = by_one(Code::CbrtSlope, odd, corrected, a, y);
+  return corrected;
+}
+
+// exp(b log(a)), the logarithm with some 66 bits; what is exact, or nearly, without either.
+ARENAGRAD_INLINE V pow(V a, V b) {
+  const I square = b == 2.0, cube = b == 3.0, inverse_of = b == -1.0;
+  const I easy = square | cube | inverse_of;
+  const V simple = square ? a * a : cube ? a * a * a : 1.0 / a;
+  if (!any(~easy)) return simple;
+
+  Logarithm of;
+  of.take_apart(a);
+  const V f = of.f, sum = 2.0 + f, sum_rest = f - (sum - 2.0), inverse = 1.0 / sum;
+  const V s = f * inverse;
+  const V s_rest = (multiply_add(-s, sum, f) - s * sum_rest) * inverse;
+  // log(1 + f) / 2 = s + s z / 3 + s z z R(z)
+  const V z = s * s, z_rest = multiply_add(s, s, -z) + 2.0 * s * s_rest;
+  const V series =
+      poly(z, 0.4000000000000222, 0.2857142857011098, 0.22222222518459836, 0.18181784456963088,
+           0.15386754584723658, 0.13256855329180567, 0.1319618347176777);
+  const V third = z * kThird;
+  const V third_rest = multiply_add(z, all(kThird), -third) + z * kThirdRest + z_rest * kThird;
+  const V cubic = s * third;
+  const V cubic_rest =
+      multiply_add(s, third, -cubic) + s * third_rest + s_rest * third + 0.5 * s * z * z * series;
+  // k log(2) + 2 s + 2 cubic + what they lack, from the largest
+  const V base = of.k * kLn2High, high = base + 2.0 * s;
+  const V low = 2.0 * (cubic_rest + s_rest) + of.k * kLn2Low + ((base - high) + 2.0 * s);
+  const V both = high + 2.0 * cubic, both_rest = ((high - both) + 2.0 * cubic) + low;
+  const V log_high = both + both_rest, log_low = (both - log_high) + both_rest;
+
+  const V product = b * log_high;
+  const I usual = ~no_logarithm(a) & (fabs(product) < 700.0);
+  const V power = usual ? product : V{};
+  const V power_rest = multiply_add(b, log_high, -power) + b * log_low;
+  const V shifted = multiply_add(power, all(1.4426950408889634), all(kShift));
+  const V k = shifted - kShift;
+  const V rough = multiply_add(k, all(-kLn2High), power), k_low = k * kLn2Low;
+  const V r = rough - k_low, rest = ((rough - r) - k_low) + power_rest;
+  // rest may be many units of r's last place: its share is rest * exp(r)
+  const V share = rest * poly(r, 1.0, 1.0, 0.5, 0.16666666666666666, 0.041666666666666664);
+  V y = Exponential(shifted, r, share).value();
+  if (any(~(usual | easy))) [[unlikely]]
+    y = by_one(Code::Power, ~usual, y, a, b);
+  return easy ? simple : y;
+}
+
+ARENAGRAD_INLINE V power_slope(V a, V b) {
+  const I square = b == 2.0;
+  if (!any(~square)) return b * a;
+  const V rest = square ? a : pow(a, b - 1.0);
+  return (b == 0.0) & (fabs(rest) == kInfinity) ? all(0.0) : b * rest;
+}
+
+#endif
+
+} // namespace
+} // namespace arenagrad::program

@@ -1,0 +1,160 @@
+// Circular functions of V and their inverses: see lane_math.h.
+#pragma once
+
+#include "simd_math.h"
+
+namespace arenagrad::program {
+namespace {
+
+// A number that comes from far in short parts, so that a product of a few bits with each is exact.
+constexpr double kHalfPi[] = {1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21};
+constexpr double kQuarterPi = 0.7853981633974483, kQuarterPiRest = 3.061616997868383e-17;
+
+// a = k pi/2 + r + rest with |r| <= pi/4, and sin(r) and cos(r).
+struct Turn {
+  U k;
+  I odd; // where what this gives is not good, and evaluate is to be asked
+  V sine, cosine;
+
+  ARENAGRAD_INLINE explicit Turn(V a) {
+    const V shifted = multiply_add(a, all(0.6366197723675814), all(kShift));
+    const V turns = shifted - kShift;
+    k = raw(shifted);
+    const V first = multiply_add(turns, all(-kHalfPi[0]), a), second = turns * kHalfPi[1];
+    const V rough = first - second;
+    const V low = ((first - rough) - second) - turns * kHalfPi[2];
+    const V r = rough + low, rest = (rough - r) + low;
+    // Too many turns for exact products, or so close to a multiple that the parts are too few.
+    odd = ~(fabs(a) < 1e6) | ((fabs(r) < 0x1p-25) & (turns != 0.0));
+
+    const V z = r * r, half = 0.5 * z;
+    const V s = poly(z, -0.16666666666666632, 0.008333333333322538, -0.000198412698298863,
+                     2.7557313714252437e-06, -2.5050761061299722e-08, 1.5896942078511555e-10);
+    const V c = poly(z, 0.041666666666666616, -0.0013888888888876113, 2.480158729056294e-05,
+                     -2.7557314630247954e-07, 2.0875757466744633e-09, -1.1361270596683448e-11);
+    sine = r + multiply_add(z * r, s, rest - half * rest);
+    const V top = 1.0 - half;
+    cosine = top + (((1.0 - top) - half) + multiply_add(z * z, c, -(r * rest)));
+  }
+
+  // The sine of a plus so many quarter turns.
+  ARENAGRAD_INLINE V of(std::uint64_t more) const {
+    const U turns = k + more;
+    const V size = (turns & 1) != 0 ? cosine : sine;
+    return number(raw(size) ^ ((turns & 2) << 62));
+  }
+};
+
+ARENAGRAD_INLINE V sin(V a) {
+  const Turn turn(a);
+  V y = fabs(a) < 0x1p-27 ? a : turn.of(0);
+  if (any(turn.odd)) [[unlikely]]
+    y = by_one(Code::Sin, turn.odd, y, a);
+  return y;
+}
+ARENAGRAD_INLINE V cos(V a) {
+  const Turn turn(a);
+  V y = turn.of(1);
+  if (any(turn.odd)) [[unlikely]]
+    y = by_one(Code::Cos, turn.odd, y, a);
+  return y;
+}
+ARENAGRAD_INLINE V tan(V a) {
+  const Turn turn(a);
+  const I swapped = (turn.k & 1) != 0;
+  const V ratio = (swapped ? -turn.cosine : turn.sine) / (swapped ? turn.sine : turn.cosine);
+  V y = fabs(a) < 0x1p-27 ? a : ratio;
+  if (any(turn.odd)) [[unlikely]]
+    y = by_one(Code::Tan, turn.odd, y, a);
+  return y;
+}
+
+// The angle of top / bottom, both above 0: beyond tan(pi/8) from what is left of pi/4 or pi/2. Any
+// rounding of top and bottom is in `ratio` alone, and small against the angle taken off.
+struct Angle {
+  V base, base_rest, part;
+
+  ARENAGRAD_INLINE Angle(V top, V bottom) {
+    const I beyond = top > 0.41421356237309503 * bottom, far = top > 2.414213562373095 * bottom;
+    const V above = far ? -bottom : beyond ? top - bottom : top;
+    const V below = far ? top : beyond ? top + bottom : bottom;
+    const V t = above / below, z = t * t;
+    base = far ? all(2.0 * kQuarterPi) : beyond ? all(kQuarterPi) : V{};
+    base_rest = far ? all(2.0 * kQuarterPiRest) : beyond ? all(kQuarterPiRest) : V{};
+    const V p =
+        poly(z, -0.3333333333333323, 0.19999999999961393, -0.14285714280849032, 0.11111110811564749,
+             -0.0909089847119862, 0.07692071612022777, -0.06663221860983964, 0.05848676369688215,
+             -0.050425856403295416, 0.03814215762548898, -0.017986718624904623);
+    // What is left out of t is only large where base is 0.
+    base_rest = multiply_add(t * z, p, base_rest);
+    part = t;
+  }
+  ARENAGRAD_INLINE V value() const { return base + (part + base_rest); }
+};
+
+ARENAGRAD_INLINE V atan(V a) {
+  const V x = fabs(a);
+  const V y = Angle(x, all(1.0)).value();
+  return x < 0x1p-27 ? a : with_sign(x > 1e17 ? all(2.0 * kQuarterPi) : a == a ? y : a, a);
+}
+
+ARENAGRAD_INLINE V atan2(V a, V b) {
+  const V top = fabs(a), bottom = fabs(b);
+  const V y = Angle(top, bottom).value();
+  const V turned = (4.0 * kQuarterPi - y) + 4.0 * kQuarterPiRest;
+  V angle = with_sign(b < 0.0 ? turned : y, a);
+  const auto odd_size = [](V size) { return ~((size > 1e-140) & (size < 1e140)); };
+  const I odd = odd_size(top) | odd_size(bottom);
+  if (any(odd)) [[unlikely]]
+    angle = by_one(Code::Arctan2, odd, angle, a, b);
+  return angle;
+}
+
+// asin(x) / x - 1 for z = x x up to 1/4.
+ARENAGRAD_INLINE V arcsine_rest(V z) {
+  return z * poly(z, 0.1666666666666674, 0.07499999999975024, 0.044642857171395926,
+                  0.030381942836290414, 0.022372211887749297, 0.017351660624370414,
+                  0.013980304364642123, 0.011402696067407063, 0.010761077018635275,
+                  0.003772395138503894, 0.02156025659867521, -0.0208070796226083,
+                  0.03251746531703275);
+}
+
+// Near 1 by twice the angle whose sine is sqrt((1 - x) / 2), with what the root is rounded by.
+struct Arcsine {
+  I near_one;
+  V x, root, root_rest, rest;
+
+  ARENAGRAD_INLINE explicit Arcsine(V a) {
+    x = fabs(a);
+    near_one = x > 0.5;
+    const V half = 0.5 - 0.5 * x;
+    root = sqrt(half);
+    root_rest = kFused ? multiply_add(-root, root, half) / (root + root) : V{};
+    root_rest = root > 0.0 ? root_rest : V{};
+    rest = arcsine_rest(near_one ? half : x * x);
+  }
+  // The angle of the root, or of x.
+  ARENAGRAD_INLINE V small() const { return multiply_add(root, rest, root_rest); }
+};
+
+ARENAGRAD_INLINE V asin(V a) {
+  const Arcsine of(a);
+  const V far = 2.0 * kQuarterPi - (2.0 * of.root - (2.0 * kQuarterPiRest - 2.0 * of.small()));
+  const V y = of.near_one ? far : multiply_add(of.x, of.rest, of.x);
+  return of.x < 0x1p-27 ? a : with_sign(y, a);
+}
+ARENAGRAD_INLINE V acos(V a) {
+  const Arcsine of(a);
+  const V small = of.root + of.small();
+  const V above = small + small;
+  const V below = 4.0 * kQuarterPi - (above - 4.0 * kQuarterPiRest);
+  const V middle = 2.0 * kQuarterPi - (a + multiply_add(a, of.rest, all(-2.0 * kQuarterPiRest)));
+  return of.near_one ? (a < 0.0 ? below : above) : middle;
+}
+
+ARENAGRAD_INLINE V arctan_slope(V a) {
+  return fabs(a) > 1e100 ? 1.0 / a / a : 1.0 / multiply_add(a, a, all(1.0));
+}
+
+} // namespace
+} // namespace arenagrad::program

@@ -1,8 +1,0 @@
-#define ARENAGRAD_LANES 2
-#include "kernel_loops.h"
-
-namespace arenagrad::program {
-
-void use_portable(Kernels& table, bool strict) { strict ? use<true>(table) : use<false>(table); }
-
-} // namespace arenagrad::program

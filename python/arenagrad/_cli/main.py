@@ -1,0 +1,168 @@
+"""The command line: `python -m arenagrad run | demo | bench | info`.
+
+Only the command that was asked for is imported, so that each needs no more than it uses.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from arenagrad import __version__
+
+_LARGEST_SEED = 2**32 - 1  # numpy's limit
+
+
+def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """A reader of whole numbers from low to high, for argparse's `type`.
+
+    The reader takes the text of an argument and returns the number; it raises ArgumentTypeError,
+    which argparse shows together with the name of the option, for anything else.
+    """
+    wanted = f"a whole number of at least {low}"
+    if high is not None:
+        wanted = f"a whole number between {low} and {high}"
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or number < low or (high is not None and number > high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        return number
+
+    return read
+
+
+def _run(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
+    from arenagrad import compat
+
+    compat.run_script(options.script, options.script_arguments, options.replace_class)
+    return 0
+
+
+def _demo(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from arenagrad._cli import demo
+
+    reason = demo.why_not_writable(options.out)
+    if reason is not None:
+        parser.error(f"argument --out: {reason}")
+    return demo.main(options.seed, options.steps, options.out, options.compiled)
+
+
+def _bench(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
+    from arenagrad._cli import bench
+
+    return bench.main(rounds=options.rounds)
+
+
+def _info(_options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
+    from arenagrad._cli import info
+
+    print(info.report())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m arenagrad",
+        description="micrograd's Value on a C++ arena: run scripts on it, see it, time it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"arenagrad {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="run | demo | bench | info")
+    commands.required = True
+
+    run = commands.add_parser(
+        "run",
+        help="run a micrograd script, unchanged, on arenagrad",
+        usage="python -m arenagrad run [-h] [--replace-class NAME] script.py [argument ...]",
+        description="Run a script with arenagrad in the place of micrograd. What follows the "
+        "script are its own arguments, passed on untouched.",
+        allow_abbrev=False,
+    )
+    run.add_argument(
+        "--replace-class",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="put arenagrad.Value where the script defines its own class NAME (repeatable)",
+    )
+    run.add_argument("script", metavar="script.py", help="the script")
+    run.set_defaults(command=_run, parser=run)
+
+    demo = commands.add_parser(
+        "demo",
+        help="train micrograd's moons classifier and draw its decision boundary",
+        description="Train micrograd's moons classifier and draw its decision boundary.",
+        allow_abbrev=False,
+    )
+    demo.add_argument(
+        "--seed",
+        type=whole_number(0, _LARGEST_SEED),
+        default=1337,
+        help="seed of the data and of the weights (default %(default)s)",
+    )
+    demo.add_argument(
+        "--steps", type=whole_number(1), default=100, help="training steps (default %(default)s)"
+    )
+    demo.add_argument(
+        "--out", metavar="FILE", default="moons.png", help="the picture (default %(default)s)"
+    )
+    demo.add_argument(
+        "--compiled", action="store_true", help="train by compiled functions: the same, faster"
+    )
+    demo.set_defaults(command=_demo, parser=demo)
+
+    bench = commands.add_parser(
+        "bench",
+        help="time the moons training step beside pure micrograd",
+        description="Time one moons training step in arenagrad and in pure micrograd.",
+        allow_abbrev=False,
+    )
+    bench.add_argument(
+        "--rounds",
+        type=whole_number(1),
+        default=5,
+        help="rounds taken in turn, of which the medians count (default %(default)s)",
+    )
+    bench.set_defaults(command=_bench, parser=bench)
+
+    info = commands.add_parser(
+        "info",
+        help="print what a bug report should contain",
+        description="Print versions, build flags and the arena's figures, for a bug report.",
+        allow_abbrev=False,
+    )
+    info.set_defaults(command=_info, parser=info)
+    return parser
+
+
+def _split(arguments: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+    """Our own arguments, and those that belong to the script of `run`.
+
+    argparse's REMAINDER will not do: it swallows a `--` meant for the script.
+    """
+    if not arguments or arguments[0] != "run":
+        return arguments, []
+    script = 1
+    while script < len(arguments) and arguments[script].startswith("-"):
+        if arguments[script] == "-":  # the standard input is the script
+            break
+        script += 2 if arguments[script] == "--replace-class" else 1
+        if arguments[script - 1] == "--":
+            break
+    return arguments[: script + 1], list(arguments[script + 1 :])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    arguments are those after `python -m arenagrad`, by default those of this process. Raises
+    SystemExit with code 2 for arguments that make no sense and with code 1 for a missing package.
+    """
+    own, script_arguments = _split(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(own)
+    options.script_arguments = script_arguments
+    command: Callable[[argparse.Namespace, argparse.ArgumentParser], int] = options.command
+    return command(options, options.parser)

@@ -1,0 +1,1 @@
+"""How compiled functions are traced, differentiated, cached, called and saved."""

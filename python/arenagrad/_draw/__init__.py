@@ -1,0 +1,1 @@
+"""How pictures of graphs are laid out and written."""
