@@ -50,8 +50,8 @@ def sides(scattered: bool) -> tuple[optim.Adam, ArrayAdam]:
     if scattered:
         draw.shuffle(values)
     data, grad = draw.normal(size=(2, PARAMETERS))
-    for value, x, slope in zip(values, data.tolist(), grad.tolist(), strict=True):
-        value.data, value.grad = x, slope
+    for value, x, g in zip(values, data.tolist(), grad.tolist(), strict=True):
+        value.data, value.grad = x, g
     return optim.Adam(values, _RATE, (_BETA1, _BETA2), _EPS), ArrayAdam(data, grad)
 
 

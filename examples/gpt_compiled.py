@@ -35,7 +35,7 @@ class CompiledTraining(gpt.Training):
             )
         super().__init__(names, shape, seed, hot)
         self.loss = arenagrad.compile(self.loss_of)
-        self.slopes = np.empty(len(self.model.parameters()))
+        self.gradient = np.empty(len(self.model.parameters()))
         self.lengths: set[int] = set()  # of which there is a program
 
     def loss_of(self, model: gpt.GPT, tokens: Any) -> Any:
@@ -46,8 +46,8 @@ class CompiledTraining(gpt.Training):
     def step(self) -> float:
         """Learn from one name; the loss from before."""
         tokens = np.array(self.alphabet.tokens(self.draw.choice(self.names)))
-        loss, slopes = self.loss.value_and_grad(self.model, tokens, out=self.slopes)
-        arenagrad.assign(self.optimiser.params, slopes, to="grad")
+        loss, gradient = self.loss.value_and_grad(self.model, tokens, out=self.gradient)
+        arenagrad.assign(self.optimiser.params, gradient, to="grad")
         self.optimiser.step()
         self.schedule.step()
         return float(loss)

@@ -132,7 +132,7 @@ template <class X, class Add> inline void propagate_nary(Op op, std::size_t n, d
   }
   case Op::Norm:
     if (y == 0.0) return;
-    for (std::size_t i = 0; i < n; ++i) add(i, hypot_slope(x(i), y) * g);
+    for (std::size_t i = 0; i < n; ++i) add(i, hypot_partial(x(i), y) * g);
     return;
   case Op::LogSumExp: {
     const Exponentials e(n, x, scratch);

@@ -5,14 +5,14 @@
 
 namespace arenagrad::core {
 
-// The functions of C that ops.def names, so that its slopes also have a meaning for other types.
+// The functions of C that ops.def names, so that its partials also have a meaning for other types.
 using std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atan2, std::atanh, std::cbrt,
     std::ceil, std::cos, std::cosh, std::erf, std::exp, std::exp2, std::expm1, std::fabs,
     std::floor, std::hypot, std::lgamma, std::log, std::log10, std::log1p, std::log2, std::pow,
     std::sin, std::sinh, std::sqrt, std::tan, std::tanh;
 
 // x where the condition holds, else y.
-inline double pick(bool condition, double x, double y) { return condition ? x : y; }
+inline double select(bool condition, double x, double y) { return condition ? x : y; }
 
 inline constexpr double kLn2 = 0.69314718055994530942;
 inline constexpr double kLog2E = 1.44269504088896340736;
@@ -26,22 +26,22 @@ inline constexpr double kPi = 3.14159265358979323846;
 
 // d(a**b)/da for a constant b, in the order of operations micrograd uses. A square's is spared the
 // call, which would return a itself; that of a**0 is 0 also where 1/a is infinite.
-inline double power_slope(double a, double b) {
+inline double power_partial(double a, double b) {
   const double rest = b == 2.0 ? a : std::pow(a, b - 1.0);
   return b == 0.0 && std::isinf(rest) ? 0.0 : b * rest;
 }
 
 // The same for an exponent that is an operand; from y where that is as good, which spares the call.
-inline double power_slope(double a, double b, double y) {
+inline double power_partial(double a, double b, double y) {
   if (b == 0.0) return 0.0;
   const double size = std::fabs(y);
   const bool usual = size > 1e-280 && size < 1e280 && std::fabs(a) > 1e-20;
-  const double slope = b * (usual ? y / a : std::pow(a, b - 1.0));
-  return std::isfinite(slope) || a == 0.0 ? slope : b / a * y; // a small b brings it back
+  const double partial = b * (usual ? y / a : std::pow(a, b - 1.0));
+  return std::isfinite(partial) || a == 0.0 ? partial : b / a * y; // a small b brings it back
 }
 
 // d(a**b)/db: y log(a), in the limit 0 at a = 0; a small y in two halves, for its lost digits.
-inline double power_slope_b(double a, double b, double y) {
+inline double power_partial_b(double a, double b, double y) {
   if (a == 0.0 && b >= 0.0) return 0.0;
   if (!(std::fabs(y) < 1e-290) || !(a > 0.0)) return y * std::log(a);
   const double h = std::pow(a, b / 2.0);
@@ -54,36 +54,36 @@ inline double maximum(double a, double b) {
   return a == b && std::signbit(b) ? a : b;
 }
 
-// The slope of maximum(a, b) by a.
+// The partial of maximum(a, b) by a.
 inline double wins(double a, double b) { return a > b ? 1.0 : a < b ? 0.0 : a == b ? 0.5 : a - b; }
 
 inline constexpr double kScale = 0x1p200; // lifts what is close to the smallest floats
 
-// a / y for the length y of a vector with the component a: the slope of y by a.
-inline double hypot_slope(double a, double y) {
+// a / y for the length y of a vector with the component a: the partial of y by a.
+inline double hypot_partial(double a, double y) {
   return y == 0.0 ? 0.0 : std::isinf(a) ? std::copysign(1.0, a) : a / y;
 }
-inline double hypot_slope(double a, double b, double y) {
+inline double hypot_partial(double a, double b, double y) {
   if (y > 1e-290 && std::isfinite(y)) return a / y;
-  if (y == 0.0 || std::isinf(a) || std::isinf(b) || y != y) return hypot_slope(a, y);
+  if (y == 0.0 || std::isinf(a) || std::isinf(b) || y != y) return hypot_partial(a, y);
   const double scale = y < 1.0 ? kScale : 1.0 / kScale;
-  return hypot_slope(a * scale, std::hypot(a * scale, b * scale));
+  return hypot_partial(a * scale, std::hypot(a * scale, b * scale));
 }
 
-// a / (a a + b b): the slope of an angle; 0 where both are 0, and at infinity.
-inline double arctan2_slope(double a, double b) {
+// a / (a a + b b): the partial of an angle; 0 where both are 0, and at infinity.
+inline double arctan2_partial(double a, double b) {
   const double y = std::hypot(a, b);
   if (y == 0.0 || std::isinf(a) || std::isinf(b)) return 0.0;
-  if (y < 1e-290) return arctan2_slope(a * kScale, b * kScale) * kScale;
-  if (y > 1e290) return arctan2_slope(a / kScale, b / kScale) / kScale;
-  const double sine = a / y; // which may have lost digits that the slope has
+  if (y < 1e-290) return arctan2_partial(a * kScale, b * kScale) * kScale;
+  if (y > 1e290) return arctan2_partial(a / kScale, b / kScale) / kScale;
+  const double sine = a / y; // which may have lost digits that the partial has
   return std::fabs(sine) < 1e-290 ? a * kScale / y / y / kScale : sine / y;
 }
 
 inline double sign(double a) { return std::isnan(a) ? a : double(a > 0.0) - double(a < 0.0); }
 
 // 1 - tanh(a)**2 for y = tanh(a), which by the square loses all digits as y nears 1.
-inline double tanh_slope(double a, double y) {
+inline double tanh_partial(double a, double y) {
   if (std::fabs(y) <= 0.7) return 1.0 - y * y;
   const double e = std::exp(-2.0 * std::fabs(a));
   return 4.0 * e / ((1.0 + e) * (1.0 + e));
@@ -125,7 +125,7 @@ inline double silu(double a) {
   return h == 0.0 ? -0.0 : a * h * h;
 }
 
-inline double silu_slope(double a) {
+inline double silu_partial(double a) {
   if (std::isinf(a)) return a > 0.0 ? 1.0 : 0.0;
   if (a >= -700.0) return sigmoid(a) * (1.0 + a * sigmoid(-a));
   const double h = std::exp(a / 2.0);
@@ -133,17 +133,17 @@ inline double silu_slope(double a) {
 }
 
 // 1 / (3 y y) for y = cbrt(a), corrected for what y is off by: glibc's is good to 2.75 ulps only.
-inline double cbrt_slope(double a, double y) {
+inline double cbrt_partial(double a, double y) {
   if (a == 0.0 || !std::isfinite(a)) return 1.0 / (3.0 * y * y);
   const double square = y * y, rest = std::fma(y, y, -square);
   const double q = a / square, r = std::fma(-q, square, a);
   const double off = (q - y + (r - q * rest) / square) / (3.0 * y);
-  const double slope = 1.0 / (3.0 * square);
-  return slope - slope * (2.0 * off + rest / square);
+  const double partial = 1.0 / (3.0 * square);
+  return partial - partial * (2.0 * off + rest / square);
 }
 
 // 1 / (1 + a a), also where a a is too large.
-inline double arctan_slope(double a) {
+inline double arctan_partial(double a) {
   return std::fabs(a) > 1e100 ? 1.0 / a / a : 1.0 / (1.0 + a * a);
 }
 
@@ -165,16 +165,16 @@ inline double normal_below(double a) {
   return y - 0.5 * kTwoOverRootPi * rest * std::exp(-u * u);
 }
 
-// gelu and its slope far below 0, where the distribution function is so small that it has lost
+// gelu and its partial far below 0, where the distribution function is so small that it has lost
 // digits: the asymptotic series (Abramowitz and Stegun 26.2.12), and exp(-a a / 2) in two halves so
 // that the result is rounded to few digits only once.
 inline constexpr double kGeluTail = -37.4;
-inline double gelu_tail(double a, bool slope) {
+inline double gelu_tail(double a, bool partial) {
   const double t = 1.0 / (a * a), h = exp_minus_square(a, 0.25);
   if (h == 0.0) return -0.0;
   const double far = t * (945.0 - t * (10395.0 - t * 135135.0));
   const double series = 1.0 - t * (1.0 - t * (3.0 - t * (15.0 - t * (105.0 - far))));
-  const double rest = slope ? -a * (1.0 - t * series) : series;
+  const double rest = partial ? -a * (1.0 - t * series) : series;
   return -(kOneOverRootTwoPi * rest * h) * h;
 }
 
@@ -183,7 +183,7 @@ inline double gelu(double a) {
   return std::isinf(a) ? a : a * normal_below(a);
 }
 
-inline double gelu_slope(double a) {
+inline double gelu_partial(double a) {
   if (a < kGeluTail) return gelu_tail(a, true);
   if (std::isinf(a)) return 1.0;
   return normal_below(a) + a * kOneOverRootTwoPi * exp_minus_square(a, 0.5);

@@ -103,7 +103,7 @@ class Value:
     def __ge__(self, other: Value | _Real, /) -> bool: ...
     def __hash__(self) -> int: ...
     def relu(self) -> Value:
-        """The larger of self and 0; slope 0 at the kink."""
+        """The larger of self and 0; partial 0 at the kink."""
 
     def exp(self) -> Value:
         """The exponential of self. Raises RangeError where it is too large for a float."""
@@ -127,10 +127,10 @@ class Value:
         """log(1 + self), exact near 0. Raises DomainError unless self is above -1."""
 
     def sqrt(self) -> Value:
-        """The square root of self; slope inf at 0. Raises DomainError below 0."""
+        """The square root of self; partial inf at 0. Raises DomainError below 0."""
 
     def cbrt(self) -> Value:
-        """The real cube root of self; slope inf at 0."""
+        """The real cube root of self; partial inf at 0."""
 
     def square(self) -> Value:
         """The square of self, as one node."""
@@ -187,16 +187,16 @@ class Value:
         """The product of self and the standard normal distribution function of self."""
 
     def abs(self) -> Value:
-        """The magnitude of self; slope 0 at the kink."""
+        """The magnitude of self; partial 0 at the kink."""
 
     def sign(self) -> Value:
-        """-1, 0 or 1; slope 0 everywhere."""
+        """-1, 0 or 1; partial 0 everywhere."""
 
     def floor(self) -> Value:
-        """The largest whole number up to self, as a Value; slope 0 everywhere."""
+        """The largest whole number up to self, as a Value; partial 0 everywhere."""
 
     def ceil(self) -> Value:
-        """The smallest whole number from self on, as a Value; slope 0 everywhere."""
+        """The smallest whole number from self on, as a Value; partial 0 everywhere."""
 
     def erf(self) -> Value:
         """The error function of self."""
@@ -214,16 +214,16 @@ class Value:
         """The smaller of self and other; a tie gives each half of the gradient."""
 
     def hypot(self, other: Value | _Real, /) -> Value:
-        """The root of the sum of both squares; slope 0 at (0, 0)."""
+        """The root of the sum of both squares; partial 0 at (0, 0)."""
 
     def arctan2(self, other: Value | _Real, /) -> Value:
-        """The angle of the point (other, self), in radians; slope 0 at (0, 0)."""
+        """The angle of the point (other, self), in radians; partial 0 at (0, 0)."""
 
-    def leaky_relu(self, slope: _Real = 0.01, /) -> Value:
-        """Self above 0, slope * self elsewhere; at the kink the slope is that below."""
+    def leaky_relu(self, partial: _Real = 0.01, /) -> Value:
+        """Self above 0, partial * self elsewhere; at the kink the partial is that below."""
 
     def elu(self, alpha: _Real = 1.0, /) -> Value:
-        """Self above 0, alpha * (exp(self) - 1) elsewhere; at the kink the slope is alpha."""
+        """Self above 0, alpha * (exp(self) - 1) elsewhere; at the kink the partial is alpha."""
 
     def conjugate(self) -> Self:
         """Self: a real number is its own conjugate, which NumPy asks for in norm, var and vdot."""
@@ -235,7 +235,7 @@ class Value:
         """Set self.grad to 1 and add d(self)/d(node) to the grad of every node below.
 
         Primals are read as they are now; an assigned `_backward` is called at its node's turn.
-        Raises what ** raises where a slope has no real value, before any grad changes. Cost: 2 to
+        Raises what ** raises where a partial has no real value, before any grad changes. Cost: 2 to
         4 ns a node.
         """
 

@@ -2,12 +2,12 @@
 
 from arenagrad._core import (
     Batch,
-    Call,
+    BatchExecutable,
     Closure,
     Instructions,
-    LaneRunner,
-    Runner,
-    Tree,
+    NativeDispatch,
+    PointExecutable,
+    PyTree,
     call_on_values,
     capture,
     clear_arrays,
@@ -20,12 +20,12 @@ from arenagrad._core import (
 
 __all__ = [
     "Batch",
-    "Call",
+    "BatchExecutable",
     "Closure",
     "Instructions",
-    "LaneRunner",
-    "Runner",
-    "Tree",
+    "NativeDispatch",
+    "PointExecutable",
+    "PyTree",
     "call_on_values",
     "capture",
     "clear_arrays",

@@ -12,12 +12,12 @@ from arenagrad._core import Value
 
 __all__ = [
     "Batch",
-    "Call",
+    "BatchExecutable",
     "Closure",
     "Instructions",
-    "LaneRunner",
-    "Runner",
-    "Tree",
+    "NativeDispatch",
+    "PointExecutable",
+    "PyTree",
     "call_on_values",
     "capture",
     "clear_arrays",
@@ -32,7 +32,7 @@ _Numbers: TypeAlias = npt.NDArray[np.float64]
 _Part: TypeAlias = tuple[str, bool, Any, tuple[Any, ...]]
 _Progress: TypeAlias = Callable[[int, int], object] | None
 
-class Tree:
+class PyTree:
     """The structure of arguments or results: lists, tuples and dicts with leaves.
 
     Leaves are numbers, arrays, Modules, and objects that are no numbers. The numbers of all leaves
@@ -51,24 +51,24 @@ class Tree:
         """Whether it is a single number."""
 
     @staticmethod
-    def tuple_of(parts: Sequence[Tree]) -> Tree:
+    def tuple_of(parts: Sequence[PyTree]) -> PyTree:
         """A tuple of these."""
 
     @staticmethod
-    def array(shape: Sequence[int]) -> Tree:
+    def array(shape: Sequence[int]) -> PyTree:
         """A single array."""
 
     @property
     def has_modules(self) -> bool:
         """Whether it has Modules in it."""
 
-    def is_twin_of(self, other: Tree) -> bool:
+    def is_twin_of(self, other: PyTree) -> bool:
         """Whether they differ in nothing but which Modules they have, and there are such."""
 
-    def same_layout(self, other: Tree) -> bool:
+    def same_layout(self, other: PyTree) -> bool:
         """Whether numbers of the one may be taken as numbers of the other."""
 
-    def child(self, k: int) -> Tree:
+    def child(self, k: int) -> PyTree:
         """The tree of child k. Raises IndexError if there is none."""
 
     def start(self, k: int) -> int:
@@ -77,22 +77,22 @@ class Tree:
     def varying(self) -> list[int]:
         """Of each number 1 if rows of a batch differ in it, else 0."""
 
-    def gradient(self) -> Tree:
+    def gradient(self) -> PyTree:
         """The structure of a gradient by this: lists for Modules, None for what is no number."""
 
-    def summed(self) -> Tree:
+    def summed(self) -> PyTree:
         """The structure of such results summed over rows: as they are, but for new numbers."""
 
     def axes(self) -> Any:
         """The in_axes of arguments of this structure: 0 for what varies, None for what does not."""
 
-    def jacobian(self, results: Tree) -> Tree:
+    def jacobian(self, results: PyTree) -> PyTree:
         """The structure of all derivatives of results by this."""
 
-    def jacobian_places(self, results: Tree) -> list[int]:
+    def jacobian_places(self, results: PyTree) -> list[int]:
         """Where each entry of the matrix of derivatives stands among the numbers of jacobian()."""
 
-    def stacked(self, rows: int, all: bool) -> Tree:
+    def stacked(self, rows: int, all: bool) -> PyTree:
         """The structure of the results of a batch: arrays in place of what varies, or of all."""
 
     def arrays(self) -> tuple[list[_Numbers], list[bool]]:
@@ -206,15 +206,15 @@ class Closure:
 
     def __len__(self) -> int: ...
 
-class Runner:
+class PointExecutable:
     """A program ready to be run on one point."""
 
     def __init__(
         self,
-        arguments: Tree,
+        arguments: PyTree,
         closure: Closure,
         program: Instructions,
-        results: Tree,
+        results: PyTree,
         buffered: int,
         strict: bool,
     ) -> None:
@@ -245,7 +245,7 @@ class Runner:
         """
 
 @disjoint_base
-class Call:
+class NativeDispatch:
     """A callable that runs programs it knows natively and leaves all else to its fallback."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
@@ -253,8 +253,8 @@ class Call:
         """Know nothing yet."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
-    def _learn(self, argnums: int | tuple[int, ...] | None, runner: Runner, /) -> None:
-        """Try this Runner first in calls with these argnums; None: in calls that take none."""
+    def _remember(self, argnums: int | tuple[int, ...] | None, runner: PointExecutable, /) -> None:
+        """Try this one first in calls with these argnums; None: in calls that take none."""
 
     def _forget(self) -> None:
         """Leave every call to the fallback again."""
@@ -272,7 +272,7 @@ class Batch:
         """
 
     @property
-    def tree(self) -> Tree:
+    def tree(self) -> PyTree:
         """The structure of one row."""
 
     @property
@@ -296,7 +296,7 @@ class Batch:
         """The numbers of the first row, and of all rows those that vary."""
 
     @staticmethod
-    def of_numbers(tree: Tree, first: _Numbers, varying: _Numbers) -> Batch:
+    def of_numbers(tree: PyTree, first: _Numbers, varying: _Numbers) -> Batch:
         """The batch of rows of this structure with such numbers.
 
         Raises ValueError for numbers that do not fit.
@@ -307,7 +307,7 @@ class Batch:
 
     def __len__(self) -> int: ...
 
-class LaneRunner:
+class BatchExecutable:
     """A program ready to be run on the rows of a batch."""
 
     def __init__(self, program: Instructions, varies: Sequence[int], strict: bool) -> None:
@@ -356,18 +356,18 @@ class LaneRunner:
 
 def read_arguments(
     arguments: tuple[Any, ...], statics: Sequence[bool]
-) -> tuple[Tree, _Numbers] | None:
+) -> tuple[PyTree, _Numbers] | None:
     """The structure of arguments and their numbers; None if there are Values among them.
 
     Raises TypeError for what is neither made of numbers nor hashable.
     """
 
 def capture(
-    function: Callable[..., Any], arguments: Tree, numbers: _Numbers, strict: bool
-) -> tuple[Instructions, Tree, Closure]:
+    function: Callable[..., Any], arguments: PyTree, numbers: _Numbers, strict: bool
+) -> tuple[Instructions, PyTree, Closure]:
     """Run a function on Values of these numbers: its program, results and closure."""
 
-def call_on_values(function: Callable[..., Any], arguments: Tree, numbers: _Numbers) -> Any:
+def call_on_values(function: Callable[..., Any], arguments: PyTree, numbers: _Numbers) -> Any:
     """Run a function on Values of these numbers: what it gives."""
 
 def first_refused(

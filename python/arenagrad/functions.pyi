@@ -166,7 +166,7 @@ def dot(ws: _Operands, xs: _Operands, start: Value | _Real = 0.0) -> Any:
     """
 
 def norm(xs: _Operands) -> Any:
-    """The root of the sum of the squares of xs, as one node; slope 0 where all are 0.
+    """The root of the sum of the squares of xs, as one node; partial 0 where all are 0.
 
     Neither overflows nor underflows unless the result does. Raises as sum does.
     """

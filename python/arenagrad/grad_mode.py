@@ -15,7 +15,7 @@ def custom(
     partials: Iterable[float],
     op: str = "custom",
 ) -> Value:
-    """A node of your own: its value, what it was computed from, and its slopes.
+    """A node of your own: its value, what it was computed from, and its partials.
 
     data is the number the node holds, partials its derivatives by each of the operands, in the same
     order; numbers among the operands become constant leaves; op is the text of `_op`. The partials

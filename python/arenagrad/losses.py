@@ -76,8 +76,8 @@ def cross_entropy(logits: Any, targets: Any, reduction: Reduction = "mean") -> A
 def binary_cross_entropy(probabilities: Any, targets: Any, reduction: Reduction = "mean") -> Any:
     """-t * log(p) - (1 - t) * log(1 - p), for probabilities p that each target t is 1.
 
-    As in torch no logarithm is below -100, and no slope has a denominator below 1e-12, so that both
-    are finite at 0 and 1. Raises ValueError for a probability outside [0, 1].
+    As in torch no logarithm is below -100, and no partial has a denominator below 1e-12, so that
+    both are finite at 0 and 1. Raises ValueError for a probability outside [0, 1].
 
     >>> binary_cross_entropy([0.5, 0.0], [1, 1], reduction="none")
     [0.6931471805599453, 100.0]

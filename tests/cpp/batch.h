@@ -63,7 +63,7 @@ struct Batch {
     interpret(program, x.data(), values.data());
     return values;
   }
-  Result run(const Program& program, const LanePlan& plan, std::size_t threads = 1,
+  Result run(const Program& program, const BatchPlan& plan, std::size_t threads = 1,
              double scale = 1.0, bool with_good = true) {
     const auto varying_ones = varying(program, varies);
     Result result;

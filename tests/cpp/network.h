@@ -7,14 +7,14 @@
 
 struct Network {
   // Each neuron's weights and then its bias are inputs, layer by layer, and before them the sample
-  // and its target. Outputs: the loss, and its slope by each weight and bias.
+  // and its target. Outputs: the loss, and its partial by each weight and bias.
   Network(arenagrad::program::Builder& builder, const std::vector<std::size_t>& sizes,
           std::size_t samples = 1, bool backwards = false) {
     using namespace arenagrad::program;
-    const Number::Writing writing(builder);
-    std::vector<Number> x, targets;
-    for (std::size_t k = 0; k < samples * sizes[0]; ++k) x.push_back(Number::of(builder.input()));
-    for (std::size_t k = 0; k < samples; ++k) targets.push_back(Number::of(builder.input()));
+    const Symbolic::Writing writing(builder);
+    std::vector<Symbolic> x, targets;
+    for (std::size_t k = 0; k < samples * sizes[0]; ++k) x.push_back(Symbolic::of(builder.input()));
+    for (std::size_t k = 0; k < samples; ++k) targets.push_back(Symbolic::of(builder.input()));
     std::vector<std::vector<Index>> parameters; // of each layer, neuron by neuron
     for (std::size_t l = 1; l < sizes.size(); ++l) {
       parameters.emplace_back();
@@ -22,8 +22,8 @@ struct Network {
         parameters.back().push_back(builder.input());
     }
     const std::size_t layers = parameters.size();
-    std::vector<Number> losses;
-    std::vector<std::vector<std::vector<Index>>> terms(layers); // of each parameter's slope
+    std::vector<Symbolic> losses;
+    std::vector<std::vector<std::vector<Index>>> terms(layers); // of each parameter's partial
     for (std::size_t l = 0; l < layers; ++l) terms[l].resize(parameters[l].size());
     for (std::size_t s = 0; s < samples; ++s) {
       std::vector<std::vector<Index>> values(1), sums(1);
@@ -36,11 +36,12 @@ struct Network {
           std::vector<Index> list{w[static_cast<std::ptrdiff_t>(n)]};
           list.insert(list.end(), w, w + static_cast<std::ptrdiff_t>(n));
           list.insert(list.end(), values[l].begin(), values[l].end());
-          sums.back().push_back(builder.emit_many(Code::DotOf, list));
+          sums.back().push_back(builder.emit_many(Opcode::DotN, list));
         }
-        for (const Index sum : sums.back()) values.back().push_back(builder.emit(Code::Tanh, sum));
+        for (const Index sum : sums.back())
+          values.back().push_back(builder.emit(Opcode::Tanh, sum));
       }
-      const Number off = Number::of(values.back()[0]) - targets[s];
+      const Symbolic off = Symbolic::of(values.back()[0]) - targets[s];
       losses.push_back(off * off);
       std::vector<Index> upstream{(2.0 * off).index()};
       for (std::size_t l = layers; l-- > 0;) {
@@ -49,16 +50,16 @@ struct Network {
         const auto each = [&](std::size_t count, auto&& visit) {
           for (std::size_t k = 0; k < count; ++k) visit(backwards ? count - 1 - k : k);
         };
-        std::vector<Index> slope(m);
+        std::vector<Index> partial(m);
         each(m, [&](std::size_t j) {
-          slope[j] = builder.emit(Code::TanhSlope, sums[l + 1][j], values[l + 1][j]);
+          partial[j] = builder.emit(Opcode::TanhPartial, sums[l + 1][j], values[l + 1][j]);
         });
-        each(m, [&](std::size_t j) { g[j] = builder.emit(Code::Mul, slope[j], upstream[j]); });
+        each(m, [&](std::size_t j) { g[j] = builder.emit(Opcode::Mul, partial[j], upstream[j]); });
         each(m, [&](std::size_t j) {
           terms[l][j * (n + 1) + n].push_back(g[j]);
           each(n, [&](std::size_t i) {
             terms[l][j * (n + 1) + i].push_back(
-                samples > 1 ? values[l][i] : builder.emit(Code::Mul, values[l][i], g[j]));
+                samples > 1 ? values[l][i] : builder.emit(Opcode::Mul, values[l][i], g[j]));
             if (samples > 1) terms[l][j * (n + 1) + i].push_back(g[j]);
           });
         });
@@ -66,26 +67,26 @@ struct Network {
         each(n, [&](std::size_t i) {
           std::vector<Index> list(g);
           for (std::size_t j = 0; j < m; ++j) list.push_back(parameters[l][j * (n + 1) + i]);
-          below[i] = builder.emit_many(Code::DotOf, list);
+          below[i] = builder.emit_many(Opcode::DotN, list);
         });
         upstream = below;
       }
     }
     std::vector<Index> all;
-    for (const Number loss : losses) all.push_back(loss.index());
-    builder.output(samples > 1 ? builder.emit_many(Code::SumOf, all) : all[0]);
+    for (const Symbolic loss : losses) all.push_back(loss.index());
+    builder.output(samples > 1 ? builder.emit_many(Opcode::SumN, all) : all[0]);
     for (std::size_t l = 0; l < layers; ++l)
       for (std::size_t k = 0; k < terms[l].size(); ++k) {
         const auto& of = terms[l][k];
         if (samples == 1) {
           builder.output(of[0]);
         } else if (k % (sizes[l] + 1) == sizes[l]) {
-          builder.output(builder.emit_many(Code::SumOf, of));
+          builder.output(builder.emit_many(Opcode::SumN, of));
         } else {
           std::vector<Index> list;
           for (std::size_t from : {0, 1})
             for (std::size_t t = from; t < of.size(); t += 2) list.push_back(of[t]);
-          builder.output(builder.emit_many(Code::DotOf, list));
+          builder.output(builder.emit_many(Opcode::DotN, list));
         }
       }
   }

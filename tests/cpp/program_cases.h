@@ -15,54 +15,55 @@ inline std::vector<double> run(const Program& program, const std::vector<double>
   return out;
 }
 
-inline std::vector<Code> all_codes() {
-  std::vector<Code> codes;
-  for (std::size_t k = kFirstTableCode; k < kCodeCount; ++k) codes.push_back(static_cast<Code>(k));
+inline std::vector<Opcode> all_codes() {
+  std::vector<Opcode> codes;
+  for (std::size_t k = kFirstTableOpcode; k < kOpcodeCount; ++k)
+    codes.push_back(static_cast<Opcode>(k));
   return codes;
 }
 
-// Operand values in the domain of a code; whole where a code wants whole numbers.
-inline std::vector<double> operands_of(Code code, std::mt19937& random) {
+// Operand values in the domain of an opcode; whole where an opcode wants whole numbers.
+inline std::vector<double> operands_of(Opcode opcode, std::mt19937& random) {
   const auto in = [&](double low, double high) {
     return std::uniform_real_distribution<double>(low, high)(random);
   };
-  if (is_many(code)) {
+  if (is_many(opcode)) {
     std::vector<double> x;
     for (int k = 0; k < 5; ++k) x.push_back(in(-2.0, 2.0));
-    if (code == Code::Take) x[0] = std::floor(in(0.0, 4.0));
+    if (opcode == Opcode::Take) x[0] = std::floor(in(0.0, 4.0));
     return x;
   }
   double low = 0.3, high = 3.0;
-  if (is_table_code(code))
-    low = core::op_info(op_of(code)).low, high = core::op_info(op_of(code)).high;
+  if (is_table_opcode(opcode))
+    low = core::op_info(op_of(opcode)).low, high = core::op_info(op_of(opcode)).high;
   std::vector<double> x{in(low, high), in(0.2, 3.0), in(0.2, 3.0)};
   const auto y = [&](Op op) { return core::evaluate(op, x[0], x[1]); };
   // What follows from the others does so.
-  if (code == Code::PowerSlopeOf || code == Code::PowerSlopeB) x[2] = y(Op::Power);
-  if (code == Code::HypotSlopeOf) x[2] = y(Op::Hypot);
-  if (code == Code::TanhSlope) x[1] = y(Op::Tanh);
-  if (code == Code::CbrtSlope) x[1] = y(Op::Cbrt);
-  if (code == Code::Polygamma) x[0] = std::floor(in(1.0, 4.0));
-  if (code == Code::Select) x[0] = in(0.0, 1.0) < 0.5 ? 0.0 : 1.0;
-  x.resize(operand_count(code));
+  if (opcode == Opcode::PowerPartialOf || opcode == Opcode::PowerPartialB) x[2] = y(Op::Power);
+  if (opcode == Opcode::HypotPartialOf) x[2] = y(Op::Hypot);
+  if (opcode == Opcode::TanhPartial) x[1] = y(Op::Tanh);
+  if (opcode == Opcode::CbrtPartial) x[1] = y(Op::Cbrt);
+  if (opcode == Opcode::Polygamma) x[0] = std::floor(in(1.0, 4.0));
+  if (opcode == Opcode::Select) x[0] = in(0.0, 1.0) < 0.5 ? 0.0 : 1.0;
+  x.resize(operand_count(opcode));
   return x;
 }
 
-// One instruction of a code on inputs; what follows from other operands is computed from them.
-inline Program single(Code code, std::size_t operands, const Passes& passes) {
+// One instruction of an opcode on inputs; what follows from other operands is computed from them.
+inline Program single(Opcode opcode, std::size_t operands, const Passes& passes) {
   Builder builder(passes);
   std::vector<Index> x;
   for (std::size_t k = 0; k < operands; ++k) x.push_back(builder.input());
-  if (code == Code::PowerSlopeOf || code == Code::PowerSlopeB)
-    x[2] = builder.emit(Code::Power, x[0], x[1]);
-  if (code == Code::HypotSlopeOf) x[2] = builder.emit(Code::Hypot, x[0], x[1]);
-  if (code == Code::TanhSlope) x[1] = builder.emit(Code::Tanh, x[0]);
-  if (code == Code::CbrtSlope) x[1] = builder.emit(Code::Cbrt, x[0]);
-  if (is_many(code))
-    builder.output(builder.emit_many(code, x));
+  if (opcode == Opcode::PowerPartialOf || opcode == Opcode::PowerPartialB)
+    x[2] = builder.emit(Opcode::Power, x[0], x[1]);
+  if (opcode == Opcode::HypotPartialOf) x[2] = builder.emit(Opcode::Hypot, x[0], x[1]);
+  if (opcode == Opcode::TanhPartial) x[1] = builder.emit(Opcode::Tanh, x[0]);
+  if (opcode == Opcode::CbrtPartial) x[1] = builder.emit(Opcode::Cbrt, x[0]);
+  if (is_many(opcode))
+    builder.output(builder.emit_many(opcode, x));
   else
     builder.output(
-        builder.emit(code, x[0], operands > 1 ? x[1] : kNone, operands > 2 ? x[2] : kNone));
+        builder.emit(opcode, x[0], operands > 1 ? x[1] : kNone, operands > 2 ? x[2] : kNone));
   return builder.finish();
 }
 
@@ -70,24 +71,24 @@ inline Program single(Code code, std::size_t operands, const Passes& passes) {
 // row with the bias first, then two coordinates and the target.
 inline Program mlp(const std::vector<std::size_t>& sizes, const Passes& passes) {
   Builder builder(passes);
-  const Number::Writing writing(builder);
+  const Symbolic::Writing writing(builder);
   std::size_t weights = 0;
   for (std::size_t l = 1; l < sizes.size(); ++l) weights += sizes[l] * (sizes[l - 1] + 1);
-  std::vector<Number> in;
+  std::vector<Symbolic> in;
   for (std::size_t k = 0; k < weights + sizes[0] + 1; ++k)
-    in.push_back(Number::of(builder.input()));
+    in.push_back(Symbolic::of(builder.input()));
   std::size_t next = 0;
-  std::vector<Number> x(in.begin() + static_cast<std::ptrdiff_t>(weights), in.end() - 1);
+  std::vector<Symbolic> x(in.begin() + static_cast<std::ptrdiff_t>(weights), in.end() - 1);
   for (std::size_t l = 1; l < sizes.size(); ++l) {
-    std::vector<Number> out;
+    std::vector<Symbolic> out;
     for (std::size_t neuron = 0; neuron < sizes[l]; ++neuron) {
-      Number sum = in[next++];
-      for (const Number& feature : x) sum = sum + in[next++] * feature;
-      out.push_back(Number::done(Code::Tanh, sum));
+      Symbolic sum = in[next++];
+      for (const Symbolic& feature : x) sum = sum + in[next++] * feature;
+      out.push_back(Symbolic::emit(Opcode::Tanh, sum));
     }
     x = out;
   }
-  const Number error = x[0] - in.back();
+  const Symbolic error = x[0] - in.back();
   builder.output((error * error).index());
   return builder.finish();
 }

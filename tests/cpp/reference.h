@@ -9,7 +9,7 @@
 namespace reference {
 
 using Long = long double;
-using arenagrad::program::Code;
+using arenagrad::program::Opcode;
 using std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atan2, std::atanh, std::cbrt,
     std::ceil, std::cos, std::cosh, std::erf, std::exp, std::exp2, std::expm1, std::fabs,
     std::floor, std::hypot, std::lgamma, std::log, std::log10, std::log1p, std::log2, std::pow,
@@ -23,7 +23,7 @@ inline Long sign(Long a) { return arenagrad::core::sign(double(a)); }
 inline Long sigmoid(Long a) { return 1 / (1 + exp(-a)); }
 inline Long softplus(Long a) { return a > 60 ? a : log1p(exp(a)); }
 inline Long silu(Long a) { return std::isinf(a) && a < 0 ? -Long(0) : a * sigmoid(a); }
-inline Long silu_slope(Long a) {
+inline Long silu_partial(Long a) {
   if (std::isinf(a)) return a > 0 ? 1 : 0;
   return sigmoid(a) * (1 + a * sigmoid(-a));
 }
@@ -33,48 +33,48 @@ inline Long gelu(Long a) {
   if (std::isinf(a)) return a > 0 ? a : -Long(0);
   return a * normal_below(a);
 }
-inline Long gelu_slope(Long a) {
+inline Long gelu_partial(Long a) {
   if (std::isinf(a)) return a > 0 ? Long(1) : -Long(0);
   return normal_below(a) + a * normal_density(a);
 }
-inline Long tanh_slope(Long a, Long) {
+inline Long tanh_partial(Long a, Long) {
   const Long e = exp(-2 * fabs(a));
   return 4 * e / ((1 + e) * (1 + e));
 }
-inline Long cbrt_slope(Long a, Long) { return 1 / (3 * cbrt(a) * cbrt(a)); }
-inline Long arctan_slope(Long a) { return 1 / (1 + a * a); }
+inline Long cbrt_partial(Long a, Long) { return 1 / (3 * cbrt(a) * cbrt(a)); }
+inline Long arctan_partial(Long a) { return 1 / (1 + a * a); }
 inline Long exp_minus_square(Long a, Long b) { return exp(-b * a * a); }
 inline Long log_or_zero(Long a) { return a == 0 ? 0 : log(a); }
 inline Long shifted_exp(Long a, Long b) { return a == b ? 1 : exp(Long(double(a - b))); }
 // In double, b - 1 is rounded and the power may be too large or too small.
-inline Long power_slope(Long a, Long b) {
+inline Long power_partial(Long a, Long b) {
   const Long power = pow(a, Long(double(b - 1)));
   if (b == 0 && std::isinf(double(power))) return 0; // in the limit
   return b * (std::isnormal(double(power)) ? power : Long(double(power)));
 }
-inline Long power_slope(Long a, Long b, Long) { return power_slope(a, b); }
-inline Long power_slope_b(Long a, Long b, Long) {
+inline Long power_partial(Long a, Long b, Long) { return power_partial(a, b); }
+inline Long power_partial_b(Long a, Long b, Long) {
   return a == 0 && b >= 0 ? 0 : pow(a, b) * log(a);
 }
-inline Long hypot_slope(Long a, Long y) {
+inline Long hypot_partial(Long a, Long y) {
   return y == 0 ? 0 : std::isinf(a) ? std::copysign(Long(1), a) : a / y;
 }
-inline Long hypot_slope(Long a, Long b, Long) { return hypot_slope(a, hypot(a, b)); }
-inline Long arctan2_slope(Long a, Long b) {
+inline Long hypot_partial(Long a, Long b, Long) { return hypot_partial(a, hypot(a, b)); }
+inline Long arctan2_partial(Long a, Long b) {
   if ((a == 0 && b == 0) || std::isinf(a) || std::isinf(b)) return 0;
   return a / (a * a + b * b);
 }
 
-inline Long evaluate(Code code, [[maybe_unused]] Long a, [[maybe_unused]] Long b,
+inline Long evaluate(Opcode opcode, [[maybe_unused]] Long a, [[maybe_unused]] Long b,
                      [[maybe_unused]] Long c) {
   using namespace arenagrad::core; // what has no reference above
-  switch (code) {
+  switch (opcode) {
 #define ARENAGRAD_OP(Id, name, symbol, operands, primal, ...)                                      \
-  case Code::Id:                                                                                   \
+  case Opcode::Id:                                                                                 \
     return primal;
 #include "core/ops.def"
-#define ARENAGRAD_CODE(Id, operands, primal, ...)                                                  \
-  case Code::Id:                                                                                   \
+#define ARENAGRAD_OPCODE(Id, operands, primal, ...)                                                \
+  case Opcode::Id:                                                                                 \
     return primal;
 #include "program/ir/opcodes.def"
   default:

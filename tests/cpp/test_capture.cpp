@@ -186,9 +186,9 @@ TEST_CASE("comparisons become guards, unless they are of constants alone") {
 TEST_CASE("a node with a rule of the user's own is refused, and named") {
   Graph graph(1);
   const NodeId x = graph.traced.inputs[0];
-  const double slope = 2.0;
+  const double partial = 2.0;
   graph.arena.reserve(1, 1);
-  const NodeId node = graph.keep(graph.arena.push_many(Op::FixedPartials, 1.0, &x, &slope, 1));
+  const NodeId node = graph.keep(graph.arena.push_many(Op::FixedPartials, 1.0, &x, &partial, 1));
   graph.traced.outputs = {node};
   try {
     capture(graph.arena, graph.traced, Passes{});
@@ -198,7 +198,8 @@ TEST_CASE("a node with a rule of the user's own is refused, and named") {
   }
 }
 
-TEST_CASE("softmax and its logarithm give the arena's numbers and the slopes of their definition") {
+TEST_CASE(
+    "softmax and its logarithm give the arena's numbers and the partials of their definition") {
   for (const bool logarithm : {false, true}) {
     Graph graph(4);
     Arena& arena = graph.arena;
@@ -219,10 +220,10 @@ TEST_CASE("softmax and its logarithm give the arena's numbers and the slopes of 
     for (std::size_t k = 0; k < 4; ++k)
       CHECK(same_bits(got[k], arena.data(graph.traced.outputs[k])));
     const NodeId last = graph.traced.outputs[3];
-    const std::vector<double> slopes =
+    const std::vector<double> partials =
         cases::run(reverse(picked(captured.program, {3}), by(4), false, Passes{}), graph.inputs());
     core::reverse_sweep(arena, last, nullptr);
     for (std::size_t k = 0; k < 4; ++k)
-      CHECK(slopes[1 + k] == doctest::Approx(arena.gradient(x[k])).epsilon(1e-14));
+      CHECK(partials[1 + k] == doctest::Approx(arena.gradient(x[k])).epsilon(1e-14));
   }
 }

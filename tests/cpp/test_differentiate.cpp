@@ -26,82 +26,86 @@ double difference(const Program& program, std::vector<double> x, std::size_t k,
   return (8.0 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12.0 * h);
 }
 
-bool whole(Code code, std::size_t k) { // an operand that cannot be moved by a little
-  return k == 0 && (code == Code::Take || code == Code::Polygamma || code == Code::Select);
+bool whole(Opcode opcode, std::size_t k) { // an operand that cannot be moved by a little
+  return k == 0 &&
+         (opcode == Opcode::Take || opcode == Opcode::Polygamma || opcode == Opcode::Select);
 }
 
 } // namespace
 
-TEST_CASE("the slopes of every code agree with differences, to the third order") {
+TEST_CASE("the partials of every opcode agree with differences, to the third order") {
   std::mt19937 random(2);
-  for (const Code code : all_codes()) {
-    // They move by more than their slopes say, which are those of what they stand in.
-    if (code == Code::LaneSum || code == Code::Largest || code == Code::LogTotal) continue;
+  for (const Opcode opcode : all_codes()) {
+    // They move by more than their partials say, which are those of what they stand in.
+    if (opcode == Opcode::RowSum || opcode == Opcode::MaxShift ||
+        opcode == Opcode::LogSumExpShifted)
+      continue;
     for (int turn = 0; turn < 5; ++turn) {
-      const std::vector<double> x = operands_of(code, random);
-      Program program = single(code, x.size(), Passes{});
+      const std::vector<double> x = operands_of(opcode, random);
+      Program program = single(opcode, x.size(), Passes{});
       for (int order = 1; order <= 3; ++order) {
-        const Program slopes = reverse(program, all_of(program), false, Passes{});
-        const std::vector<double> got = run(slopes, x);
-        const bool pow = code == Code::Pow || code == Code::LeakyRelu || code == Code::Elu;
+        const Program partials = reverse(program, all_of(program), false, Passes{});
+        const std::vector<double> got = run(partials, x);
+        const bool pow =
+            opcode == Opcode::Pow || opcode == Opcode::LeakyRelu || opcode == Opcode::Elu;
         for (std::size_t k = 0; k < x.size(); ++k) {
-          if (whole(code, k) || (pow && k == 1)) continue;
-          CAPTURE(code_name(code));
+          if (whole(opcode, k) || (pow && k == 1)) continue;
+          CAPTURE(opcode_name(opcode));
           CAPTURE(order);
           CAPTURE(k);
           const double wanted = difference(program, x, k, 0);
           const double size = 1.0 + std::fabs(wanted) + std::fabs(got[0]);
           CHECK(std::fabs(got[1 + k] - wanted) <= 2e-7 * size);
         }
-        // On with a slope that is not flat.
-        std::size_t next = whole(code, 0) ? 1 : 0;
-        program = picked(slopes, {static_cast<Index>(1 + next)});
+        // On with a partial that is not flat.
+        std::size_t next = whole(opcode, 0) ? 1 : 0;
+        program = picked(partials, {static_cast<Index>(1 + next)});
       }
     }
   }
 }
 
-TEST_CASE("the logarithm of a sum of exponentials has its shares as slopes, to any order") {
+TEST_CASE("the logarithm of a sum of exponentials has its shares as partials, to any order") {
   Builder builder(Passes{});
   std::vector<Index> x;
   for (int k = 0; k < 4; ++k) x.push_back(builder.input());
-  builder.output(builder.emit(Code::Add, builder.emit_many(Code::Largest, x),
-                              builder.emit_many(Code::LogTotal, x)));
+  builder.output(builder.emit(Opcode::Add, builder.emit_many(Opcode::MaxShift, x),
+                              builder.emit_many(Opcode::LogSumExpShifted, x)));
   Program program = builder.finish();
   const std::vector<double> at{0.3, 1.5, -0.4, 1.2};
   for (int order = 1; order <= 3; ++order) {
-    const Program slopes = reverse(program, all_of(program), false, Passes{});
-    const std::vector<double> got = run(slopes, at);
+    const Program partials = reverse(program, all_of(program), false, Passes{});
+    const std::vector<double> got = run(partials, at);
     for (std::size_t k = 0; k < 4; ++k)
       CHECK(got[1 + k] == doctest::Approx(difference(program, at, k, 0)).epsilon(1e-7));
-    program = picked(slopes, {2});
+    program = picked(partials, {2});
   }
 }
 
 TEST_CASE("a tangent agrees with a sweep") {
   std::mt19937 random(3);
-  for (const Code code : all_codes()) {
-    if (code == Code::Largest) continue;
-    const std::size_t count = code == Code::LaneSum ? 1 : operands_of(code, random).size();
-    const Program program = single(code, count, Passes{});
+  for (const Opcode opcode : all_codes()) {
+    if (opcode == Opcode::MaxShift) continue;
+    const std::size_t count = opcode == Opcode::RowSum ? 1 : operands_of(opcode, random).size();
+    const Program program = single(opcode, count, Passes{});
     std::vector<double> x =
-        code == Code::LaneSum ? std::vector<double>{2.0} : operands_of(code, random);
-    const std::vector<double> slopes = run(reverse(program, all_of(program), false, Passes{}), x);
+        opcode == Opcode::RowSum ? std::vector<double>{2.0} : operands_of(opcode, random);
+    const std::vector<double> partials = run(reverse(program, all_of(program), false, Passes{}), x);
     double wanted = 0;
     std::vector<double> inputs = x;
     for (std::size_t k = 0; k < count; ++k) {
       inputs.push_back(0.5 + static_cast<double>(k));
-      wanted += slopes[1 + k] * inputs.back();
+      wanted += partials[1 + k] * inputs.back();
     }
-    CAPTURE(code_name(code));
+    CAPTURE(opcode_name(opcode));
     CHECK(run(tangent(program, all_of(program), Passes{}), inputs)[1] == doctest::Approx(wanted));
   }
 }
 
 TEST_CASE("cotangents weigh the outputs of a sweep") {
   Builder builder(Passes{});
-  const Number::Writing writing(builder);
-  const Number x = Number::of(builder.input()), y = Number::of(builder.input());
+  const Symbolic::Writing writing(builder);
+  const Symbolic x = Symbolic::of(builder.input()), y = Symbolic::of(builder.input());
   builder.output((x * y).index());
   builder.output(exp(x).index());
   const Program swept = reverse(builder.finish(), {{0, 1}, {}}, true, Passes{});
@@ -113,11 +117,11 @@ TEST_CASE("cotangents weigh the outputs of a sweep") {
 TEST_CASE("a Jacobian has the entries that are not 0, whichever way it was taken") {
   for (const std::size_t outputs : {2, 9}) {
     Builder builder(Passes{});
-    const Number::Writing writing(builder);
-    std::vector<Number> x;
-    for (int k = 0; k < 5; ++k) x.push_back(Number::of(builder.input()));
+    const Symbolic::Writing writing(builder);
+    std::vector<Symbolic> x;
+    for (int k = 0; k < 5; ++k) x.push_back(Symbolic::of(builder.input()));
     for (std::size_t k = 0; k < outputs; ++k)
-      builder.output((x[k % 4] * x[k % 4 + 1] * Number(1.0 + static_cast<double>(k))).index());
+      builder.output((x[k % 4] * x[k % 4 + 1] * Symbolic(1.0 + static_cast<double>(k))).index());
     const Program program = builder.finish();
     const Jacobian jacobian_of = jacobian(program, all_of(program), Passes{});
     CHECK(jacobian_of.rows.size() == 2 * outputs);
@@ -137,7 +141,8 @@ TEST_CASE("what does not vary is owed the sum over the rows") {
   wanted.inputs.resize(rows.input_count - 3);
   const Program swept = reverse(rows, wanted, false, Passes{});
   std::size_t sums = 0;
-  for (const Index output : swept.outputs) sums += swept.code[output].code == Code::LaneSum;
+  for (const Index output : swept.outputs)
+    sums += swept.instructions[output].opcode == Opcode::RowSum;
   CHECK(sums == swept.outputs.size());
 }
 

@@ -169,7 +169,7 @@ TEST_CASE("hostile bytes with a right checksum are refused or give a sound graph
       ++accepted;
       try {
         reverse_sweep(arena, again->node(), nullptr);
-      } catch (const DomainError&) { // a power that has no slope
+      } catch (const DomainError&) { // a power that has no partial
       } catch (const DivisionByZero&) {
       } catch (const RangeError&) {
       }

@@ -1,4 +1,4 @@
-// Kernels: strict ones are evaluate bit for bit, the others close to long double, for every code
+// Kernels: strict ones are evaluate bit for bit, the others close to long double, for every opcode
 // and every instruction set that this machine has.
 #include <bit>
 #include <cstdlib>
@@ -83,17 +83,18 @@ std::vector<const Kernels*> sets(bool strict) {
   return found;
 }
 
-std::vector<Code> codes() {
-  std::vector<Code> all;
-  for (std::size_t k = kFirstTableCode; k < kCodeCount; ++k)
-    if (const Code code = static_cast<Code>(k); !is_many(code) && code != Code::LaneSum)
-      all.push_back(code);
+std::vector<Opcode> codes() {
+  std::vector<Opcode> all;
+  for (std::size_t k = kFirstTableOpcode; k < kOpcodeCount; ++k)
+    if (const Opcode opcode = static_cast<Opcode>(k); !is_many(opcode) && opcode != Opcode::RowSum)
+      all.push_back(opcode);
   return all;
 }
 
-std::string where(const Kernels& set, Code code, double a, double b) {
+std::string where(const Kernels& set, Opcode opcode, double a, double b) {
   std::ostringstream text;
-  text << set.name << ' ' << code_name(code) << std::setprecision(17) << " at " << a << ", " << b;
+  text << set.name << ' ' << opcode_name(opcode) << std::setprecision(17) << " at " << a << ", "
+       << b;
   return text.str();
 }
 
@@ -104,37 +105,37 @@ bool same_bits(double a, double b) {
 struct Points {
   Numbers a, b, c;
 
-  void add(Code code, double x, double y, double z) {
+  void add(Opcode opcode, double x, double y, double z) {
     // Operands that are the result of the others are that.
-    if (code == Code::TanhSlope) y = std::tanh(x);
-    if (code == Code::CbrtSlope) y = std::cbrt(x);
-    if (code == Code::PowerSlopeOf || code == Code::PowerSlopeB) z = std::pow(x, y);
-    if (code == Code::HypotSlopeOf) z = std::hypot(x, y);
-    if (code == Code::Polygamma) x = std::fmod(std::floor(std::fabs(x)), 4.0) + 1.0;
-    if (code == Code::Polygamma && y < -1e3) y = -0.3;
-    if (code == Code::ExpMinusSquare) y = std::exp2(std::round(std::fmod(y, 4.0)));
+    if (opcode == Opcode::TanhPartial) y = std::tanh(x);
+    if (opcode == Opcode::CbrtPartial) y = std::cbrt(x);
+    if (opcode == Opcode::PowerPartialOf || opcode == Opcode::PowerPartialB) z = std::pow(x, y);
+    if (opcode == Opcode::HypotPartialOf) z = std::hypot(x, y);
+    if (opcode == Opcode::Polygamma) x = std::fmod(std::floor(std::fabs(x)), 4.0) + 1.0;
+    if (opcode == Opcode::Polygamma && y < -1e3) y = -0.3;
+    if (opcode == Opcode::ExpMinusSquare) y = std::exp2(std::round(std::fmod(y, 4.0)));
     a.push_back(x), b.push_back(y), c.push_back(z);
   }
 };
 
-Points edges(Code code) {
+Points edges(Opcode opcode) {
   Points points;
-  const std::size_t operands = operand_count(code);
+  const std::size_t operands = operand_count(opcode);
   for (const double x : kEdges) {
-    if (operands == 1) points.add(code, x, 0.0, 0.0);
+    if (operands == 1) points.add(opcode, x, 0.0, 0.0);
     for (std::size_t i = 0; operands > 1 && i < kEdges.size(); ++i)
       for (std::size_t k = 0; k < (operands > 2 ? 21 : 1); ++k)
-        points.add(code, x, kEdges[i], kEdges[k]);
+        points.add(opcode, x, kEdges[i], kEdges[k]);
   }
   return points;
 }
 
-Points random_points(Code code, std::size_t count, unsigned seed) {
+Points random_points(Opcode opcode, std::size_t count, unsigned seed) {
   std::mt19937_64 random(seed);
   double low = -4.0, high = 4.0;
-  if (is_table_code(code)) {
-    low = arenagrad::core::op_info(op_of(code)).low;
-    high = arenagrad::core::op_info(op_of(code)).high;
+  if (is_table_opcode(opcode)) {
+    low = arenagrad::core::op_info(op_of(opcode)).low;
+    high = arenagrad::core::op_info(op_of(opcode)).high;
   }
   const auto within = [&](double from, double to) {
     return std::uniform_real_distribution<double>(from, to)(random);
@@ -155,18 +156,18 @@ Points random_points(Code code, std::size_t count, unsigned seed) {
     }
   };
   Points points;
-  const bool unary = operand_count(code) == 1;
+  const bool unary = operand_count(opcode) == 1;
   for (std::size_t i = 0; i < count; ++i) {
     const double x = draw(i, unary);
-    points.add(code, x, draw(i / 16, false), draw(i / 64, false));
+    points.add(opcode, x, draw(i / 16, false), draw(i / 64, false));
   }
   return points;
 }
 
-void run(const Kernels& set, Code code, Numbers& y, const Points& p) {
+void run(const Kernels& set, Opcode opcode, Numbers& y, const Points& p) {
   y.assign(p.a.size(), 0.0);
-  set.map[static_cast<std::size_t>(code)](y.data(), {p.a.data(), 1}, {p.b.data(), 1},
-                                          {p.c.data(), 1}, y.size());
+  set.map[static_cast<std::size_t>(opcode)](y.data(), {p.a.data(), 1}, {p.b.data(), 1},
+                                            {p.c.data(), 1}, y.size());
 }
 
 double ulps(double y, long double truth) {
@@ -183,17 +184,17 @@ double ulps(double y, long double truth) {
 }
 
 // The largest error that we allow, in ulps.
-double allowed(Code code) {
-  switch (code) {
-  case Code::SiluSlope: // of its largest terms: it is their difference
-  case Code::GeluSlope:
-  case Code::Gelu:
+double allowed(Opcode opcode) {
+  switch (opcode) {
+  case Opcode::SiluPartial: // of its largest terms: it is their difference
+  case Opcode::GeluPartial:
+  case Opcode::Gelu:
     return 4.0;
-  case Code::Tanh: // of the portable kernels, which have no fused multiply-add
-  case Code::Silu:
-  case Code::TanhSlope:
-  case Code::Arctan2Slope:
-  case Code::Cbrt: // evaluate's, for the smallest numbers
+  case Opcode::Tanh: // of the portable kernels, which have no fused multiply-add
+  case Opcode::Silu:
+  case Opcode::TanhPartial:
+  case Opcode::Arctan2Partial:
+  case Opcode::Cbrt: // evaluate's, for the smallest numbers
     return 3.0;
   default:
     return 2.0;
@@ -204,22 +205,22 @@ struct Worst {
   double error = 0.0, a = 0.0, b = 0.0;
 };
 
-Worst worst_of(const Kernels& set, Code code, const Points& p) {
+Worst worst_of(const Kernels& set, Opcode opcode, const Points& p) {
   Numbers y;
-  run(set, code, y, p);
+  run(set, opcode, y, p);
   Worst worst;
   for (std::size_t i = 0; i < y.size(); ++i) {
-    long double truth = reference::evaluate(code, p.a[i], p.b[i], p.c[i]);
+    long double truth = reference::evaluate(opcode, p.a[i], p.b[i], p.c[i]);
     double error = ulps(y[i], truth);
-    if ((code == Code::SiluSlope || code == Code::GeluSlope) && p.a[i] > -3.0)
+    if ((opcode == Opcode::SiluPartial || opcode == Opcode::GeluPartial) && p.a[i] > -3.0)
       error = std::min(error, static_cast<double>(std::fabs(y[i] - truth)) * 0x1p54);
     if (error > worst.error) worst = {error, p.a[i], p.b[i]};
   }
   return worst;
 }
 
-bool has_own(const Kernels& fast, Code code) {
-  const auto k = static_cast<std::size_t>(code);
+bool has_own(const Kernels& fast, Opcode opcode) {
+  const auto k = static_cast<std::size_t>(opcode);
   return fast.map[k] != kernels_named(fast.name, true)->map[k];
 }
 
@@ -227,15 +228,15 @@ bool has_own(const Kernels& fast, Code code) {
 
 TEST_CASE("strict kernels are evaluate, bit for bit") {
   for (const Kernels* set : sets(true))
-    for (const Code code : codes())
-      for (const Points& p : {edges(code), random_points(code, 2000, 1)}) {
+    for (const Opcode opcode : codes())
+      for (const Points& p : {edges(opcode), random_points(opcode, 2000, 1)}) {
         Numbers y;
-        run(*set, code, y, p);
+        run(*set, opcode, y, p);
         std::size_t differ = 0;
         for (std::size_t i = 0; i < y.size(); ++i) {
-          const double expected = evaluate(code, p.a[i], p.b[i], p.c[i]);
+          const double expected = evaluate(opcode, p.a[i], p.b[i], p.c[i]);
           if (same_bits(y[i], expected)) continue;
-          if (differ++ == 0) FAIL_CHECK(where(*set, code, p.a[i], p.b[i]));
+          if (differ++ == 0) FAIL_CHECK(where(*set, opcode, p.a[i], p.b[i]));
         }
       }
 }
@@ -243,10 +244,10 @@ TEST_CASE("strict kernels are evaluate, bit for bit") {
 TEST_CASE("all lengths and steps give what each number gives alone, also in place") {
   for (const bool strict : {false, true})
     for (const Kernels* set : sets(strict))
-      for (const Code code : codes()) {
-        const Kernels::Map map = set->map[static_cast<std::size_t>(code)];
-        const Points p = random_points(code, 40, 2);
-        const std::size_t patterns = std::size_t{1} << operand_count(code);
+      for (const Opcode opcode : codes()) {
+        const Kernels::Map map = set->map[static_cast<std::size_t>(opcode)];
+        const Points p = random_points(opcode, 40, 2);
+        const std::size_t patterns = std::size_t{1} << operand_count(opcode);
         std::size_t differ = 0;
         for (std::size_t pattern = 0; pattern < patterns; ++pattern)
           for (std::size_t n = 0; n <= 40; ++n) {
@@ -264,43 +265,45 @@ TEST_CASE("all lengths and steps give what each number gives alone, also in plac
             }
             if (y[n] != 42.0) ++differ;
           }
-        CHECK_MESSAGE(differ == 0, where(*set, code, 0.0, 0.0));
+        CHECK_MESSAGE(differ == 0, where(*set, opcode, 0.0, 0.0));
       }
 }
 
 TEST_CASE("the elementary functions of lanes are close to long double") {
   std::ofstream docs;
   if (std::getenv("ARENAGRAD_WRITE_DOCS") != nullptr) docs.open(ARENAGRAD_ROOT "/cpp/KERNELS.md");
-  docs << "# Errors of the kernels' functions\n\n"
-          "The largest error of each code's lanes against long double, in units of the last place "
-          "of the result, over random operands of every size and the edge cases of "
-          "`tests/cpp/test_kernels.cpp`, which writes this file if `ARENAGRAD_WRITE_DOCS` is set; "
-          "and where it is. Codes not listed are those of `core::evaluate` in both modes. "
-          "SiluSlope and GeluSlope, which are differences, are held against their terms where they "
-          "cross zero.\n\n| code | portable | avx2 | avx512 | worst at |\n|---|---|---|---|---|\n";
-  for (const Code code : codes()) {
-    if (code == Code::MultiplyAdd) continue; // unfused, it has any error where it cancels
-    std::string line = std::string("| ") + code_name(code);
+  docs
+      << "# Errors of the kernels' functions\n\n"
+         "The largest error of each opcode's lanes against long double, in units of the last place "
+         "of the result, over random operands of every size and the edge cases of "
+         "`tests/cpp/test_kernels.cpp`, which writes this file if `ARENAGRAD_WRITE_DOCS` is set; "
+         "and where it is. Codes not listed are those of `core::evaluate` in both modes. "
+         "SiluPartial and GeluPartial, which are differences, are held against their terms where "
+         "they "
+         "cross zero.\n\n| opcode | portable | avx2 | avx512 | worst at |\n|---|---|---|---|---|\n";
+  for (const Opcode opcode : codes()) {
+    if (opcode == Opcode::MultiplyAdd) continue; // unfused, it has any error where it cancels
+    std::string line = std::string("| ") + opcode_name(opcode);
     bool any = false;
     Worst most;
     for (const Kernels* set : sets(false)) {
-      if (!has_own(*set, code)) {
+      if (!has_own(*set, opcode)) {
         line += " | evaluate";
         continue;
       }
       any = true;
-      Worst worst = worst_of(*set, code, random_points(code, 60000, 3));
-      const Worst at_edges = worst_of(*set, code, edges(code));
+      Worst worst = worst_of(*set, opcode, random_points(opcode, 60000, 3));
+      const Worst at_edges = worst_of(*set, opcode, edges(opcode));
       if (at_edges.error > worst.error) worst = at_edges;
-      CHECK_MESSAGE(worst.error <= allowed(code), where(*set, code, worst.a, worst.b)
-                                                      << " by " << worst.error);
+      CHECK_MESSAGE(worst.error <= allowed(opcode), where(*set, opcode, worst.a, worst.b)
+                                                        << " by " << worst.error);
       char text[32];
       std::snprintf(text, sizeof text, " | %.2f", worst.error);
       line += text;
       if (worst.error >= most.error) most = worst;
     }
     char text[64];
-    std::snprintf(text, sizeof text, operand_count(code) > 1 ? " | %.17g, %.17g |" : " | %.17g |",
+    std::snprintf(text, sizeof text, operand_count(opcode) > 1 ? " | %.17g, %.17g |" : " | %.17g |",
                   most.a, most.b);
     if (any) docs << line << text << '\n';
   }
@@ -308,36 +311,36 @@ TEST_CASE("the elementary functions of lanes are close to long double") {
 
 TEST_CASE("at the edges lanes give the nans, infinities and zeros that evaluate gives") {
   for (const Kernels* set : sets(false))
-    for (const Code code : codes()) {
-      if (code == Code::MultiplyAdd) continue; // fused, it does not overflow in between
+    for (const Opcode opcode : codes()) {
+      if (opcode == Opcode::MultiplyAdd) continue; // fused, it does not overflow in between
       Numbers y;
-      const Points p = edges(code);
-      run(*set, code, y, p);
+      const Points p = edges(opcode);
+      run(*set, opcode, y, p);
       std::size_t differ = 0;
       for (std::size_t i = 0; i < y.size(); ++i) {
-        const double expected = evaluate(code, p.a[i], p.b[i], p.c[i]);
+        const double expected = evaluate(opcode, p.a[i], p.b[i], p.c[i]);
         const bool same = (y[i] != y[i]) == (expected != expected) &&
                           std::isinf(y[i]) == std::isinf(expected) &&
                           (y[i] != y[i] || std::signbit(y[i]) == std::signbit(expected)) &&
                           (y[i] == 0.0) == (expected == 0.0);
         if (same) continue;
-        if (differ++ == 0) FAIL_CHECK(where(*set, code, p.a[i], p.b[i]));
+        if (differ++ == 0) FAIL_CHECK(where(*set, opcode, p.a[i], p.b[i]));
       }
     }
 }
 
-TEST_CASE("tanh with its slope is each of them") {
+TEST_CASE("tanh with its partial is each of them") {
   for (const bool strict : {false, true})
     for (const Kernels* set : sets(strict)) {
-      const Points p = random_points(Code::Tanh, 1003, 4);
-      Numbers y(p.a.size()), slope(p.a.size()), one, other;
-      set->tanh_and_slope(y.data(), slope.data(), p.a.data(), y.size());
-      run(*set, Code::Tanh, one, p);
+      const Points p = random_points(Opcode::Tanh, 1003, 4);
+      Numbers y(p.a.size()), partial(p.a.size()), one, other;
+      set->tanh_and_partial(y.data(), partial.data(), p.a.data(), y.size());
+      run(*set, Opcode::Tanh, one, p);
       Points with = p;
       with.b = one;
-      run(*set, Code::TanhSlope, other, with);
+      run(*set, Opcode::TanhPartial, other, with);
       CHECK(y == one);
-      CHECK(slope == other);
+      CHECK(partial == other);
     }
 }
 

@@ -15,23 +15,25 @@ TEST_CASE("sums over the rows are what a loop gives, for any number of threads")
       std::vector<Index> summed;
       const auto any = [&] { return static_cast<Index>(below(random, builder.size())); };
       for (int k = 0; k < 30; ++k) {
-        constexpr Code kCodes[] = {Code::Mul,   Code::Add, Code::Tanh,    Code::Square, Code::Sin,
-                                   Code::DotOf, Code::Cos, Code::Sigmoid, Code::Select, Code::Mul};
-        const Code code = kCodes[below(random, 10)];
+        constexpr Opcode kCodes[] = {Opcode::Mul,    Opcode::Add,  Opcode::Tanh, Opcode::Square,
+                                     Opcode::Sin,    Opcode::DotN, Opcode::Cos,  Opcode::Sigmoid,
+                                     Opcode::Select, Opcode::Mul};
+        const Opcode opcode = kCodes[below(random, 10)];
         Index i = kNone;
-        if (code == Code::DotOf)
-          i = builder.emit_many(code, {any(), any(), any(), any(), any()});
+        if (opcode == Opcode::DotN)
+          i = builder.emit_many(opcode, {any(), any(), any(), any(), any()});
         else
-          i = builder.emit(Code::Sin, builder.emit(code, any(), any(), any()));
-        if (code == Code::Mul || code == Code::Square || code == Code::DotOf)
-          summed.push_back(builder.emit(code == Code::DotOf ? Code::Sin : code, any(), any()));
-        summed.push_back(code == Code::DotOf ? i : any());
+          i = builder.emit(Opcode::Sin, builder.emit(opcode, any(), any(), any()));
+        if (opcode == Opcode::Mul || opcode == Opcode::Square || opcode == Opcode::DotN)
+          summed.push_back(
+              builder.emit(opcode == Opcode::DotN ? Opcode::Sin : opcode, any(), any()));
+        summed.push_back(opcode == Opcode::DotN ? i : any());
       }
       std::vector<Index> sums;
-      for (const Index i : summed) sums.push_back(builder.emit(Code::LaneSum, i));
+      for (const Index i : summed) sums.push_back(builder.emit(Opcode::RowSum, i));
       for (const Index i : sums) builder.output(i);
-      const Index late = builder.emit(Code::Add, sums[0], sums[1]);
-      builder.output(builder.emit_many(Code::SumOf, {late, sums[2], 0}));
+      const Index late = builder.emit(Opcode::Add, sums[0], sums[1]);
+      builder.output(builder.emit_many(Opcode::SumN, {late, sums[2], 0}));
       if (turn % 2 == 0) builder.output(summed[0]);
       const Program program = builder.finish();
 
@@ -39,7 +41,7 @@ TEST_CASE("sums over the rows are what a loop gives, for any number of threads")
       batch.varies[0] = 0; // what is made of sums may not vary
       batch.inputs[0] = Numbers(batch.rows, 0);
       batch.inputs[0].memory[0] = 0.25;
-      const LanePlan plan(program, batch.varies, strict);
+      const BatchPlan plan(program, batch.varies, strict);
       const double scale = turn % 3 == 0 ? 1.0 : 0.125;
       std::vector<Result> results;
       for (std::size_t threads = 1; threads <= 4; ++threads)
@@ -68,7 +70,7 @@ TEST_CASE("layers and the derivatives by their weights") {
     const bool strict = turn % 3 == 0;
     const std::size_t inputs = 1 + below(random, 7), results = 1 + below(random, 11);
     Builder builder(kNoPasses);
-    std::vector<Index> x, w, y, slopes, sums, plain;
+    std::vector<Index> x, w, y, partials, sums, plain;
     for (std::size_t k = 0; k < inputs; ++k) x.push_back(builder.input());
     for (std::size_t k = 0; k < (inputs + 1) * results; ++k) w.push_back(builder.input());
     for (std::size_t r = 0; r < results; ++r) {
@@ -77,24 +79,24 @@ TEST_CASE("layers and the derivatives by their weights") {
       for (std::size_t k = 0; k < inputs; ++k) operands.push_back(w[r * (inputs + 1) + 1 + k]);
       operands.insert(operands.end(), x.begin(), x.end());
       if (below(random, 4) == 0) std::swap(operands.end()[-1], operands[operands.size() / 2]);
-      y.push_back(builder.emit_many(Code::DotOf, operands));
+      y.push_back(builder.emit_many(Opcode::DotN, operands));
       if (below(random, 3) == 0) builder.output(y.back());
     }
-    for (const Index i : y) slopes.push_back(builder.emit(Code::Sin, i));
-    for (const Index i : slopes)
+    for (const Index i : y) partials.push_back(builder.emit(Opcode::Sin, i));
+    for (const Index i : partials)
       for (const Index k : x)
-        if (below(random, 20) != 0) plain.push_back(builder.emit(Code::Mul, i, k));
-    for (const Index i : plain) sums.push_back(builder.emit(Code::LaneSum, i));
+        if (below(random, 20) != 0) plain.push_back(builder.emit(Opcode::Mul, i, k));
+    for (const Index i : plain) sums.push_back(builder.emit(Opcode::RowSum, i));
     const std::size_t first_sum = builder.program().outputs.size();
     for (const Index i : sums) builder.output(i);
-    builder.output(slopes[0]);
+    builder.output(partials[0]);
     const Program program = builder.finish();
 
     Batch batch(random, inputs, below(random, 600), 1.0);
     Batch weights(random, w.size(), batch.rows, 0.0);
     batch.varies.insert(batch.varies.end(), w.size(), 0);
     batch.inputs.insert(batch.inputs.end(), weights.inputs.begin(), weights.inputs.end());
-    Result result = batch.run(program, LanePlan(program, batch.varies, strict), 2);
+    Result result = batch.run(program, BatchPlan(program, batch.varies, strict), 2);
     std::vector<double> expected(sums.size(), 0.0);
     bool equal = true;
     for (std::size_t r = 0; r < batch.rows; ++r) {

@@ -1,4 +1,4 @@
-// Nodes of any number of operands: their slopes, their groups, and what detaching leaves.
+// Nodes of any number of operands: their partials, their groups, and what detaching leaves.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -85,8 +85,8 @@ TEST_CASE("the partials of every n-ary operation agree with central differences"
       for (std::size_t i = 0; i < n; ++i) {
         Numbers above = xs, below = xs;
         above[i] += 1e-6, below[i] -= 1e-6;
-        const double slope = (value_of(op, above) - value_of(op, below)) / 2e-6;
-        CHECK(got[i] == doctest::Approx(0.5 + 3.0 * slope).epsilon(1e-6));
+        const double partial = (value_of(op, above) - value_of(op, below)) / 2e-6;
+        CHECK(got[i] == doctest::Approx(0.5 + 3.0 * partial).epsilon(1e-6));
       }
     }
   }

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kCount = 1100; // more than two blocks
 constexpr double kStart = 0.75;
 
-double slope(std::size_t i, int step) { return std::sin(0.37 * static_cast<double>(i) + step); }
+double partial(std::size_t i, int step) { return std::sin(0.37 * static_cast<double>(i) + step); }
 
 // Parameters in an arena: side by side, or every other node and backwards.
 struct Parameters {
@@ -39,12 +39,12 @@ template <class Take, class Expected> void compare(Take&& take, Expected&& expec
     Parameters p(arena, scattered);
     for (int k = 1; k <= 3; ++k) {
       double* gradients = arena.gradients(arena.size());
-      for (std::size_t i = 0; i < kCount; ++i) gradients[p.nodes[i]] = slope(i, k);
+      for (std::size_t i = 0; i < kCount; ++i) gradients[p.nodes[i]] = partial(i, k);
       take(arena, p, k);
     }
     for (std::size_t i = 0; i < kCount; ++i) {
       REQUIRE(arena.data(p.nodes[i]) == doctest::Approx(expected(i)).epsilon(1e-14));
-      REQUIRE(arena.gradient(p.nodes[i]) == slope(i, 3));
+      REQUIRE(arena.gradient(p.nodes[i]) == partial(i, 3));
       if (scattered) REQUIRE(arena.data(p.nodes[i] + 1) == -1.0);
     }
   }
@@ -62,7 +62,7 @@ TEST_CASE("a step of descent with momentum and decay is its formula") {
         [&](std::size_t i) {
           double x = kStart, v = 0.0;
           for (int k = 1; k <= 3; ++k) {
-            const double g = slope(i, k) + 0.01 * x;
+            const double g = partial(i, k) + 0.01 * x;
             v = k == 1 ? g : 0.9 * v + (1.0 - dampening) * g;
             x -= 0.1 * (nesterov ? g + 0.9 * v : v);
           }
@@ -77,7 +77,7 @@ TEST_CASE("a step of descent without momentum leaves the velocity alone") {
         step(arena, p.nodes, Sgd{0.1, 0.0, 0.0, 0.0, false, true}, p.a.data());
         REQUIRE(std::count(p.a.begin(), p.a.end(), 0.0) == kCount);
       },
-      [](std::size_t i) { return kStart - 0.1 * (slope(i, 1) + slope(i, 2) + slope(i, 3)); });
+      [](std::size_t i) { return kStart - 0.1 * (partial(i, 1) + partial(i, 2) + partial(i, 3)); });
 }
 
 TEST_CASE("a step of Adam is its formula whichever way the decay goes") {
@@ -91,7 +91,7 @@ TEST_CASE("a step of Adam is its formula whichever way the decay goes") {
         [&](std::size_t i) {
           double x = kStart, m = 0.0, v = 0.0, kept1 = 1.0, kept2 = 1.0;
           for (int k = 1; k <= 3; ++k) {
-            const double g = slope(i, k) + (decoupled ? 0.0 : 0.05 * x);
+            const double g = partial(i, k) + (decoupled ? 0.0 : 0.05 * x);
             if (decoupled) x -= 0.1 * 0.05 * x;
             m = 0.4 * m + 0.6 * g;
             v = 0.99 * v + 0.01 * g * g;
@@ -113,7 +113,7 @@ TEST_CASE("a step of RMSprop is its formula in all its four kinds") {
           [&](std::size_t i) {
             double x = kStart, v = 0.0, m = 0.0, b = 0.0;
             for (int k = 1; k <= 3; ++k) {
-              const double g = slope(i, k) + 0.05 * x;
+              const double g = partial(i, k) + 0.05 * x;
               v = 0.7 * v + 0.3 * g * g;
               m = 0.7 * m + 0.3 * g;
               b = momentum * b + g / (std::sqrt(centered ? v - m * m : v) + 1e-3);

@@ -71,20 +71,21 @@ bool has_line(const PointPlan& plan, const std::string& line) {
   return false;
 }
 
-// Any code on operands that `draw` chooses.
-template <class Draw> Index emit_any(Builder& builder, Code code, std::size_t count, Draw&& draw) {
-  if (!is_many(code)) {
-    const std::size_t operands = operand_count(code);
+// Any opcode on operands that `draw` chooses.
+template <class Draw>
+Index emit_any(Builder& builder, Opcode opcode, std::size_t count, Draw&& draw) {
+  if (!is_many(opcode)) {
+    const std::size_t operands = operand_count(opcode);
     const Index a = draw(), b = operands > 1 ? draw() : kNone, c = operands > 2 ? draw() : kNone;
-    return builder.emit(code, a, b, c);
+    return builder.emit(opcode, a, b, c);
   }
   std::vector<Index> list;
   for (std::size_t k = 0; k < count; ++k) list.push_back(draw());
-  return builder.emit_many(code, list);
+  return builder.emit_many(opcode, list);
 }
 
-Code code_number(std::size_t k) { return static_cast<Code>(kFirstTableCode + k); }
-constexpr std::size_t kCodes = kCodeCount - kFirstTableCode;
+Opcode code_number(std::size_t k) { return static_cast<Opcode>(kFirstTableOpcode + k); }
+constexpr std::size_t kCodes = kOpcodeCount - kFirstTableOpcode;
 
 } // namespace
 
@@ -99,11 +100,11 @@ TEST_CASE("random programs of all codes, strictly run, give the interpreter's bi
     for (std::size_t k = 0; k < 4; ++k) values.push_back(builder.constant(double(k) - 1.0));
     const std::size_t near = seed % 3 == 0 ? 8 : 100000; // operands, so that some are deep
     while (builder.size() < 800) {
-      const Code code = code_number(below(kCodes));
-      if (code == Code::Polygamma) continue; // a large order takes forever
+      const Opcode opcode = code_number(below(kCodes));
+      if (opcode == Opcode::Polygamma) continue; // a large order takes forever
       const std::size_t count = 1 + below(12);
       for (std::size_t left = 1 + below(10); left > 0; --left)
-        values.push_back(emit_any(builder, code, count, [&] {
+        values.push_back(emit_any(builder, opcode, count, [&] {
           return values[values.size() - 1 - below(std::min(near, values.size()))];
         }));
     }
@@ -113,13 +114,13 @@ TEST_CASE("random programs of all codes, strictly run, give the interpreter's bi
   }
 }
 
-TEST_CASE("each code alone, on few and many, side by side and not, with and without users") {
+TEST_CASE("each opcode alone, on few and many, side by side and not, with and without users") {
   for (std::size_t k = 0; k < kCodes; ++k) {
-    const Code code = code_number(k);
-    CAPTURE(std::string(code_name(code)));
-    const bool table = is_table_code(code);
-    const double low = table ? arenagrad::core::op_info(op_of(code)).low : 0.1;
-    const double high = table ? arenagrad::core::op_info(op_of(code)).high : 4.0;
+    const Opcode opcode = code_number(k);
+    CAPTURE(std::string(opcode_name(opcode)));
+    const bool table = is_table_opcode(opcode);
+    const double low = table ? arenagrad::core::op_info(op_of(opcode)).low : 0.1;
+    const double high = table ? arenagrad::core::op_info(op_of(opcode)).high : 4.0;
     for (const std::size_t n : {1, 2, 5, 40, 600})
       for (const int kind : {0, 1, 2, 3, 4}) {
         std::mt19937 engine(static_cast<unsigned>(n));
@@ -127,7 +128,7 @@ TEST_CASE("each code alone, on few and many, side by side and not, with and with
         for (std::size_t i = 0; i < 3 * n + 8; ++i) builder.input();
         for (std::size_t i = 0; i < n; ++i) {
           std::size_t operand = 0;
-          const Index y = emit_any(builder, code, 7, [&] {
+          const Index y = emit_any(builder, opcode, 7, [&] {
             const std::size_t at = operand++;
             if (kind == 0) return static_cast<Index>(engine() % (3 * n));
             if (kind == 1) return static_cast<Index>(at == 0 ? i : (at % 3) * n + i);
@@ -135,13 +136,13 @@ TEST_CASE("each code alone, on few and many, side by side and not, with and with
             if (kind == 3) return static_cast<Index>(at == 0 ? i / 5 : n + i % 5);
             return static_cast<Index>(2 * n - 1 - i + at % 8);
           });
-          builder.output(i % 2 == 0 ? y : builder.emit(Code::Negate, y));
+          builder.output(i % 2 == 0 ? y : builder.emit(Opcode::Negate, y));
         }
         const Program program = builder.finish();
         const auto inputs = random_numbers(program.input_count, low, high, 7);
         check_strict(program, inputs);
-        // A slope of tanh may be taken from either operand, of which one follows from the other.
-        if (code != Code::TanhSlope) check_close(program, inputs, 1e-12);
+        // A partial of tanh may be taken from either operand, of which one follows from the other.
+        if (opcode != Opcode::TanhPartial) check_close(program, inputs, 1e-12);
       }
   }
 }
@@ -152,16 +153,16 @@ TEST_CASE("random smooth programs, not strictly run, differ by rounding") {
     Builder builder(kNoPasses);
     std::vector<Index> values;
     for (std::size_t k = 0; k < 30; ++k) values.push_back(builder.input());
-    const Code codes[] = {Code::Tanh,  Code::TanhSlope, Code::Sin, Code::Sigmoid,
-                          Code::DotOf, Code::SumOf,     Code::Mul, Code::Add};
+    const Opcode codes[] = {Opcode::Tanh, Opcode::TanhPartial, Opcode::Sin, Opcode::Sigmoid,
+                            Opcode::DotN, Opcode::SumN,        Opcode::Mul, Opcode::Add};
     while (builder.size() < 1000) {
-      const Code code = codes[engine() % 8];
+      const Opcode opcode = codes[engine() % 8];
       const std::size_t count = 1 + engine() % 20;
       for (std::size_t left = engine() % 20; left > 0; --left) {
-        const Index y = emit_any(builder, code == Code::TanhSlope ? Code::Tanh : code, count,
-                                 [&] { return values[engine() % values.size()]; });
-        values.push_back(builder.emit(Code::Tanh, y));
-        if (code == Code::TanhSlope) values.push_back(builder.emit(code, y, values.back()));
+        const Index y = emit_any(builder, opcode == Opcode::TanhPartial ? Opcode::Tanh : opcode,
+                                 count, [&] { return values[engine() % values.size()]; });
+        values.push_back(builder.emit(Opcode::Tanh, y));
+        if (opcode == Opcode::TanhPartial) values.push_back(builder.emit(opcode, y, values.back()));
       }
     }
     for (const Index value : values) builder.output(value);
@@ -181,10 +182,10 @@ TEST_CASE("a network is matrices times vectors and outer products") {
     CAPTURE(plan.text());
     CHECK(has_line(plan, "MatrixVector 16x2"));
     CHECK(has_line(plan, "MatrixVector 16x16"));
-    CHECK(has_line(plan, "TanhAndSlope x16"));
+    CHECK(has_line(plan, "TanhAndPartial x16"));
     CHECK(has_line(plan, "Outer 16x16"));
     CHECK(has_line(plan, "Outer 16x2"));
-    CHECK(plan.text().find("DotOf") == std::string::npos);
+    CHECK(plan.text().find("DotN") == std::string::npos);
     CHECK(plan.groups() < 22);
     CHECK(plan.bytes() <= 24 * program.size());
   }
@@ -199,12 +200,12 @@ TEST_CASE("a network of several samples is matrices times vectors") {
   check_close(program, inputs, 1e-12);
   const PointPlan plan(program, false);
   CAPTURE(plan.text());
-  CHECK(has_line(plan, "TanhAndSlope x240"));
+  CHECK(has_line(plan, "TanhAndPartial x240"));
   CHECK(has_line(plan, "MatrixVector 20x3"));
   CHECK(has_line(plan, "MatrixVector 20x12"));
   CHECK(has_line(plan, "MatrixVector 12x20"));
   CHECK(has_line(plan, "Mul x240"));
-  CHECK(plan.text().find("DotOf") == std::string::npos);
+  CHECK(plan.text().find("DotN") == std::string::npos);
   CHECK(plan.text().find("one by one") == std::string::npos);
   CHECK(plan.bytes() <= 24 * program.size());
 }
@@ -225,7 +226,7 @@ TEST_CASE("vectors and matrices that are not quite") {
       if (kind == 3) list.assign(1, 150 + 2 * r);
       list.insert(list.end(), w.begin(), w.end());
       list.insert(list.end(), x.begin(), x.end());
-      builder.output(builder.emit_many(Code::DotOf, list));
+      builder.output(builder.emit_many(Opcode::DotN, list));
     }
     const Program program = builder.finish();
     const auto inputs = random_numbers(200, -1.0, 1.0, 3);
@@ -240,13 +241,13 @@ TEST_CASE("what is checked must be finite, needed or not, and only that") {
     Builder builder(kNoPasses);
     for (std::size_t k = 0; k < n; ++k) builder.input();
     for (Index k = 0; k < n; ++k) {
-      const Index y = builder.emit(Code::Log, k, kNone, kNone, true);
-      builder.output(y), builder.output(builder.emit(Code::Log, y));
-      builder.emit(Code::Reciprocal, builder.constant(0.0));
-      builder.emit(Code::Sqrt, builder.emit(Code::Subtract, k, builder.constant(0.25)), kNone,
+      const Index y = builder.emit(Opcode::Log, k, kNone, kNone, true);
+      builder.output(y), builder.output(builder.emit(Opcode::Log, y));
+      builder.emit(Opcode::Reciprocal, builder.constant(0.0));
+      builder.emit(Opcode::Sqrt, builder.emit(Opcode::Subtract, k, builder.constant(0.25)), kNone,
                    kNone,
                    true); // nothing needs it
-      builder.emit(Code::LaneSum, builder.emit(Code::Log, k), kNone, kNone, true);
+      builder.emit(Opcode::RowSum, builder.emit(Opcode::Log, k), kNone, kNone, true);
     }
     const Program program = builder.finish();
     std::vector<double> inputs(n, 0.5);
@@ -269,10 +270,10 @@ TEST_CASE("what is checked must be finite, needed or not, and only that") {
 TEST_CASE("the first guard that came out otherwise is told") {
   Builder builder(kNoPasses);
   const Index a = builder.input(), b = builder.input(), c = builder.input();
-  builder.guard(builder.emit(Code::Less, a, b), true);
-  builder.guard(builder.emit(Code::Less, b, c), false);
-  builder.guard(builder.emit(Code::Equal, a, c), true);
-  builder.output(builder.emit(Code::Add, a, b));
+  builder.guard(builder.emit(Opcode::Less, a, b), true);
+  builder.guard(builder.emit(Opcode::Less, b, c), false);
+  builder.guard(builder.emit(Opcode::Equal, a, c), true);
+  builder.output(builder.emit(Opcode::Add, a, b));
   const Program program = builder.finish();
   CHECK(run(program, {1.0, 2.0, 1.0}).outcome.good());
   CHECK(run(program, {3.0, 2.0, 3.0}).outcome.guard == 0);
@@ -285,10 +286,10 @@ TEST_CASE("the first guard that came out otherwise is told") {
 TEST_CASE("outputs may be inputs, constants, repeated, none; inputs may be unused") {
   Builder builder(kNoPasses);
   const Index a = builder.input(), b = builder.input();
-  const Index half = builder.constant(0.5), dead = builder.emit(Code::Exp, b);
-  const Index y = builder.emit(Code::Mul, a, half);
-  builder.emit(Code::Exp, dead);
-  for (const Index i : {a, half, y, y, a, half, builder.emit(Code::LaneSum, y)}) builder.output(i);
+  const Index half = builder.constant(0.5), dead = builder.emit(Opcode::Exp, b);
+  const Index y = builder.emit(Opcode::Mul, a, half);
+  builder.emit(Opcode::Exp, dead);
+  for (const Index i : {a, half, y, y, a, half, builder.emit(Opcode::RowSum, y)}) builder.output(i);
   const Program program = builder.finish();
   const std::vector<double> should{6.0, 0.5, 3.0, 3.0, 6.0, 0.5, 3.0};
   CHECK(run(program, {6.0, 7.0}).outputs == should);
@@ -326,12 +327,13 @@ TEST_CASE("long chains, and groups larger than a block") {
   for (std::size_t k = 0; k < 2000; ++k) values.push_back(builder.input());
   Index y = 0;
   for (std::size_t k = 0; k < 3000; ++k)
-    y = builder.emit(k % 2 == 0 ? Code::Add : Code::Sin, y, k % 2 == 0 ? values[k % 2000] : kNone);
+    y = builder.emit(k % 2 == 0 ? Opcode::Add : Opcode::Sin, y,
+                     k % 2 == 0 ? values[k % 2000] : kNone);
   builder.output(y);
   for (std::size_t k = 0; k < 2000; ++k) {
-    builder.output(builder.emit(Code::Exp, values[k * 7 % 2000]));
-    builder.output(builder.emit(Code::Hypot, values[k * 3 % 2000], values[k * 11 % 2000]));
-    builder.output(builder.emit(Code::Negate, builder.emit(Code::Tanh, values[k * 9 % 2000])));
+    builder.output(builder.emit(Opcode::Exp, values[k * 7 % 2000]));
+    builder.output(builder.emit(Opcode::Hypot, values[k * 3 % 2000], values[k * 11 % 2000]));
+    builder.output(builder.emit(Opcode::Negate, builder.emit(Opcode::Tanh, values[k * 9 % 2000])));
   }
   const Program program = builder.finish();
   const auto inputs = random_numbers(2000, -1.0, 1.0, 5);
@@ -342,8 +344,8 @@ TEST_CASE("long chains, and groups larger than a block") {
 TEST_CASE("what may raise is computed though nothing needs its number") {
   Builder builder(Passes{});
   const Index x = builder.input();
-  builder.emit(Code::Log, x, kNone, kNone, true);
-  builder.output(builder.emit(Code::Sin, x));
+  builder.emit(Opcode::Log, x, kNone, kNone, true);
+  builder.output(builder.emit(Opcode::Sin, x));
   const PointPlan plan(builder.finish(), false);
   std::vector<double> workspace(plan.workspace());
   double y = 0.0;

@@ -13,9 +13,9 @@ namespace {
 
 constexpr Passes kNoPasses{false, false, false, false, false, false};
 
-std::size_t count(const Program& program, Code code) {
+std::size_t count(const Program& program, Opcode opcode) {
   std::size_t n = 0;
-  for (const Instruction& at : program.code) n += at.code == code;
+  for (const Instruction& at : program.instructions) n += at.opcode == opcode;
   return n;
 }
 
@@ -29,7 +29,7 @@ bool same_bits(const std::vector<double>& one, const std::vector<double>& other)
 
 // A random program over all codes, on values that stay near 1.
 Program random_program(std::mt19937& random, std::size_t size, const Passes& passes) {
-  const std::vector<Code> codes = all_codes();
+  const std::vector<Opcode> codes = all_codes();
   Builder builder(passes);
   std::vector<Index> values;
   for (int k = 0; k < 6; ++k) values.push_back(builder.input());
@@ -37,15 +37,15 @@ Program random_program(std::mt19937& random, std::size_t size, const Passes& pas
     values.push_back(builder.constant(number));
   const auto any = [&] { return values[random() % values.size()]; };
   for (std::size_t k = 0; k < size; ++k) {
-    const Code code =
-        random() % 2 ? random() % 2 ? Code::Add : Code::Mul : codes[random() % codes.size()];
-    if (is_many(code)) {
+    const Opcode opcode =
+        random() % 2 ? random() % 2 ? Opcode::Add : Opcode::Mul : codes[random() % codes.size()];
+    if (is_many(opcode)) {
       std::vector<Index> x(1 + random() % 5);
       for (Index& place : x) place = any();
-      if (code == Code::DotOf && x.size() < 2) x.push_back(any());
-      values.push_back(builder.emit_many(code, x));
+      if (opcode == Opcode::DotN && x.size() < 2) x.push_back(any());
+      values.push_back(builder.emit_many(opcode, x));
     } else {
-      values.push_back(builder.emit(code, any(), any(), any()));
+      values.push_back(builder.emit(opcode, any(), any(), any()));
     }
   }
   for (int k = 0; k < 4; ++k) builder.output(values[values.size() - 1 - random() % (size / 2)]);
@@ -56,8 +56,8 @@ Program random_program(std::mt19937& random, std::size_t size, const Passes& pas
 
 TEST_CASE("a program computes what was written") {
   Builder builder(Passes{});
-  const Number::Writing writing(builder);
-  const Number x = Number::of(builder.input()), y = Number::of(builder.input());
+  const Symbolic::Writing writing(builder);
+  const Symbolic x = Symbolic::of(builder.input()), y = Symbolic::of(builder.input());
   builder.output((x * y + exp(x) - y / x).index());
   CHECK(run(builder.finish(), {2.0, 3.0})[0] == 2.0 * 3.0 + std::exp(2.0) - 3.0 / 2.0);
 }
@@ -91,19 +91,19 @@ TEST_CASE("optimising in order keeps every bit, each pass alone and all together
 TEST_CASE("what computes the same is computed once, whichever way round it is written") {
   Builder builder(Passes{});
   const Index x = builder.input(), y = builder.input();
-  CHECK(builder.emit(Code::Mul, x, y) == builder.emit(Code::Mul, y, x));
-  CHECK(builder.emit(Code::Subtract, x, y) != builder.emit(Code::Subtract, y, x));
-  CHECK(builder.emit_many(Code::SumOf, {x, y, x}) == builder.emit_many(Code::SumOf, {x, y, x}));
-  CHECK(builder.emit_many(Code::SumOf, {x, y, x}) != builder.emit_many(Code::SumOf, {x, x, y}));
+  CHECK(builder.emit(Opcode::Mul, x, y) == builder.emit(Opcode::Mul, y, x));
+  CHECK(builder.emit(Opcode::Subtract, x, y) != builder.emit(Opcode::Subtract, y, x));
+  CHECK(builder.emit_many(Opcode::SumN, {x, y, x}) == builder.emit_many(Opcode::SumN, {x, y, x}));
+  CHECK(builder.emit_many(Opcode::SumN, {x, y, x}) != builder.emit_many(Opcode::SumN, {x, x, y}));
 }
 
 TEST_CASE("a list of operands is kept once, whatever its instructions are") {
   Builder builder(Passes{});
   std::vector<Index> x;
   for (std::size_t k = 0; k < 6; ++k) x.push_back(builder.input());
-  const Index one = builder.emit_many(Code::DotOf, {x[0], x[1], x[4], x[5]});
-  const Index other = builder.emit_many(Code::DotOf, {x[2], x[3], x[4], x[5]});
-  const Index sum = builder.emit_many(Code::SumOf, {x[4], x[5]});
+  const Index one = builder.emit_many(Opcode::DotN, {x[0], x[1], x[4], x[5]});
+  const Index other = builder.emit_many(Opcode::DotN, {x[2], x[3], x[4], x[5]});
+  const Index sum = builder.emit_many(Opcode::SumN, {x[4], x[5]});
   CHECK(builder.at(one).a != builder.at(other).a);
   CHECK(builder.at(one).c == builder.at(other).c);
   CHECK(builder.at(sum).a == builder.at(one).c);
@@ -111,22 +111,22 @@ TEST_CASE("a list of operands is kept once, whatever its instructions are") {
   // Many lists, of which each is found again.
   std::vector<Index> places;
   for (Index k = 0; k < 300; ++k)
-    places.push_back(builder.emit_many(Code::SumOf, {k % 6, k / 6 % 6, k / 36 % 6, k / 216}));
+    places.push_back(builder.emit_many(Opcode::SumN, {k % 6, k / 6 % 6, k / 36 % 6, k / 216}));
   const std::size_t size = builder.program().lists.size();
   for (Index k = 0; k < 300; ++k)
-    CHECK(places[k] == builder.emit_many(Code::SumOf, {k % 6, k / 6 % 6, k / 36 % 6, k / 216}));
+    CHECK(places[k] == builder.emit_many(Opcode::SumN, {k % 6, k / 6 % 6, k / 36 % 6, k / 216}));
   CHECK(builder.program().lists.size() == size);
 }
 
 TEST_CASE("a subtraction and a negation come back from what micrograd records for them") {
   Builder builder(Passes{});
   const Index x = builder.input(), y = builder.input();
-  const Index minus = builder.emit(Code::Mul, y, builder.constant(-1.0));
-  const Index difference = builder.emit(Code::Add, x, minus);
-  CHECK(builder.at(minus).code == Code::Negate);
-  CHECK(builder.at(difference).code == Code::Subtract);
-  CHECK(builder.emit(Code::Mul, x, builder.constant(1.0)) == x);
-  CHECK(builder.emit(Code::Add, x, builder.constant(0.0)) != x); // -0.0 + 0.0 is 0.0
+  const Index minus = builder.emit(Opcode::Mul, y, builder.constant(-1.0));
+  const Index difference = builder.emit(Opcode::Add, x, minus);
+  CHECK(builder.at(minus).opcode == Opcode::Negate);
+  CHECK(builder.at(difference).opcode == Opcode::Subtract);
+  CHECK(builder.emit(Opcode::Mul, x, builder.constant(1.0)) == x);
+  CHECK(builder.emit(Opcode::Add, x, builder.constant(0.0)) != x); // -0.0 + 0.0 is 0.0
 }
 
 TEST_CASE("a chain of products becomes a dot product, with its start and in its order") {
@@ -135,8 +135,8 @@ TEST_CASE("a chain of products becomes a dot product, with its start and in its 
   in_order.reorder = false;
   for (const Passes& passes : {Passes{}, in_order}) {
     const Program fused = optimise(plain, passes);
-    CHECK(count(fused, Code::DotOf) == 4);
-    CHECK(count(fused, Code::Add) == 0);
+    CHECK(count(fused, Opcode::DotN) == 4);
+    CHECK(count(fused, Opcode::Add) == 0);
   }
   std::vector<double> x;
   for (std::size_t k = 0; k < plain.input_count; ++k) x.push_back(std::sin(k + 1.0));
@@ -150,13 +150,13 @@ TEST_CASE("division comes back from ** -1 only where rounding may differ") {
   for (const Passes& passes : {Passes{}, in_order}) {
     Builder builder(passes);
     const Index x = builder.input(), y = builder.input();
-    const Index inverse = builder.emit(Code::Pow, y, builder.constant(-1.0), kNone, true);
-    builder.output(builder.emit(Code::Mul, x, inverse));
+    const Index inverse = builder.emit(Opcode::Pow, y, builder.constant(-1.0), kNone, true);
+    builder.output(builder.emit(Opcode::Mul, x, inverse));
     const Program better = optimise(builder.finish(), passes);
-    CHECK(count(better, Code::Divide) == (passes.reorder ? 1 : 0));
-    CHECK(count(better, Code::Pow) == (passes.reorder ? 0 : 1));
-    CHECK(count(better, Code::Reciprocal) == 0);
-    CHECK(better.code.back().checked == passes.reorder);
+    CHECK(count(better, Opcode::Divide) == (passes.reorder ? 1 : 0));
+    CHECK(count(better, Opcode::Pow) == (passes.reorder ? 0 : 1));
+    CHECK(count(better, Opcode::Reciprocal) == 0);
+    CHECK(better.instructions.back().checked == passes.reorder);
   }
 }
 
@@ -164,13 +164,13 @@ TEST_CASE("nothing needless is left, but for inputs and what may raise") {
   Builder builder(Passes{});
   const Index x = builder.input();
   builder.input();
-  builder.emit(Code::Exp, x);
-  const Index log = builder.emit(Code::Log, x, kNone, kNone, true);
-  builder.output(builder.emit(Code::Sin, x));
+  builder.emit(Opcode::Exp, x);
+  const Index log = builder.emit(Opcode::Log, x, kNone, kNone, true);
+  builder.output(builder.emit(Opcode::Sin, x));
   const Program better = prune(builder.finish());
   CHECK(better.input_count == 2);
-  CHECK(count(better, Code::Exp) == 0);
-  CHECK(count(better, Code::Log) == 1);
+  CHECK(count(better, Opcode::Exp) == 0);
+  CHECK(count(better, Opcode::Log) == 1);
   CHECK(log == 3);
 }
 

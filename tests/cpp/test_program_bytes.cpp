@@ -32,11 +32,11 @@ TEST_CASE("a program is the same after being written and read") {
   const Program read = read_program(write_program(program));
   CHECK(read.text() == program.text());
   CHECK(write_program(read) == write_program(program));
-  for (const Code code : cases::all_codes()) {
+  for (const Opcode opcode : cases::all_codes()) {
     std::mt19937 random(5);
     const std::size_t operands =
-        code == Code::LaneSum ? 1 : cases::operands_of(code, random).size();
-    const Program one = cases::single(code, operands, Passes{});
+        opcode == Opcode::RowSum ? 1 : cases::operands_of(opcode, random).size();
+    const Program one = cases::single(opcode, operands, Passes{});
     CHECK(read_program(write_program(one)).text() == one.text());
   }
 }
@@ -71,12 +71,12 @@ TEST_CASE("changed bytes under a right checksum are refused or still a sound pro
   CHECK(read_anyway > 100); // constants may be anything
 }
 
-TEST_CASE("a later format and an unknown code are named") {
+TEST_CASE("a later format and an unknown opcode are named") {
   std::string bytes = write_program(guarded_gradient());
   bytes[4] = 9;
   CHECK_THROWS_WITH(read_program(with_checksum(bytes)),
                     "a saved program has the format 9, and this version reads 1");
-  bytes = write_program(cases::single(Code::Tanh, 1, Passes{}));
+  bytes = write_program(cases::single(Opcode::Tanh, 1, Passes{}));
   bytes.replace(bytes.find("Tanh"), 4, "T\nnh");
   CHECK_THROWS_WITH(read_program(with_checksum(bytes)),
                     "a saved program has an instruction that this version does not know: T?nh");

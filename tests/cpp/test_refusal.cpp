@@ -11,20 +11,20 @@
 namespace {
 
 using namespace arenagrad;
-using program::Code;
+using program::Opcode;
 using program::Program;
 
 // One instruction on all inputs.
-Program one(Code code, std::uint32_t inputs, bool checked) {
+Program one(Opcode opcode, std::uint32_t inputs, bool checked) {
   Program p;
   p.input_count = inputs;
-  for (std::uint32_t k = 0; k < inputs; ++k) p.code.push_back({Code::Input, false, k});
-  if (program::is_many(code)) {
+  for (std::uint32_t k = 0; k < inputs; ++k) p.instructions.push_back({Opcode::Input, false, k});
+  if (program::is_many(opcode)) {
     for (std::uint32_t k = 0; k < inputs; ++k) p.lists.push_back(k);
-    const auto first = static_cast<std::uint32_t>(program::leading(code, inputs));
-    p.code.push_back({code, checked, 0, inputs, first});
+    const auto first = static_cast<std::uint32_t>(program::leading(opcode, inputs));
+    p.instructions.push_back({opcode, checked, 0, inputs, first});
   } else {
-    p.code.push_back({code, checked, 0, inputs > 1 ? 1 : program::kNone});
+    p.instructions.push_back({opcode, checked, 0, inputs > 1 ? 1 : program::kNone});
   }
   p.outputs.push_back(inputs);
   return p;
@@ -46,15 +46,15 @@ TEST_CASE("every operation of the table refuses what recording it refuses") {
   const double numbers[] = {0.0,   -0.0,   1.0,    -1.0,      0.5,        -2.5,
                             1e308, -1e308, 5e-324, kInfinity, -kInfinity, std::nan("")};
   int refused = 0;
-  for (std::size_t k = program::kFirstTableCode; k < program::kFirstOwnCode; ++k) {
-    const auto code = static_cast<Code>(k);
-    const core::Op op = program::op_of(code);
-    const Program p = one(code, static_cast<std::uint32_t>(program::operand_count(code)), true);
+  for (std::size_t k = program::kFirstTableOpcode; k < program::kFirstOwnOpcode; ++k) {
+    const auto opcode = static_cast<Opcode>(k);
+    const core::Op op = program::op_of(opcode);
+    const Program p = one(opcode, static_cast<std::uint32_t>(program::operand_count(opcode)), true);
     for (const double a : numbers)
       for (const double b : numbers) {
         const double inputs[] = {a, b};
         const double second = p.input_count > 1 ? b : 0.0;
-        const double y = program::evaluate(code, a, second, 0.0);
+        const double y = program::evaluate(opcode, a, second, 0.0);
         const std::string expected =
             thrown([&] { core::check_primal(op, a, second, y, core::kNoNode); });
         CHECK(thrown([&] { program::refuse(p, inputs); }) == expected);
@@ -65,7 +65,7 @@ TEST_CASE("every operation of the table refuses what recording it refuses") {
 }
 
 TEST_CASE("a quotient is refused as the power of minus one that it was") {
-  const Program p = one(Code::Divide, 2, true);
+  const Program p = one(Opcode::Divide, 2, true);
   const double zero[] = {1.0, 0.0}, tiny[] = {1.0, 5e-324}, large[] = {1e308, 1e-10};
   CHECK_THROWS_AS(program::refuse(p, zero), core::DivisionByZero);
   CHECK_THROWS_AS(program::refuse(p, tiny), core::RangeError);
@@ -73,7 +73,7 @@ TEST_CASE("a quotient is refused as the power of minus one that it was") {
 }
 
 TEST_CASE("an index that none of the values has is refused") {
-  const Program p = one(Code::Take, 3, true);
+  const Program p = one(Opcode::Take, 3, true);
   const double good[] = {1.0, 5.0, 6.0}, bad[] = {2.0, 5.0, 6.0}, none[] = {0.5, 5.0, 6.0};
   CHECK_NOTHROW(program::refuse(p, good));
   CHECK_THROWS_AS(program::refuse(p, bad), std::out_of_range);
@@ -82,7 +82,7 @@ TEST_CASE("an index that none of the values has is refused") {
 
 TEST_CASE("what is not checked and what was given is not refused") {
   const double minus[] = {-1.0}, nan[] = {std::nan("")};
-  CHECK_NOTHROW(program::refuse(one(Code::Log, 1, false), minus));
-  CHECK_NOTHROW(program::refuse(one(Code::Log, 1, true), nan));
-  CHECK_THROWS_AS(program::refuse(one(Code::Log, 1, true), minus), core::DomainError);
+  CHECK_NOTHROW(program::refuse(one(Opcode::Log, 1, false), minus));
+  CHECK_NOTHROW(program::refuse(one(Opcode::Log, 1, true), nan));
+  CHECK_THROWS_AS(program::refuse(one(Opcode::Log, 1, true), minus), core::DomainError);
 }

@@ -31,8 +31,8 @@ TEST_CASE("rows are gathered side by side and go back to where they were") {
 TEST_CASE("a program with other outputs has zeros where there are none") {
   Builder builder(Passes{});
   const Index x = builder.input(), y = builder.input();
-  builder.output(builder.emit(Code::Mul, x, y));
-  builder.output(builder.emit(Code::Exp, x));
+  builder.output(builder.emit(Opcode::Mul, x, y));
+  builder.output(builder.emit(Opcode::Exp, x));
   const Program program = builder.finish();
   const Program some = picked(program, {kNone, 1, kNone, 1});
   CHECK(some.size() == 4); // two inputs, the zero and the exponential
@@ -45,13 +45,13 @@ TEST_CASE("a program with other outputs has zeros where there are none") {
   CHECK(same(picked(program, {0, 1}), program));
 }
 
-TEST_CASE("what does not vary counts once a row in a sum over the rows and in its slopes") {
+TEST_CASE("what does not vary counts once a row in a sum over the rows and in its partials") {
   Builder builder(Passes{});
   const Index w = builder.input(), x = builder.input();
-  builder.output(builder.emit(Code::Add, builder.emit(Code::Square, w), x));
+  builder.output(builder.emit(Opcode::Add, builder.emit(Opcode::Square, w), x));
   const Program total = summed(builder.finish(), Passes{});
-  const Program slope = reverse(total, {{w}, {0, 1}}, false, Passes{});
-  const LanePlan plan(slope, {0, 1}, false);
+  const Program partial = reverse(total, {{w}, {0, 1}}, false, Passes{});
+  const BatchPlan plan(partial, {0, 1}, false);
   double weight = 3.0, numbers[] = {1.0, 2.0, 3.0, 4.0}, sum = 0.0, by_weight = 0.0;
   plan.run({{&weight, 0}, {numbers, 1}}, {{&sum, 0}, {&by_weight, 0}}, 4, nullptr, 1.0, 1);
   CHECK(sum == 46.0);

@@ -55,7 +55,7 @@ TEST_CASE("a power's literal is hidden from the order unless asked for") {
   CHECK(arena.gradient(x->node()) == 12.0);
 }
 
-TEST_CASE("a slope without a real value is an error that changes no adjoint") {
+TEST_CASE("a partial without a real value is an error that changes no adjoint") {
   Arena arena;
   Held x = leaf(arena, 0.0);
   Held root = power(*x, 0.5);
@@ -90,7 +90,7 @@ TEST_CASE("a callback that declines leaves its node its rule") {
   arena.set_callback(y->node(), false);
 }
 
-TEST_CASE("a power whose slope fails is found where a compaction has moved it") {
+TEST_CASE("a power whose partial fails is found where a compaction has moved it") {
   Arena arena;
   Held junk = leaf(arena, 1.0), x = leaf(arena, 0.0), root = power(*x, 0.5);
   Held y = apply(Op::Add, *root, *root);

@@ -127,7 +127,7 @@ def torch_answer(torch: Any, case: Case) -> Answer:
         found = _torch_loss(torch, case.loss)(xs, ts, reduction=reduction).reshape(-1)
         (found * torch.tensor(weights(len(found)), dtype=torch.float64)).sum().backward()
         answer[reduction] = found.tolist()
-        answer[f"{reduction}: slopes"] = xs.grad.reshape(-1).tolist()
+        answer[f"{reduction}: gradient"] = xs.grad.reshape(-1).tolist()
         if case.soft:
-            answer[f"{reduction}: slopes of targets"] = ts.grad.reshape(-1).tolist()
+            answer[f"{reduction}: gradient of targets"] = ts.grad.reshape(-1).tolist()
     return answer

@@ -1,6 +1,6 @@
 """What every row of ops.def is in mathematics, at 50 digits, and in Python's own floats.
 
-Nothing here shares a formula with the engine where two are known: slopes come from mpmath's own
+Nothing here shares a formula with the engine where two are known: partials come from mpmath's own
 functions (sech, sec, ncdf, digamma) and from no primal. Errors are counted in units in the last
 place (ulps) of the exact result. Call within `mp.workdps(50)`. Holds no tests.
 """
@@ -23,11 +23,11 @@ class Oracle:
     """One operation as mathematics and as Python know it; all functions take every operand."""
 
     value: Callable[..., Any]
-    slopes: tuple[Callable[..., Any], ...]
+    partials: tuple[Callable[..., Any], ...]
     python: Callable[..., float]  # the float function: whatever this raises, ours has to raise
     ulps: float  # allowed error of the value; 0.5 is correctly rounded
-    slope_ulps: float = 4.0
-    slope_error: Callable[..., Any] = lambda *operands: 0  # allowed beside the ulps, absolute
+    partial_ulps: float = 4.0
+    partial_error: Callable[..., Any] = lambda *operands: 0  # allowed beside the ulps, absolute
     constants: tuple[float, ...] = ()  # what tests choose a Parametric's constant from
 
 
@@ -91,7 +91,7 @@ def silu(a: Any) -> Any:
     return a * sigmoid(a)
 
 
-def silu_slope(a: Any) -> Any:
+def silu_partial(a: Any) -> Any:
     return sigmoid(a) + a * mp.sech(a / 2) ** 2 / 4
 
 
@@ -99,7 +99,7 @@ def gelu(a: Any) -> Any:
     return a * normal_below(a)
 
 
-def gelu_slope(a: Any) -> Any:
+def gelu_partial(a: Any) -> Any:
     return normal_below(a) + a * mp.npdf(a)
 
 
@@ -108,8 +108,8 @@ def log_gamma(a: Any) -> Any:
         return mp.re(mp.loggamma(a))
 
 
-def cancelling(slope: Callable[[Any], Any], part: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The allowance for a slope that is the difference of two parts, near its zero.
+def cancelling(partial: Callable[[Any], Any], part: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The allowance for a partial that is the difference of two parts, near its zero.
 
     There the parts are equal, and each is off by up to three roundings of its own size (one or two
     in exp or erfc, one or two in sums and products); the difference keeps these errors while it
@@ -118,7 +118,7 @@ def cancelling(slope: Callable[[Any], Any], part: Callable[[Any], Any]) -> Calla
 
     def error(a: Any) -> Any:
         size = abs(part(a))
-        return 6 * ROUNDING * size if abs(slope(a)) < 0.75 * size else 0
+        return 6 * ROUNDING * size if abs(partial(a)) < 0.75 * size else 0
 
     return error
 
@@ -135,9 +135,9 @@ def digamma_error(a: Any) -> Any:
     if a > 0:
         return 5 * ROUNDING * (mp.digamma(a + 10) - mp.digamma(a) + mp.log(a + 10))
     fraction = abs(a - mp.nint(a))
-    cotangent, slope = abs(mp.pi * mp.cot(mp.pi * a)), (mp.pi * mp.csc(mp.pi * a)) ** 2
+    cotangent, partial = abs(mp.pi * mp.cot(mp.pi * a)), (mp.pi * mp.csc(mp.pi * a)) ** 2
     beyond = digamma_error(1 - a) + 4 * ROUNDING * abs(mp.digamma(1 - a))
-    return ROUNDING * (4 * cotangent + 2 * fraction * slope) + beyond
+    return ROUNDING * (4 * cotangent + 2 * fraction * partial) + beyond
 
 
 def exponent_error(a: Any, b: Any) -> Any:
@@ -147,7 +147,7 @@ def exponent_error(a: Any, b: Any) -> Any:
     return abs(b * mp.power(a, b - 1) * mp.log(abs(a)) * ((b - 1) - mpf(float(b) - 1.0)))
 
 
-def power_slope(a: Any, b: Any) -> Any:
+def power_partial(a: Any, b: Any) -> Any:
     """d(a**b)/da, at a = 0 from the right."""
     if a or not b:
         return b * mp.power(a, b) / a if b else mpf(0)
@@ -162,7 +162,7 @@ def largest(a: float, b: float) -> float:
 
 
 def half(a: Any, b: Any) -> Any:
-    """The slope of the larger by a: a tie gives half to each."""
+    """The partial of the larger by a: a tie gives half to each."""
     return mpf(1) if a > b else mpf(0) if a < b else mpf(1) / 2
 
 
@@ -178,39 +178,42 @@ EXPONENTS = (0, 1, 2, 3, -1, -2, 7, 100, -30, 0.5, -0.5, 1.5, 2.0, -1.0, 1 / 3, 
 ORACLES = {
     "add": Oracle(
         value=lambda a, b: mp.fadd(a, b, exact=True),
-        slopes=(lambda a, b: 1, lambda a, b: 1),
+        partials=(lambda a, b: 1, lambda a, b: 1),
         python=operator.add,
         ulps=0.5,
-        slope_ulps=0,
+        partial_ulps=0,
     ),
     "multiply": Oracle(
         value=lambda a, b: mp.fmul(a, b, exact=True),
-        slopes=(lambda a, b: b, lambda a, b: a),
+        partials=(lambda a, b: b, lambda a, b: a),
         python=operator.mul,
         ulps=0.5,
-        slope_ulps=0,
+        partial_ulps=0,
     ),
     "pow": Oracle(
         value=lambda a, b: mp.power(a, b),
-        slopes=(lambda a, b: b * mp.power(a, b - 1) if b else mpf(0),),
+        partials=(lambda a, b: b * mp.power(a, b - 1) if b else mpf(0),),
         python=real_power,
         ulps=1,
-        slope_error=exponent_error,
+        partial_error=exponent_error,
         constants=EXPONENTS,
     ),
     "power": Oracle(
         value=lambda a, b: mp.power(a, b),
-        slopes=(power_slope, lambda a, b: a**b * mp.log(a) if a > 0 else 0 if a == 0 else mp.nan),
+        partials=(
+            power_partial,
+            lambda a, b: a**b * mp.log(a) if a > 0 else 0 if a == 0 else mp.nan,
+        ),
         python=real_power,
         ulps=1,
-        slope_error=exponent_error,
+        partial_error=exponent_error,
     ),
     "relu": Oracle(
         value=lambda a: a if a > 0 else mpf(0),
-        slopes=(lambda a: 1 if a > 0 else 0,),  # 0 at the kink, as in micrograd
+        partials=(lambda a: 1 if a > 0 else 0,),  # 0 at the kink, as in micrograd
         python=lambda a: 0.0 if a < 0 else a,
         ulps=0,
-        slope_ulps=0,
+        partial_ulps=0,
     ),
     "exp": Oracle(mp.exp, (mp.exp,), math.exp, ulps=1),
     "exp2": Oracle(
@@ -228,7 +231,9 @@ ORACLES = {
         math.cbrt,
         ulps=4,
     ),
-    "square": Oracle(lambda a: a * a, (lambda a: 2 * a,), lambda a: a * a, ulps=0.5, slope_ulps=0),
+    "square": Oracle(
+        lambda a: a * a, (lambda a: 2 * a,), lambda a: a * a, ulps=0.5, partial_ulps=0
+    ),
     "reciprocal": Oracle(lambda a: 1 / a, (lambda a: -1 / (a * a),), lambda a: 1.0 / a, ulps=0.5),
     "sin": Oracle(mp.sin, (mp.cos,), math.sin, ulps=1),
     "cos": Oracle(mp.cos, (lambda a: -mp.sin(a),), math.cos, ulps=1),
@@ -248,55 +253,55 @@ ORACLES = {
     "softplus": Oracle(softplus, (sigmoid,), floats_of(softplus, 0.0, math.inf), ulps=1.5),
     "silu": Oracle(
         silu,
-        (silu_slope,),
+        (silu_partial,),
         floats_of(silu, -0.0, math.inf),
         ulps=3,
-        slope_error=cancelling(silu_slope, lambda a: a * mp.sech(a / 2) ** 2 / 4),
+        partial_error=cancelling(silu_partial, lambda a: a * mp.sech(a / 2) ** 2 / 4),
     ),
     "gelu": Oracle(
         gelu,
-        (gelu_slope,),
+        (gelu_partial,),
         floats_of(gelu, -0.0, math.inf),
         ulps=4,
-        slope_error=cancelling(gelu_slope, lambda a: a * mp.npdf(a)),
+        partial_error=cancelling(gelu_partial, lambda a: a * mp.npdf(a)),
     ),
     "leaky_relu": Oracle(
         value=lambda a, b: a if a > 0 else b * a,
-        slopes=(lambda a, b: 1 if a > 0 else b,),  # b at the kink
+        partials=(lambda a, b: 1 if a > 0 else b,),  # b at the kink
         python=lambda a, b: a if a > 0 else b * a,
         ulps=0.5,
-        slope_ulps=0,
+        partial_ulps=0,
         constants=(0.01, 0.2, 0.0, 1.0, -0.5),
     ),
     "elu": Oracle(
         value=lambda a, b: a if a > 0 else b * mp.expm1(a),
-        slopes=(lambda a, b: 1 if a > 0 else b * mp.exp(a),),  # b at the kink
+        partials=(lambda a, b: 1 if a > 0 else b * mp.exp(a),),  # b at the kink
         python=lambda a, b: a if a > 0 else b * math.expm1(a),
         ulps=2,
         constants=(1.0, 0.3, -2.0, 0.0),
     ),
-    "maximum": Oracle(max, (half, lambda a, b: half(b, a)), largest, ulps=0, slope_ulps=0),
+    "maximum": Oracle(max, (half, lambda a, b: half(b, a)), largest, ulps=0, partial_ulps=0),
     "minimum": Oracle(
-        min, (lambda a, b: half(b, a), half), lambda a, b: -largest(-a, -b), ulps=0, slope_ulps=0
+        min, (lambda a, b: half(b, a), half), lambda a, b: -largest(-a, -b), ulps=0, partial_ulps=0
     ),
     "hypot": Oracle(
         value=mp.hypot,
-        slopes=(lambda a, b: part(a, mp.hypot(a, b)), lambda a, b: part(b, mp.hypot(a, b))),
+        partials=(lambda a, b: part(a, mp.hypot(a, b)), lambda a, b: part(b, mp.hypot(a, b))),
         python=math.hypot,
         ulps=1,
     ),
     "arctan2": Oracle(
         value=mp.atan2,
-        slopes=(lambda a, b: part(b, a * a + b * b), lambda a, b: part(-a, a * a + b * b)),
+        partials=(lambda a, b: part(b, a * a + b * b), lambda a, b: part(-a, a * a + b * b)),
         python=math.atan2,
         ulps=1,
     ),
-    "abs": Oracle(abs, (mp.sign,), math.fabs, ulps=0, slope_ulps=0),
-    "sign": Oracle(mp.sign, (lambda a: 0,), lambda a: float(np.sign(a)), ulps=0, slope_ulps=0),
-    "floor": Oracle(mp.floor, (lambda a: 0,), lambda a: float(np.floor(a)), ulps=0, slope_ulps=0),
-    "ceil": Oracle(mp.ceil, (lambda a: 0,), lambda a: float(np.ceil(a)), ulps=0, slope_ulps=0),
+    "abs": Oracle(abs, (mp.sign,), math.fabs, ulps=0, partial_ulps=0),
+    "sign": Oracle(mp.sign, (lambda a: 0,), lambda a: float(np.sign(a)), ulps=0, partial_ulps=0),
+    "floor": Oracle(mp.floor, (lambda a: 0,), lambda a: float(np.floor(a)), ulps=0, partial_ulps=0),
+    "ceil": Oracle(mp.ceil, (lambda a: 0,), lambda a: float(np.ceil(a)), ulps=0, partial_ulps=0),
     "erf": Oracle(mp.erf, (lambda a: 2 / mp.sqrt(mp.pi) * mp.exp(-a * a),), math.erf, ulps=1.5),
-    "lgamma": Oracle(log_gamma, (mp.digamma,), math.lgamma, ulps=4, slope_error=digamma_error),
+    "lgamma": Oracle(log_gamma, (mp.digamma,), math.lgamma, ulps=4, partial_error=digamma_error),
 }
 # Python's math has its own lgamma and hypot, and none of the others here; what is not here is C's
 # in both, bit for bit.
@@ -338,8 +343,9 @@ NOTABLE: dict[str, list[float]] = {
     ],
 }
 
-# Slopes at kinks, jumps, ends of domains and infinity: for each slope, the points that have it. At
-# a kink or a jump it is 0; where the tangent is vertical, infinite, with the sign from inside.
+# Partials at kinks, jumps, ends of domains and infinity: for each partial, the points that have
+# it. At a kink or a jump it is 0; where the tangent is vertical, infinite, with the sign from
+# inside.
 CONVENTIONS: dict[str, dict[float, str]] = {
     "relu": {0: "0.0 -0.0 -5e-324 -inf nan", 1: "5e-324 inf"},
     "abs": {-1: "-5e-324 -1 -inf", 0: "0.0 -0.0", 1: "5e-324 inf", math.nan: "nan"},

@@ -17,7 +17,7 @@ STEPS, EVERY = 200, 10
 EPOCHS = 50
 
 
-def slopes(x: list[float]) -> list[float]:
+def partials(x: list[float]) -> list[float]:
     """The gradient of the sum over i of 10 (x[i+1] - x[i]^2)^2 + (1 - x[i])^2."""
     found = [0.0] * len(x)
     for i in range(len(x) - 1):
@@ -83,7 +83,7 @@ def walk(step: Callable[[list[float]], list[float]], start: list[float]) -> list
     """The parameters at every tenth step; step(gradient) takes one and returns the parameters."""
     x, seen = start, []
     for k in range(1, STEPS + 1):
-        x = step(slopes(x))
+        x = step(partials(x))
         if k % EVERY == 0:
             seen.append(x)
     return seen
@@ -101,8 +101,8 @@ def torch_walk(torch: Any, case: Case) -> list[list[float]]:
     optimizer = case(torch.optim, tensors)
 
     def step(gradient: list[float]) -> list[float]:
-        for tensor, slope in zip(tensors, gradient, strict=True):
-            tensor.grad = torch.tensor([slope], dtype=torch.float64)
+        for tensor, partial in zip(tensors, gradient, strict=True):
+            tensor.grad = torch.tensor([partial], dtype=torch.float64)
         optimizer.step()
         return [tensor.item() for tensor in tensors]
 

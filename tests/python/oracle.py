@@ -154,11 +154,11 @@ def grads(nodes: list[Node]) -> list[str]:
 def step(node: Node) -> None:
     """The rule of one node of micrograd.
 
-    Raises ValueError where the slope is complex: micrograd goes on with it, arenagrad refuses.
+    Raises ValueError where the partial is complex: micrograd goes on with it, arenagrad refuses.
     """
     node._backward()
     if any(isinstance(operand.grad, complex) for operand in node._prev):
-        raise ValueError("complex slope")
+        raise ValueError("complex partial")
 
 
 def sweep(root: Node, created: list[Node]) -> None:
@@ -312,7 +312,7 @@ def random_program(choose: random.Random, special: bool = False) -> Program:
 # Formulas of a model in plain Python, to the last bit
 
 
-def tanh_slope(a: float, y: float) -> float:
+def tanh_partial(a: float, y: float) -> float:
     e = math.exp(-2 * abs(a))
     return 1 - y * y if abs(y) <= 0.7 else 4 * e / ((1 + e) * (1 + e))
 

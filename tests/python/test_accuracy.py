@@ -70,13 +70,13 @@ def node(row: dict[str, Any], operands: tuple[float, ...]) -> tuple[Value, list[
     return method(values[0], *others), values
 
 
-def slope_error(row: dict[str, Any], operands: tuple[float, ...], values: list[Value]) -> float:
+def partial_error(row: dict[str, Any], operands: tuple[float, ...], values: list[Value]) -> float:
     """The largest error of a partial that cancellation does not account for."""
     oracle, exact = ORACLES[row["name"]], [mpf(number) for number in operands]
     worst = 0.0
-    for value, slope in zip(values, oracle.slopes, strict=True):
-        wanted = mpf(slope(*exact))
-        if abs(mpf(value.grad) - wanted) > oracle.slope_error(*exact):
+    for value, partial in zip(values, oracle.partials, strict=True):
+        wanted = mpf(partial(*exact))
+        if abs(mpf(value.grad) - wanted) > oracle.partial_error(*exact):
             worst = max(worst, error_in_ulps(value.grad, wanted))
     return worst
 
@@ -95,7 +95,7 @@ def measured(row: dict[str, Any]) -> tuple[float, float, float]:
         elif row["name"] not in (*EXACT, *CHOICES):
             c = max(c, error)  # it is C's own function
         y.backward()
-        partial = max(partial, slope_error(row, operands, values))
+        partial = max(partial, partial_error(row, operands, values))
     return value, c, partial
 
 
@@ -125,7 +125,7 @@ POWERS = [  # a**(b - 1) is beyond the largest float here, and b times it is not
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("a", SMALL)
-def test_slopes_of_an_angle_are_exact_though_a_part_of_them_is_tiny(a: float, sign: float) -> None:
+def test_partials_of_an_angle_are_exact_though_a_part_is_tiny(a: float, sign: float) -> None:
     for b in SMALL:
         x, y = Value(sign * a), Value(b)
         x.arctan2(y).backward()
@@ -136,7 +136,7 @@ def test_slopes_of_an_angle_are_exact_though_a_part_of_them_is_tiny(a: float, si
 
 
 @pytest.mark.parametrize(("a", "b"), POWERS)
-def test_slopes_of_a_power_are_exact_where_a_part_of_them_is_too_large(a: float, b: float) -> None:
+def test_partials_of_a_power_are_exact_where_a_part_is_too_large(a: float, b: float) -> None:
     x, y = Value(a), Value(b)
     x.power(y).backward()
     with mp.workdps(50):

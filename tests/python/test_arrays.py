@@ -182,8 +182,8 @@ def test_functions_of_object_arrays_are_those_of_float_arrays(
     for i in np.ndindex(3, 3):
         step = np.zeros((3, 3))
         step[i] = 1e-6
-        slope = np.sum(function(a + step, b)) - np.sum(function(a - step, b))
-        assert one[i].grad == pytest.approx(slope / 2e-6, rel=1e-6, abs=1e-7)
+        partial = np.sum(function(a + step, b)) - np.sum(function(a - step, b))
+        assert one[i].grad == pytest.approx(partial / 2e-6, rel=1e-6, abs=1e-7)
 
 
 def test_numpy_s_functions_that_compare_give_what_they_compared_and_no_node() -> None:

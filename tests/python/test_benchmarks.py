@@ -88,7 +88,7 @@ def test_pure_values_and_micrograd_agree() -> None:
     assert compute(pure_value.Value) == pytest.approx(compute(engine.Value), rel=1e-14)
 
 
-def test_pure_values_know_the_slopes_of_exp_and_log() -> None:
+def test_pure_values_know_the_partials_of_exp_and_log() -> None:
     x = pure_value.Value(0.75)
     y = x.exp() * x.log()
     y.backward()

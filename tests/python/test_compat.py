@@ -140,8 +140,8 @@ def test_the_class_named_becomes_arenagrads_with_the_methods_it_lacked(
     first, second = done.stdout.splitlines()
     assert first.startswith("arenagrad Value(data=2.002472")
     assert first.endswith(" grad=1.0) a 1.0 3 True False")
-    slopes = [float(text) for text in second.split()]
-    assert slopes == pytest.approx([1 - 3 * y * (1 - y), 2 * y * (1 - y)])
+    partials = [float(text) for text in second.split()]
+    assert partials == pytest.approx([1 - 3 * y * (1 - y), 2 * y * (1 - y)])
 
 
 def test_a_class_is_replaced_wherever_it_stands(python: Callable[..., Done]) -> None:

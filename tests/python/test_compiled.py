@@ -37,7 +37,7 @@ def test_strict_programs_agree_with_the_eager_function_in_every_bit(
 ) -> None:
     function, numbers = case
     try:
-        value, slopes = eager(function, numbers)
+        value, gradients = eager(function, numbers)
     except (ValueError, OverflowError, ZeroDivisionError) as error:
         with pytest.raises(type(error)):
             compile(function, strict=True)(numbers)
@@ -46,7 +46,7 @@ def test_strict_programs_agree_with_the_eager_function_in_every_bit(
     assert same_bits(compiled(numbers), value)
     got, gradient = compiled.value_and_grad(numbers)
     assert same_bits(got, value)
-    assert same_bits(gradient, slopes)
+    assert same_bits(gradient, gradients)
 
 
 @settings(max_examples=100, deadline=None)
@@ -56,15 +56,15 @@ def test_programs_that_may_reorder_agree_with_the_eager_function_closely(
 ) -> None:
     function, numbers = case
     try:
-        value, slopes = eager(function, numbers)
+        value, gradients = eager(function, numbers)
     except (ValueError, OverflowError, ZeroDivisionError):
         return
-    if not all(abs(number) <= 1e6 for number in (value, *slopes)):
-        return  # nan too: where a slope is always 0, only the eager sweep multiplies it by infinity
+    if not all(abs(number) <= 1e6 for number in (value, *gradients)):
+        return  # nan too: only the eager sweep multiplies a partial that is always 0 by infinity
     got, gradient = compile(function).value_and_grad(np.array(numbers))
-    scale = 1.0 + abs(value) + max(map(abs, slopes), default=0.0)
+    scale = 1.0 + abs(value) + max(map(abs, gradients), default=0.0)
     assert got == pytest.approx(value, rel=1e-9, abs=1e-9 * scale)
-    assert gradient == pytest.approx(slopes, rel=1e-7, abs=1e-7 * scale)
+    assert gradient == pytest.approx(gradients, rel=1e-7, abs=1e-7 * scale)
 
 
 def test_a_compiled_function_gives_floats_and_runs_the_function_once() -> None:
@@ -203,8 +203,8 @@ def test_the_parameters_of_a_module_are_read_anew_and_differentiated() -> None:
         loss.backward()
         assert value == loss.data
         assert gradient == [p.grad for p in model.parameters()]
-        for p, slope in zip(model.parameters(), gradient, strict=True):
-            p.data -= 0.1 * slope
+        for p, partial in zip(model.parameters(), gradient, strict=True):
+            p.data -= 0.1 * partial
     out = np.empty(len(model.parameters()))
     assert f.grad(model, x, out=out) is out
     assert compile(lambda x: model(x) ** 2, strict=True)(x) == f(model, x)
@@ -347,8 +347,8 @@ def decorated(x: Any) -> Any:
 
 def test_compiled_functions_are_pickled_by_name() -> None:
     assert pickle.loads(pickle.dumps(decorated)) is decorated
-    slope = pickle.loads(pickle.dumps(ag.grad(decorated)))
-    assert slope(2.0) == 12.0
+    partial = pickle.loads(pickle.dumps(ag.grad(decorated)))
+    assert partial(2.0) == 12.0
     again = pickle.loads(pickle.dumps(compile(rosenbrock, strict=True)))
     assert again(np.array([1.0, 1.0])) == 0.0
     assert copy.copy(decorated) is decorated

@@ -55,14 +55,14 @@ def test_the_network_has_as_many_operations_as_meant() -> None:
 def test_a_batch_gives_the_sums_of_points() -> None:
     problem = compiled_peers.Problem(4, 20)
     _, (value, gradient) = compiled_batch.ours(problem)
-    total, slopes = 0.0, np.zeros_like(problem.weights)
+    total, partials = 0.0, np.zeros_like(problem.weights)
     for k in range(20):
         one = compiled_peers.Problem(4, 20)
         one.points, one.targets = one.points[k:], one.targets[k:]
         _, answer = compiled_point.ours(one)
         total += float(answer[0])
-        slopes += answer[1]
-    compiled_peers.check("sums", [value, gradient], [total, slopes])
+        partials += answer[1]
+    compiled_peers.check("sums", [value, gradient], [total, partials])
 
 
 def test_different_answers_are_noticed() -> None:

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 import arenagrad as ag
-from arenagrad import _maps, _paths, compile
+from arenagrad import compile
+from arenagrad._compile import executor_map, trace_cache
 from arenagrad.nn import MLP, Module
 
 calls: list[int] = []
-MOST = _paths.MOST_STRUCTURES
+MOST = trace_cache.MOST_STRUCTURES
 ROWS, WANTED = np.linspace(-1.0, 1.0, 12).reshape(6, 2), np.ones(6)
 
 
@@ -29,7 +30,7 @@ def loss(model: Any, x: Any, y: Any) -> Any:
     return (model(x) - y) ** 2 if x[0] > 0 else model(x) ** 2
 
 
-def slopes(model: Any) -> Any:
+def gradient(model: Any) -> Any:
     return loss.grad(model, ROWS, WANTED)
 
 
@@ -87,27 +88,27 @@ def test_dropped_modules_may_call_the_function_as_they_go() -> None:
 def test_modules_of_one_layout_share_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
-    class Counted(_paths.LaneRunner):
+    class Counted(trace_cache.BatchExecutable):
         def __init__(self, *args: Any) -> None:
             made.append(args)
             super().__init__(*args)
 
     models = [MLP(2, [3, 1]) for _ in range(3)]
-    expected = [slopes(model) for model in models]
+    expected = [gradient(model) for model in models]
     assert len({tuple(s) for s in expected}) == 3
     loss._paths._known.clear()
-    monkeypatch.setattr(_paths, "LaneRunner", Counted)
-    slopes(models[0])
+    monkeypatch.setattr(trace_cache, "BatchExecutable", Counted)
+    gradient(models[0])
     first = len(made)
     assert first > 0
     for model, wanted in zip(models, expected, strict=True):
-        assert slopes(model) == wanted
+        assert gradient(model) == wanted
     assert len(made) == first
     held, known = pickle.loads(pickle.dumps((loss, models[1]))), len(calls)
     assert held[0] is loss
-    assert slopes(held[1]) == expected[1]
+    assert gradient(held[1]) == expected[1]
     assert (len(made), len(calls)) == (first, known)
-    slopes(MLP(2, [4, 1]))  # has another layout
+    gradient(MLP(2, [4, 1]))  # has another layout
     assert len(made) == 2 * first
 
 
@@ -123,9 +124,9 @@ class Pickling(Executor):
 
 def arrived(call: Callable[[], object]) -> int:
     """How many shipments came that had not come before."""
-    before = set(_maps._ARRIVED)
+    before = set(executor_map._ARRIVED)
     call()
-    return len(set(_maps._ARRIVED) - before)
+    return len(set(executor_map._ARRIVED) - before)
 
 
 @compile(in_axes=(None, 0))
@@ -161,7 +162,7 @@ def test_modules_are_sent_as_they_are_now() -> None:
         for value in model.parameters():
             value.data *= factor
         mapped = f.map(model, ROWS, WANTED, executor=Pickling(), chunksize=2)
-        assert mapped == pytest.approx(slopes(model))
+        assert mapped == pytest.approx(gradient(model))
     scale, rows = Scale(), np.array([1.0, 2.0])
     logarithm.map(scale, rows, executor=Pickling())
     scale.w.data = -1.0

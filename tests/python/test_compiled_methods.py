@@ -93,12 +93,12 @@ def test_functions_of_functions_derive_methods_as_methods(kind: Any) -> None:
 def test_methods_may_take_batches(kind: Any) -> None:
     a, rows = kind(2.0), np.array([1.0, 2.0, 3.0])
     assert a.total(rows) == a.total.map(rows, chunksize=2) == 28.0
-    value, slopes = a.total.value_and_grad(rows)
-    assert (value, slopes.tolist()) == (28.0, [4.0, 8.0, 12.0])
-    value, slopes = ag.value_and_grad(a.total).map(rows)
-    assert (value, slopes.tolist()) == (28.0, [4.0, 8.0, 12.0])
-    slopes = np.empty(3)
-    assert a.total.grad(rows, out=slopes) is slopes
+    value, gradient = a.total.value_and_grad(rows)
+    assert (value, gradient.tolist()) == (28.0, [4.0, 8.0, 12.0])
+    value, gradient = ag.value_and_grad(a.total).map(rows)
+    assert (value, gradient.tolist()) == (28.0, [4.0, 8.0, 12.0])
+    gradient = np.empty(3)
+    assert a.total.grad(rows, out=gradient) is gradient
     assert a.total.hvp((rows,), rows).tolist() == [4.0, 8.0, 12.0]
 
 

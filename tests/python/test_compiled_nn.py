@@ -38,8 +38,8 @@ def total(module: Any, x: Any) -> Any:
     return outputs.square() if isinstance(outputs, arenagrad.Value) else arenagrad.norm(outputs)
 
 
-def eager_slopes(module: Any, x: Any) -> tuple[float, list[float]]:
-    """The number of all outputs and its slopes by the parameters."""
+def eager_gradient(module: Any, x: Any) -> tuple[float, list[float]]:
+    """The number of all outputs and its gradient by the parameters."""
     module.zero_grad()
     result = total(module, x)
     result.backward()
@@ -117,26 +117,28 @@ def test_parameters_are_read_once_a_call_however_many_programs_there_are(
 def test_the_gradient_by_a_module_is_a_list_in_the_order_of_its_parameters(module: Any) -> None:
     run = compile(total)
     for row in ROWS[:2]:
-        value, slopes = run.value_and_grad(module, row)
-        expected, expected_slopes = eager_slopes(module, row)
+        value, gradient = run.value_and_grad(module, row)
+        expected, expected_gradient = eager_gradient(module, row)
         assert value == pytest.approx(expected, rel=1e-13)
-        assert slopes == pytest.approx(expected_slopes, rel=1e-12, abs=1e-14)
+        assert gradient == pytest.approx(expected_gradient, rel=1e-12, abs=1e-14)
 
 
 def test_the_gradient_by_a_module_goes_into_one_array_where_that_is_asked_for(module: Any) -> None:
-    run, slopes = compile(total), np.full(len(module.parameters()), np.nan)
-    _, written = run.value_and_grad(module, ROWS[0], out=slopes)
-    assert written is slopes
-    assert slopes.tolist() == pytest.approx(eager_slopes(module, ROWS[0])[1], rel=1e-12, abs=1e-14)
+    run, gradient = compile(total), np.full(len(module.parameters()), np.nan)
+    _, written = run.value_and_grad(module, ROWS[0], out=gradient)
+    assert written is gradient
+    assert gradient.tolist() == pytest.approx(
+        eager_gradient(module, ROWS[0])[1], rel=1e-12, abs=1e-14
+    )
 
 
 def test_a_batch_runs_through_one_module(module: Any) -> None:
     run = compile(total, in_axes=(None, 0), reduce="mean")
-    value, slopes = run.value_and_grad(module, np.array(ROWS[:2]))
-    each = [eager_slopes(module, row) for row in ROWS[:2]]
+    value, gradient = run.value_and_grad(module, np.array(ROWS[:2]))
+    each = [eager_gradient(module, row) for row in ROWS[:2]]
     assert value == pytest.approx(sum(value for value, _ in each) / 2, rel=1e-13)
-    expected = np.mean([slopes for _, slopes in each], axis=0)
-    assert slopes == pytest.approx(expected, rel=1e-12, abs=1e-14)
+    expected = np.mean([gradient for _, gradient in each], axis=0)
+    assert gradient == pytest.approx(expected, rel=1e-12, abs=1e-14)
 
 
 def test_a_module_in_plain_python_compiles_too() -> None:

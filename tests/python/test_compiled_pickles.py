@@ -116,9 +116,9 @@ def test_values_of_a_closure_come_along_as_they_are() -> None:
 def test_decorated_functions_come_back_as_themselves() -> None:
     assert again(cube) is cube
     assert again([cube, cube.grad])[1](2.0) == 12.0
-    slope = again(ag.grad(cube))
+    partial = again(ag.grad(cube))
     before = len(calls)
-    assert slope(2.0) == 12.0
+    assert partial(2.0) == 12.0
     assert len(calls) == before
     assert again(compile(cube, strict=True))(2.0) == 8.0
 
@@ -152,10 +152,10 @@ def test_what_is_shared_in_one_pickle_stays_shared() -> None:
     f = compile(plain)
     x = {"p": [1.0], "q": 2.0}
     f(x)
-    g, slope, value = again((f, ag.grad(f), f))
+    g, partial, value = again((f, ag.grad(f), f))
     assert value is g
-    assert slope(x)["q"] == 1.0
-    assert g._paths is slope._paths
+    assert partial(x)["q"] == 1.0
+    assert g._paths is partial._paths
 
 
 def test_options_come_along_but_for_progress() -> None:
@@ -214,13 +214,13 @@ def test_programs_pickle_too() -> None:
     assert p(0.5) == scaled.value_and_grad(0.5)
 
 
-@pytest.mark.parametrize("kind", ["Instructions", "Tree", "Closure"])
+@pytest.mark.parametrize("kind", ["Instructions", "PyTree", "Closure"])
 def test_damaged_parts_in_a_pickle_are_refused(kind: str) -> None:
     from arenagrad import _programs
 
     parts: dict[str, list[Any]] = {
         "Instructions": [b"", b"AGPR", b"x" * 50],
-        "Tree": [(), (1,), (("list", False, 3, ()),), (("static", False, None, ()),)],
+        "PyTree": [(), (1,), (("list", False, 3, ()),), (("static", False, None, ()),)],
         "Closure": [(1.0,), (None,)],
     }
     cls = getattr(_programs, kind)

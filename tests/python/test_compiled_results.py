@@ -99,9 +99,9 @@ def test_a_gradient_may_be_written_over_the_rows_or_the_weights() -> None:
     f = compile(lambda w, x: w * x * x if x > 0 else w, in_axes=(None, 0), reduce="sum")
     w, x = np.array([3.0, 4.0]), np.array([1.0, -2.0, 3.0])
     g = compile(lambda w, x: ag.sum(w * x) if x > 0 else w[0], in_axes=(None, 0), reduce="sum")
-    value, slope = g.value_and_grad(w.copy(), x)
+    value, partial = g.value_and_grad(w.copy(), x)
     again, out = g.value_and_grad(w, x, out=w)
-    assert (again, out.tolist()) == (value, slope.tolist())
+    assert (again, out.tolist()) == (value, partial.tolist())
     by_rows = f.value_and_grad(2.0, x.copy(), argnums=1)[1]
     assert f.value_and_grad(2.0, x, argnums=1, out=x)[1].tolist() == by_rows.tolist()
 

@@ -230,7 +230,7 @@ def test_strict_gradients_of_a_sum_over_rows_are_the_eager_ones_bit_for_bit() ->
         assert strict.grad(x).tolist() == [leaf.grad for leaf in leaves]
 
 
-def test_powers_have_slopes_where_a_factor_of_their_rule_has_none() -> None:
+def test_powers_have_partials_where_a_factor_of_their_rule_has_none() -> None:
     polynomial = compile(lambda x: ag.sum([c * x**k for k, c in enumerate([1.0, 2.0, 3.0])]))
     assert polynomial.grad(0.0) == 2.0
     assert polynomial.grad(1e-310) == pytest.approx(2.0)

@@ -50,8 +50,8 @@ MAIN = """
         for x in (2.0, -2.0):
             [f(x) for f in names]
         x, w = np.random.default_rng(0).normal(size=(1000, 2)), np.array([0.3, 0.7])
-        slope = value_and_grad(loss, 1)
-        here = slope.map(x, w)
+        partial = value_and_grad(loss, 1)
+        here = partial.map(x, w)
         for pool in pools():
             for f in names:
                 tasks = [(f, x) for x in (2.0, -2.0, 0.5)]
@@ -61,7 +61,7 @@ MAIN = """
             weight.data = 0.25  # what is pickled is as it is now
             assert list(pool.map(branching, [1.0])) == [branching(1.0)]
             weight.data = 3.0
-            assert same(slope.map(x, w, executor=pool), here)
+            assert same(partial.map(x, w, executor=pool), here)
             try:
                 logarithm.map([1.0] * 100 + [-1.0], executor=pool)
             except DomainError:
@@ -185,11 +185,11 @@ def test_results_of_map_are_the_same_for_any_number_of_workers(batch: tuple[Any,
         with ThreadPoolExecutor(workers) as pool:
             return f.map(*batch, executor=pool, chunksize=5)
 
-    value, slope = answer(0)
+    value, partial = answer(0)
     for workers in (1, 2, 5):
-        other, slopes = answer(workers)
+        other, gradient = answer(workers)
         assert other == value
-        assert slopes.tolist() == slope.tolist()
+        assert gradient.tolist() == partial.tolist()
 
 
 def test_map_without_axes_goes_along_the_first_of_every_argument() -> None:
@@ -204,9 +204,9 @@ def test_map_without_axes_goes_along_the_first_of_every_argument() -> None:
 def test_map_writes_into_buffers(batch: tuple[Any, Any]) -> None:
     f = ag.value_and_grad(compile(branching, in_axes=(0, None), reduce="sum"), 1)
     out = np.full(2, np.nan)
-    value, slope = f.map(*batch, out=out, chunksize=50)
-    assert slope is out
-    assert (value, slope.tolist()) == (f.map(*batch, chunksize=50)[0], out.tolist())
+    value, partial = f.map(*batch, out=out, chunksize=50)
+    assert partial is out
+    assert (value, partial.tolist()) == (f.map(*batch, chunksize=50)[0], out.tolist())
     rows = np.full(333, np.nan)
     g = compile(branching, in_axes=(0, None))
     assert g.map(*batch, out=rows, chunksize=50) is rows

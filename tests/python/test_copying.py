@@ -25,10 +25,10 @@ def test_a_shallow_copy_is_a_twin_on_the_same_operands() -> None:
             arenagrad.zero_grad(each)
         node.data = twin.data
         node.backward()
-        slopes = [operand.grad for operand in node._prev]
+        partials = [operand.grad for operand in node._prev]
         arenagrad.zero_grad([node, twin])
         twin.backward()
-        assert [operand.grad for operand in node._prev] == slopes
+        assert [operand.grad for operand in node._prev] == partials
 
 
 def test_two_twins_of_one_softmax_count_twice() -> None:

@@ -95,7 +95,7 @@ def test_methods_put_on_the_class_serve_every_value(monkeypatch: pytest.MonkeyPa
     native, x = Value.tanh, Value(0.7)
     expected = x.tanh() * x.exp()
     expected.backward()
-    slope, x.grad = x.grad, 0.0
+    partial, x.grad = x.grad, 0.0
     with monkeypatch.context() as patch:
         patch.setattr(Value, "tanh", lecture_tanh)
         patch.setattr(Value, "exp", lecture_exp)
@@ -104,7 +104,7 @@ def test_methods_put_on_the_class_serve_every_value(monkeypatch: pytest.MonkeyPa
         product.backward()
         assert [n._op for n in arenagrad.topological_order(product)] == ["", "tanh", "exp", "*"]
         assert product.data == pytest.approx(expected.data, rel=1e-14)
-        assert x.grad == pytest.approx(slope, rel=1e-14)
+        assert x.grad == pytest.approx(partial, rel=1e-14)
         assert x.squared().data == 0.7**2
     assert Value.tanh is native
     assert not hasattr(x, "squared")
@@ -334,7 +334,7 @@ def test_a_rule_may_collect_garbage_and_drop_handles() -> None:
         Value(1.0)  # garbage between the nodes
     root = held[-1] + 0.0
     root.backward()
-    slope, a.grad = a.grad, 0.0
+    partial, a.grad = a.grad, 0.0
     for node in held:
         node.grad = 0.0
     trigger = Value(root.data, (root,), "trigger")
@@ -353,7 +353,7 @@ def test_a_rule_may_collect_garbage_and_drop_handles() -> None:
     trigger._backward = rule
     del node
     trigger.backward()
-    assert a.grad == slope != 0.0
+    assert a.grad == partial != 0.0
 
 
 def test_rules_assigned_and_deleted_during_the_sweep_count_at_their_turn() -> None:

@@ -58,13 +58,13 @@ def numbers(some: Any) -> list[float]:
 # The model
 
 
-def test_both_versions_give_the_same_losses_and_slopes() -> None:
+def test_both_versions_give_the_same_losses_and_gradient() -> None:
     plain, nary = training("plain", layers=2), training("nary", layers=2)
     for _ in range(4):
         assert math.isclose(plain.step(), nary.step(), rel_tol=1e-12)
-    slopes = [arenagrad.grad_of(some.model.parameters()) for some in (plain, nary)]
-    assert slopes[0] == pytest.approx(slopes[1], rel=1e-9, abs=1e-14)
-    assert np.count_nonzero(slopes[0]) > len(slopes[0]) / 2
+    gradient = [arenagrad.grad_of(some.model.parameters()) for some in (plain, nary)]
+    assert gradient[0] == pytest.approx(gradient[1], rel=1e-9, abs=1e-14)
+    assert np.count_nonzero(gradient[0]) > len(gradient[0]) / 2
 
 
 def by_numpy(some: Any, tokens: list[int]) -> float:

@@ -39,13 +39,13 @@ def test_the_losses_are_those_of_the_training_that_is_not_compiled() -> None:
     assert compiled.optimiser.lr == recorded.optimiser.lr
 
 
-def test_a_step_leaves_the_slopes_in_the_parameters() -> None:
+def test_a_step_leaves_the_gradient_in_the_parameters() -> None:
     compiled, recorded = both()
     compiled.step()
     recorded.step()
-    slopes = [arenagrad.grad_of(some.model.parameters()) for some in (compiled, recorded)]
-    assert slopes[0] == pytest.approx(slopes[1], rel=1e-9, abs=1e-14)
-    assert slopes[0] == pytest.approx(compiled.slopes, rel=0, abs=0)
+    gradient = [arenagrad.grad_of(some.model.parameters()) for some in (compiled, recorded)]
+    assert gradient[0] == pytest.approx(gradient[1], rel=1e-9, abs=1e-14)
+    assert gradient[0] == pytest.approx(compiled.gradient, rel=0, abs=0)
 
 
 def test_each_length_of_names_is_traced_once_whatever_the_letters(

@@ -22,7 +22,7 @@ def recording() -> bool:
 # custom
 
 
-def test_a_custom_node_is_swept_with_the_slopes_it_was_given() -> None:
+def test_a_custom_node_is_swept_with_the_partials_it_was_given() -> None:
     x, y = Value(3.0), Value(4.0)
     node = custom(5.0, [x, y, x, 2.0], [0.5, 0.25, 1.0, 7.0], op="own")
     (node * 2.0).backward()

@@ -1,4 +1,4 @@
-"""The losses: values and slopes as torch has them, digits kept where torch loses some, errors."""
+"""The losses: values and gradients as torch has them, digits that torch loses, errors."""
 
 import importlib.util
 import math
@@ -30,14 +30,14 @@ def our_answer(case: Case) -> Answer:
         found = flat(getattr(losses, case.loss)(xs, ts, reduction=reduction))
         arenagrad.dot(weights(len(found)), found).backward()
         answer[reduction] = [loss.data for loss in found]
-        answer[f"{reduction}: slopes"] = [x.grad for x in flat(xs)]
+        answer[f"{reduction}: gradient"] = [x.grad for x in flat(xs)]
         if case.soft:
-            answer[f"{reduction}: slopes of targets"] = [t.grad for t in flat(ts)]
+            answer[f"{reduction}: gradient of targets"] = [t.grad for t in flat(ts)]
     return answer
 
 
 @every_case
-def test_losses_and_slopes_are_those_that_torch_gave(name: str) -> None:
+def test_losses_and_gradients_are_those_that_torch_gave(name: str) -> None:
     ours, theirs = our_answer(CASES[name]), losses_oracle.stored(name)
     assert losses_oracle.same(ours, theirs), (ours, theirs)
 
@@ -101,7 +101,7 @@ def test_infinite_logits_of_the_right_sign_cost_nothing() -> None:
     assert losses.cross_entropy([0.0, -math.inf], 0) == 0.0
 
 
-def test_slopes_of_the_hinge_are_those_of_margins_that_are_missed() -> None:
+def test_gradients_of_the_hinge_are_those_of_margins_that_are_missed() -> None:
     scores = leaves([0.5, 2.0, -0.5])
     losses.hinge(scores, [1, 1, -1], "sum").backward()
     assert [s.grad for s in scores] == [-1.0, 0.0, 1.0]

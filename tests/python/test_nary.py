@@ -1,4 +1,4 @@
-"""The operations of any number of operands: values, slopes, graphs.
+"""The operations of any number of operands: values, partials, graphs.
 
 They are read from `nary_table()`, so an operation fails here until ORACLES knows it. Where the
 arithmetic is a loop, Python's loop is the oracle, to the last bit; else mpmath at 50 digits.
@@ -234,32 +234,32 @@ def test_the_start_comes_first_and_linear_is_a_dot_for_each_row() -> None:
     assert (ag.sum([], Value(3.0)).data, ag.dot([], [], 2.0), ag.linear([], [])) == (3.0, 2.0, [])
 
 
-# Slopes
+# Partials
 
 
-def exact_slopes(name: str, xs: Numbers, weights: Numbers) -> Numbers:
+def exact_partials(name: str, xs: Numbers, weights: Numbers) -> Numbers:
     """Derivatives of the weighted total of the results, by differences at 100 digits."""
 
     def whole(points: list[Any]) -> Any:
         results = listed(oracle(name).exact(points))
         return mp.fsum(w * y for w, y in zip(weights, results, strict=False))
 
-    mp.dps, h, slopes = 100, mpf(10) ** -30, []
+    mp.dps, h, partials = 100, mpf(10) ** -30, []
     for i in range(len(xs)):
         points = [[mpf(x) + (j == i) * step for j, x in enumerate(xs)] for step in (h, -h)]
-        slopes.append((whole(points[0]) - whole(points[1])) / (2 * h))
-    return slopes
+        partials.append((whole(points[0]) - whole(points[1])) / (2 * h))
+    return partials
 
 
 @every
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 6])
-def test_slopes_agree_with_fifty_digits(name: str, n: int) -> None:
+def test_partials_agree_with_fifty_digits(name: str, n: int) -> None:
     n = max(n, oracle(name).edges)
     for xs in (draws(name, n), draws(name, n, -30.0, 30.0)):
         for weights in ([1.0] + [0.0] * n, draws("weights", n)):
             values = [Value(x) for x in xs]
             total(oracle(name).call(values), weights).backward()
-            for value, exact in zip(values, exact_slopes(name, xs, weights), strict=True):
+            for value, exact in zip(values, exact_partials(name, xs, weights), strict=True):
                 # What several results owe may cancel: then they bound the error together.
                 scale = max(map(abs, weights)) if weights[1:] != [0.0] * n else abs(exact)
                 # exp(x - largest) doubles the rounding of x - largest.
@@ -268,7 +268,7 @@ def test_slopes_agree_with_fifty_digits(name: str, n: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "xs", "slopes"),
+    ("name", "xs", "partials"),
     [
         ("prod", [0.0, 3.0, 4.0], [12.0, 0.0, 0.0]),
         ("prod", [0.0, 0.0, 4.0], [0.0, 0.0, 0.0]),
@@ -281,17 +281,19 @@ def test_slopes_agree_with_fifty_digits(name: str, n: int) -> None:
         ("where", [0.0, INF, 2.0], [0.0, 0.0, 1.0]),
     ],
 )
-def test_slopes_at_notable_points_are_their_limits(name: str, xs: Numbers, slopes: Numbers) -> None:
+def test_partials_at_notable_points_are_their_limits(
+    name: str, xs: Numbers, partials: Numbers
+) -> None:
     values = [Value(x) for x in xs]
     oracle(name).call(values).backward()
-    assert [value.grad for value in values] == pytest.approx(slopes, rel=1e-3)
+    assert [value.grad for value in values] == pytest.approx(partials, rel=1e-3)
 
 
 PLAIN = [name for name in TABLE if name in ORACLES and ORACLES[name].plain]
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_slopes_are_those_of_plain_operators_even_of_repeated_operands(name: str) -> None:
+def test_partials_are_those_of_plain_operators_even_of_repeated_operands(name: str) -> None:
     grads = []
     for function in filter(None, (oracle(name).call, oracle(name).plain)):
         a, b = Value(1.5), Value(0.25)
@@ -311,7 +313,7 @@ def test_repeated_sweeps_add_what_the_results_have_gathered(name: str) -> None:
 
 
 @every
-def test_a_callback_in_the_graph_changes_no_slope_and_data_count_as_they_are(name: str) -> None:
+def test_a_callback_in_the_graph_changes_no_partial_and_data_count_as_they_are(name: str) -> None:
     xs, weights = draws(name, 6), draws("weights", 6)
     grads = []
     for own in (False, True):
@@ -327,7 +329,7 @@ def test_a_callback_in_the_graph_changes_no_slope_and_data_count_as_they_are(nam
             break
         fresh = [Value(x) for x in xs]
         total(oracle(name).call(fresh), weights).backward()
-        if name != "norm":  # whose slope takes the primal that was recorded
+        if name != "norm":  # whose partial takes the primal that was recorded
             assert grads[0] == [value.grad for value in fresh]
     assert grads[0] == grads[1]
 
@@ -356,7 +358,7 @@ def test_dropped_results_owe_nothing_wherever_the_rest_is_moved(name: str) -> No
     settled_nodes()
     assert ag.collect() >= 53
     root.backward()
-    for value, exact in zip(values, exact_slopes(name, xs, [0, 2, 0, 1, 0]), strict=True):
+    for value, exact in zip(values, exact_partials(name, xs, [0, 2, 0, 1, 0]), strict=True):
         assert close(value.grad, exact, 8, 1.0)
 
 

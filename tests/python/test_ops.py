@@ -52,7 +52,7 @@ def oracle_of(row: dict[str, Any]) -> Oracle:
     if row["name"] not in ORACLES:
         pytest.fail(
             f"ops.def has a row {row['name']!r} that no 50-digit oracle knows: "
-            "add its value, slopes and float function to ORACLES in op_oracle.py"
+            "add its value, partials and float function to ORACLES in op_oracle.py"
         )
     return ORACLES[row["name"]]
 
@@ -129,7 +129,7 @@ method_rows = pytest.mark.parametrize("row", METHODS, ids=lambda row: row["name"
 @every_row
 def test_every_row_of_the_table_has_an_oracle(row: dict[str, Any]) -> None:
     oracle = oracle_of(row)
-    assert len(oracle.slopes) == row["arity"]
+    assert len(oracle.partials) == row["arity"]
     assert row["low"] < row["high"]
 
 
@@ -138,14 +138,14 @@ def test_every_oracle_has_a_row_in_the_table() -> None:
 
 
 @every_row
-def test_the_slopes_of_the_oracle_are_the_derivatives_of_its_values(row: dict[str, Any]) -> None:
+def test_the_partials_of_the_oracle_are_the_derivatives_of_its_values(row: dict[str, Any]) -> None:
     oracle = oracle_of(row)
     for operands in cases(row, samples(row)[:12]):
         exact = [mpf(number) for number in operands]
-        for place, slope in enumerate(oracle.slopes):
+        for place, partial in enumerate(oracle.partials):
             others = tuple(int(k == place) for k in range(len(exact)))
             numeric = mp.diff(oracle.value, tuple(exact), others)
-            assert abs(slope(*exact) - numeric) <= mpf(10) ** -20 * (1 + abs(numeric)), operands
+            assert abs(partial(*exact) - numeric) <= mpf(10) ** -20 * (1 + abs(numeric)), operands
 
 
 @every_row
@@ -210,21 +210,21 @@ def test_values_are_those_of_python_to_the_last_bit_where_python_has_the_functio
 
 
 def check_partials(row: dict[str, Any], operands: tuple[float, ...]) -> None:
-    """The adjoints that one sweep of a fresh node leaves are the exact slopes, within bounds."""
+    """The adjoints that one sweep of a fresh node leaves are the exact partials, within bounds."""
     oracle = oracle_of(row)
     y, values = evaluate(row, operands)
     y.backward()
     exact = [mpf(number) for number in operands]
-    for value, slope in zip(values, oracle.slopes, strict=True):
-        wanted = mpf(slope(*exact))
+    for value, partial in zip(values, oracle.partials, strict=True):
+        wanted = mpf(partial(*exact))
         if mp.isnan(wanted):
             assert math.isnan(value.grad), operands
             continue
-        allowance = oracle.slope_ulps * mpf(math.ulp(min(abs(float(wanted)), HUGE)))
+        allowance = oracle.partial_ulps * mpf(math.ulp(min(abs(float(wanted)), HUGE)))
         if error_in_ulps(value.grad, wanted) == 0.0:
             continue
         error = abs(mpf(value.grad) - wanted)
-        assert error <= allowance + oracle.slope_error(*exact), (operands, value.grad, wanted)
+        assert error <= allowance + oracle.partial_error(*exact), (operands, value.grad, wanted)
 
 
 @every_row
@@ -260,13 +260,13 @@ def test_values_and_partials_are_within_their_ulps_at_all_magnitudes(row: dict[s
 
 
 @points_of(lambda row: list(conventions(row)))
-def test_slopes_at_kinks_and_ends_follow_the_stated_convention(
+def test_partials_at_kinks_and_ends_follow_the_stated_convention(
     row: dict[str, Any], a: float
 ) -> None:
     x = Value(a)
     getattr(x, row["name"])().backward()
     texts = CONVENTIONS[row["name"]].items()
-    (wanted,) = (slope for slope, at in texts if repr(a) in map(repr, map(float, at.split())))
+    (wanted,) = (partial for partial, at in texts if repr(a) in map(repr, map(float, at.split())))
     assert repr(abs(x.grad)) == repr(abs(float(wanted)))
     assert math.isnan(wanted) or x.grad == wanted
 
@@ -274,7 +274,7 @@ def test_slopes_at_kinks_and_ends_follow_the_stated_convention(
 @pytest.mark.parametrize(
     ("a", "b"), [(0.0, 0), (0.0, 0.5), (1e-300, -1), (0.0, 0.0), (-1e-200, -1)]
 )
-def test_a_slope_of_a_power_that_python_cannot_compute_is_refused_before_any_grad_changes(
+def test_a_partial_of_a_power_that_python_cannot_compute_is_refused_before_any_grad_changes(
     a: float, b: float
 ) -> None:
     expected = refused(ORACLES["pow"], (a, b - 1))

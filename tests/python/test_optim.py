@@ -36,8 +36,8 @@ def walked(case: optim_oracle.Case, factor: float = 1.0) -> list[list[float]]:
 
 
 def set_grads(parameters: Any, gradient: Any) -> None:
-    for parameter, slope in zip(parameters, gradient, strict=True):
-        parameter.grad = slope
+    for parameter, partial in zip(parameters, gradient, strict=True):
+        parameter.grad = partial
 
 
 def numbers(parameters: Any) -> list[str]:

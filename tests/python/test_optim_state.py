@@ -140,11 +140,11 @@ def test_momentum_switched_on_in_the_middle_begins_with_the_whole_gradient() -> 
         optimizer.momentum = momentum
         optimizer.params[0].grad = math.cos(k)
         optimizer.step()
-        slope = math.cos(k) + 0.01 * data  # from here on torch's rule, written out
+        partial = math.cos(k) + 0.01 * data  # from here on torch's rule, written out
         if momentum:
-            buffer = slope if buffer is None else momentum * buffer + 0.75 * slope
-            slope = buffer
-        data -= 0.1 * slope
+            buffer = partial if buffer is None else momentum * buffer + 0.75 * partial
+            partial = buffer
+        data -= 0.1 * partial
         assert optimizer.params[0].data == pytest.approx(data, rel=1e-14)
         assert optimizer.state_dict()["moving"] is (buffer is not None)
         assert optimizer.state_dict()["momentum_buffer"] == pytest.approx(buffer or 0.0, rel=1e-14)

@@ -238,7 +238,7 @@ def test_data_edited_after_the_forward_pass_counts_in_the_sweep() -> None:
         root.backward()
         return [a.grad, b.grad, product.grad, positive.grad, root.data]
 
-    # By hand: product**3 has slope 3 * 0.25, positive is 1 and so lets pass, root is not redone.
+    # By hand: product**3 has partial 3 * 0.25, positive is 1 and so lets pass, root is not redone.
     assert run(Value) == run(Pure) == [-2.25 + 1, 3.75 + 5, 0.75, 5, -216]
 
 
@@ -266,7 +266,7 @@ def test_a_grad_assigned_before_the_sweep_is_where_it_starts() -> None:
     assert run(Value) == run(Pure) == [1, 15, 130]
 
 
-def refuse_slope(value: Any, x: float, exponent: float, edited: float) -> None:
+def refuse_partial(value: Any, x: float, exponent: float, edited: float) -> None:
     a = value(x)
     root = a**exponent
     a.data = edited
@@ -277,17 +277,17 @@ def refuse_slope(value: Any, x: float, exponent: float, edited: float) -> None:
     ("exponent", "edited", "refusal"),
     [(-1, 0.0, ZeroDivisionError), (0.5, 0.0, ZeroDivisionError), (3.0, 1e200, OverflowError)],
 )
-def test_a_slope_that_cannot_be_computed_is_the_error_of_micrograd(
+def test_a_partial_that_cannot_be_computed_is_the_error_of_micrograd(
     exponent: float, edited: float, refusal: type[Exception]
 ) -> None:
     for value in (Pure, Value):
         with pytest.raises(refusal):
-            refuse_slope(value, 2.0, exponent, edited)
+            refuse_partial(value, 2.0, exponent, edited)
 
 
-def test_a_complex_slope_is_refused() -> None:
+def test_a_complex_partial_is_refused() -> None:
     with pytest.raises(ValueError, match="the result is complex"):
-        refuse_slope(Value, 4.0, 0.5, -4.0)
+        refuse_partial(Value, 4.0, 0.5, -4.0)
 
 
 def test_the_example_of_the_readme_has_its_published_numbers() -> None:

@@ -125,9 +125,9 @@ def test_a_module_is_saved_as_the_list_of_its_numbers(tmp_path: Path) -> None:
     model, x = MLP(2, [3, 1]), [0.5, -0.25]
     f = ag.value_and_grad(compile(lambda model, x: model(x) ** 2, strict=True))
     q = saved(f.program(model, x), tmp_path)
-    value, slopes = f(model, x)
+    value, gradient = f(model, x)
     numbers = [p.data for p in model.parameters()]
-    assert q(numbers, x) == (value, slopes)
+    assert q(numbers, x) == (value, gradient)
     with pytest.raises(TypeError, match="this program is for"):
         q(model, x)
 

@@ -72,7 +72,7 @@ def test_a_rule_set_through_the_dict_is_called_and_one_taken_from_it_is_not() ->
     assert a.grad == 3.0
 
 
-def test_a_slope_that_fails_since_a_callback_changed_its_primal_raises() -> None:
+def test_a_partial_that_fails_since_a_callback_changed_its_primal_raises() -> None:
     x = Value(4.0)
     middle = x**0.5
     out = Value(middle.data, (middle,), "own")

@@ -11,7 +11,7 @@ namespace arenagrad::bindings {
 namespace {
 
 using program::Column;
-using Kind = Branch::Kind;
+using Kind = TreeNode::Kind;
 
 bool is_axis(PyObject* axes) { return PyLong_Check(axes) && !PyBool_Check(axes); }
 
@@ -222,7 +222,7 @@ py::tuple Batch::numbers() const {
                         numbers);
 }
 
-Batch Batch::of_numbers(const Tree& tree, const Doubles& first, const Doubles& varying) {
+Batch Batch::of_numbers(const PyTree& tree, const Doubles& first, const Doubles& varying) {
   Batch batch;
   batch.tree_ = tree;
   const std::vector<std::uint8_t> varies = tree.varying();

@@ -25,9 +25,9 @@ public:
   // The numbers of the first row, and of all rows those that vary; and a Batch of such, which
   // throws ValueError if they do not fit the tree of a row.
   py::tuple numbers() const;
-  static Batch of_numbers(const Tree& tree, const Doubles& first, const Doubles& varying);
+  static Batch of_numbers(const PyTree& tree, const Doubles& first, const Doubles& varying);
 
-  const Tree& tree() const { return tree_; } // of one row
+  const PyTree& tree() const { return tree_; } // of one row
   bool has_values() const { return has_values_; }
   bool has_rows() const { return has_rows_; }
   std::size_t rows() const { return rows_; }
@@ -36,7 +36,7 @@ public:
 
 private:
   Batch() = default;
-  Tree tree_;
+  PyTree tree_;
   bool has_values_ = false, has_rows_ = false;
   std::size_t rows_ = 1;
   std::vector<program::Column> columns_;

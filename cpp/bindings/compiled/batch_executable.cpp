@@ -24,12 +24,13 @@ struct Run {
   py::object progress; // called with rows done and rows to be done, or None
 };
 
-class LaneRunner {
+class BatchExecutable {
 public:
-  LaneRunner(const program::Program& program, const std::vector<std::uint8_t>& varies, bool strict)
+  BatchExecutable(const program::Program& program, const std::vector<std::uint8_t>& varies,
+                  bool strict)
       : plan_(program, varies, strict), varies_(varies), output_count_(program.outputs.size()) {}
 
-  const program::LanePlan& plan() const { return plan_; }
+  const program::BatchPlan& plan() const { return plan_; }
 
   // (whether all is finite that must be, whether all guards came out as they should). Writes into
   // the leaves, arrays of which some are `stacked`, a row for each of the batch; of some rows only
@@ -135,7 +136,7 @@ private:
     return plan_.run(inputs.columns, outputs, rows, good, 1.0, run.threads, watch);
   }
 
-  const program::LanePlan plan_;
+  const program::BatchPlan plan_;
   const std::vector<std::uint8_t> varies_;
   const std::size_t output_count_;
 };
@@ -215,24 +216,25 @@ void bind_batch(py::module_& module) {
       .def_static("of_numbers", &Batch::of_numbers, py::arg("tree"), py::arg("first"),
                   py::arg("varying"), "The batch of rows of this structure with such numbers.")
       .def("__reduce__", no_pickle);
-  py::class_<LaneRunner, std::shared_ptr<LaneRunner>>(
-      module, "LaneRunner", "A program ready to be run on the rows of a batch.")
-      .def(py::init(
-               [](const ProgramPointer& program, const std::vector<std::uint8_t>& varies,
-                  bool strict) { return std::make_shared<LaneRunner>(*program, varies, strict); }),
+  py::class_<BatchExecutable, std::shared_ptr<BatchExecutable>>(
+      module, "BatchExecutable", "A program ready to be run on the rows of a batch.")
+      .def(py::init([](const ProgramPointer& program, const std::vector<std::uint8_t>& varies,
+                       bool strict) {
+             return std::make_shared<BatchExecutable>(*program, varies, strict);
+           }),
            py::arg("program"), py::arg("varies"), py::arg("strict"))
       .def_property_readonly(
-          "slots", [](const LaneRunner& runner) { return runner.plan().slots(); },
+          "slots", [](const BatchExecutable& runner) { return runner.plan().slots(); },
           "How many rows of numbers are alive at once.")
       .def_property_readonly(
-          "block", [](const LaneRunner& runner) { return runner.plan().block(); },
+          "block", [](const BatchExecutable& runner) { return runner.plan().block(); },
           "How many rows are worked on at a time.")
       .def_property_readonly(
-          "bytes", [](const LaneRunner& runner) { return runner.plan().bytes(); },
+          "bytes", [](const BatchExecutable& runner) { return runner.plan().bytes(); },
           "The memory that it takes.")
       .def(
           "run",
-          [](const LaneRunner& runner, const Batch& batch, const Closure& closure,
+          [](const BatchExecutable& runner, const Batch& batch, const Closure& closure,
              const Batch* more, const std::vector<py::array>& leaves,
              const std::vector<bool>& stacked, const std::optional<Batch::Rows>& rows,
              std::size_t threads, const py::object& progress) {
@@ -244,7 +246,7 @@ void bind_batch(py::module_& module) {
           "be, and whether all guards came out as they should.")
       .def(
           "split",
-          [](const LaneRunner& runner, const Batch& batch, const Closure& closure,
+          [](const BatchExecutable& runner, const Batch& batch, const Closure& closure,
              const Batch* more, const std::optional<Batch::Rows>& rows, std::size_t threads,
              const py::object& progress) {
             return runner.split(batch, closure, more, rows, {threads, progress});

@@ -12,7 +12,7 @@
 namespace arenagrad::bindings {
 namespace {
 
-using Kind = Branch::Kind;
+using Kind = TreeNode::Kind;
 using Numbers = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
 py::object new_leaf(double number) {
@@ -31,7 +31,7 @@ void refuse_twice(const std::vector<py::object>& leaves) {
                             "twice among their parameters()");
 }
 
-py::tuple capture(const py::object& function, const Tree& arguments, const Numbers& numbers,
+py::tuple capture(const py::object& function, const PyTree& arguments, const Numbers& numbers,
                   bool strict) {
   if (static_cast<std::size_t>(numbers.size()) != arguments.numbers())
     throw py::value_error("a function is traced with as many numbers as its arguments have");
@@ -42,7 +42,7 @@ py::tuple capture(const py::object& function, const Tree& arguments, const Numbe
     Trace trace;
     std::vector<py::object> leaves;
     const double* next = numbers.data();
-    for (const Branch& branch : arguments.branches()) {
+    for (const TreeNode& branch : arguments.branches()) {
       if (branch.children != 0) continue;
       if (branch.kind == Kind::Module) {
         for (const py::handle value : parameters_of(branch.extra.ptr())) {
@@ -59,7 +59,7 @@ py::tuple capture(const py::object& function, const Tree& arguments, const Numbe
       throw py::value_error("parameters() of a Module gave another number of Values than before");
     const py::tuple given = arguments.make_of(leaves);
     results = read_results(function(*given));
-    captured = trace.finish(results.values, passes_before_slopes(strict));
+    captured = trace.finish(results.values, passes_before_derivatives(strict));
     for (const core::NodeId node : captured.outer)
       outer.push_back(py::reinterpret_steal<py::object>(object_of(node)));
   }
@@ -68,7 +68,7 @@ py::tuple capture(const py::object& function, const Tree& arguments, const Numbe
 }
 
 // What the function gives for Values of these numbers, as it is.
-py::object call_on_values(const py::object& function, const Tree& arguments,
+py::object call_on_values(const py::object& function, const PyTree& arguments,
                           const Numbers& numbers) {
   std::vector<py::object> leaves;
   leaves.reserve(arguments.numbers());

@@ -22,17 +22,17 @@ struct Argnums {
 
 struct Known {
   std::optional<Argnums> argnums; // none: the call takes none
-  std::shared_ptr<const Runner> runner;
+  std::shared_ptr<const PointExecutable> runner;
 };
 
-struct PyCall {
+struct PyNativeDispatch {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* fallback;
   PyObject* dict;            // name and text of the method that it stands for
   std::vector<Known>* known; // the last used first
 };
 
-PyCall* as_call(PyObject* object) { return reinterpret_cast<PyCall*>(object); }
+PyNativeDispatch* as_call(PyObject* object) { return reinterpret_cast<PyNativeDispatch*>(object); }
 
 bool is_sequence(PyObject* object) {
   return PyTuple_CheckExact(object) || PyList_CheckExact(object);
@@ -64,14 +64,14 @@ std::optional<Argnums> argnums_of(PyObject* given) {
 }
 
 // The result, or null with no error set if the fallback must do it.
-PyObject* known_result(PyCall* self, PyObject* const* args, std::size_t count, PyObject* argnums,
-                       const py::object& out) {
+PyObject* known_result(PyNativeDispatch* self, PyObject* const* args, std::size_t count,
+                       PyObject* argnums, const py::object& out) {
   std::vector<Known>& known = *self->known;
   for (std::size_t k = 0; k < known.size(); ++k) {
     if (!names(argnums, known[k].argnums)) continue;
     // Kept: what runs in the middle may change the list.
-    const std::shared_ptr<const Runner> runner = known[k].runner;
-    Runner::Buffers buffers(*runner);
+    const std::shared_ptr<const PointExecutable> runner = known[k].runner;
+    PointExecutable::Buffers buffers(*runner);
     if (!runner->match(args, count, buffers)) continue;
     runner->check_buffers(out);
     const program::Outcome outcome = runner->run(buffers);
@@ -86,7 +86,7 @@ PyObject* known_result(PyCall* self, PyObject* const* args, std::size_t count, P
 }
 
 PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObject* names) {
-  PyCall* const own = as_call(self);
+  PyNativeDispatch* const own = as_call(self);
   const auto count = static_cast<std::size_t>(PyVectorcall_NARGS(nargsf));
   try {
     static PyObject* const out_name = PyUnicode_InternFromString("out");
@@ -164,7 +164,8 @@ PyObject* learn(PyObject* self, PyObject* args) {
   PyObject *argnums = nullptr, *runner = nullptr;
   if (!PyArg_ParseTuple(args, "OO", &argnums, &runner)) return nullptr;
   try {
-    Known known{argnums_of(argnums), py::cast<std::shared_ptr<Runner>>(py::handle(runner))};
+    Known known{argnums_of(argnums),
+                py::cast<std::shared_ptr<PointExecutable>>(py::handle(runner))};
     std::vector<Known>& list = *as_call(self)->known;
     std::erase_if(list, [&](const Known& other) {
       return other.runner == known.runner && names(argnums, other.argnums);
@@ -190,7 +191,7 @@ PyObject* reduce(PyObject* self, PyObject*) {
   PyObject* const fallback = as_call(self)->fallback;
   if (fallback != nullptr && PyMethod_Check(fallback))
     return PyObject_CallMethod(fallback, "__reduce__", nullptr);
-  PyErr_SetString(PyExc_TypeError, "a Call that stands for no method cannot be pickled");
+  PyErr_SetString(PyExc_TypeError, "a NativeDispatch that stands for no method cannot be pickled");
   return nullptr;
 }
 
@@ -198,19 +199,21 @@ PyObject* reduce(PyObject* self, PyObject*) {
 
 void bind_call(py::module_& module) {
   static PyMethodDef methods[] = {
-      {"_learn", learn, METH_VARARGS,
-       "Try this Runner first in calls with these argnums; None: in calls that take none."},
+      {"_remember", learn, METH_VARARGS,
+       "Try this PointExecutable first in calls with these argnums; None: in calls that take "
+       "none."},
       {"_forget", forget, METH_NOARGS, "Leave every call to the fallback again."},
       {"__reduce__", reduce, METH_NOARGS, "For pickle and copy: the method that it stands for."},
       {nullptr, nullptr, 0, nullptr}};
   static PyMemberDef members[] = {
-      {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyCall, vectorcall), READONLY, nullptr},
-      {"__dictoffset__", T_PYSSIZET, offsetof(PyCall, dict), READONLY, nullptr},
+      {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyNativeDispatch, vectorcall), READONLY,
+       nullptr},
+      {"__dictoffset__", T_PYSSIZET, offsetof(PyNativeDispatch, dict), READONLY, nullptr},
       {nullptr, 0, 0, 0, nullptr}};
   static PyGetSetDef getset[] = {
       {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
       {nullptr, nullptr, nullptr, nullptr, nullptr}};
-  static char doc[] = "Call(fallback)\n--\n\n"
+  static char doc[] = "NativeDispatch(fallback)\n--\n\n"
                       "A callable that runs programs it knows natively and leaves all else to its "
                       "fallback.";
   PyType_Slot slots[] = {{Py_tp_doc, doc},
@@ -224,13 +227,13 @@ void bind_call(py::module_& module) {
                          {Py_tp_members, members},
                          {Py_tp_getset, getset},
                          {0, nullptr}};
-  PyType_Spec spec = {"arenagrad._core.Call", sizeof(PyCall), 0,
+  PyType_Spec spec = {"arenagrad._core.NativeDispatch", sizeof(PyNativeDispatch), 0,
                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
                           Py_TPFLAGS_HAVE_VECTORCALL,
                       slots};
   PyObject* type = PyType_FromSpec(&spec);
   if (type == nullptr) throw py::error_already_set();
-  module.add_object("Call", type);
+  module.add_object("NativeDispatch", type);
 }
 
 } // namespace arenagrad::bindings

@@ -5,8 +5,9 @@ namespace arenagrad::bindings {
 // From here on other threads may go on meanwhile: it costs a microsecond or two.
 static constexpr std::size_t kLong = 20000;
 
-Runner::Runner(Tree arguments, std::shared_ptr<const Closure> closure,
-               const program::Program& program, Tree results, int buffered, bool strict)
+PointExecutable::PointExecutable(PyTree arguments, std::shared_ptr<const Closure> closure,
+                                 const program::Program& program, PyTree results, int buffered,
+                                 bool strict)
     : arguments_(std::move(arguments)), closure_(std::move(closure)), results_(std::move(results)),
       buffered_(buffered), plan_(program, strict), input_count_(program.input_count),
       output_count_(program.outputs.size()), instructions_(program.size()) {
@@ -17,7 +18,7 @@ Runner::Runner(Tree arguments, std::shared_ptr<const Closure> closure,
   written_ = results_.child(static_cast<std::size_t>(buffered_));
 }
 
-Runner::Buffers::Buffers(const Runner& runner) : runner_(runner) {
+PointExecutable::Buffers::Buffers(const PointExecutable& runner) : runner_(runner) {
   if (runner.free_.empty()) {
     memory_ = std::make_unique_for_overwrite<double[]>(runner.input_count_ + runner.output_count_ +
                                                        runner.plan_.workspace());
@@ -27,14 +28,14 @@ Runner::Buffers::Buffers(const Runner& runner) : runner_(runner) {
   }
 }
 
-Runner::Buffers::~Buffers() {
+PointExecutable::Buffers::~Buffers() {
   try {
     runner_.free_.push_back(std::move(memory_));
   } catch (const std::bad_alloc&) { // then it is not kept
   }
 }
 
-program::Outcome Runner::run(Buffers& buffers) const {
+program::Outcome PointExecutable::run(Buffers& buffers) const {
   closure_->read(buffers.inputs() + arguments_.numbers());
   if (instructions_ < kLong)
     return plan_.run(buffers.inputs(), buffers.outputs(), buffers.workspace());
@@ -42,11 +43,11 @@ program::Outcome Runner::run(Buffers& buffers) const {
   return plan_.run(buffers.inputs(), buffers.outputs(), buffers.workspace());
 }
 
-void Runner::check_buffers(const py::object& out) const {
+void PointExecutable::check_buffers(const py::object& out) const {
   if (!out.is_none()) (buffered_ < 0 ? results_ : written_).check_buffers(out);
 }
 
-py::object Runner::result(Buffers& buffers, const py::object& out) const {
+py::object PointExecutable::result(Buffers& buffers, const py::object& out) const {
   const double* numbers = buffers.outputs();
   if (out.is_none()) return results_.make(numbers);
   if (buffered_ < 0) {

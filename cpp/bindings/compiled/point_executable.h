@@ -10,18 +10,18 @@
 
 namespace arenagrad::bindings {
 
-class Runner {
+class PointExecutable {
 public:
   // The program's inputs are the numbers of `arguments`, of the closure, and what else a call
   // gives; its outputs are the numbers of `results`, of which child `buffered`, or if it is
   // negative the whole, may go into buffers.
-  Runner(Tree arguments, std::shared_ptr<const Closure> closure, const program::Program& program,
-         Tree results, int buffered, bool strict);
+  PointExecutable(PyTree arguments, std::shared_ptr<const Closure> closure,
+                  const program::Program& program, PyTree results, int buffered, bool strict);
 
   // What a run reads and writes; taken from those not in use, given back when it goes.
   class Buffers {
   public:
-    explicit Buffers(const Runner& runner);
+    explicit Buffers(const PointExecutable& runner);
     ~Buffers();
     Buffers(const Buffers&) = delete;
     Buffers& operator=(const Buffers&) = delete;
@@ -30,9 +30,9 @@ public:
     double* outputs() { return inputs() + runner_.input_count_; }
 
   private:
-    friend class Runner;
+    friend class PointExecutable;
     double* workspace() { return outputs() + runner_.output_count_; }
-    const Runner& runner_;
+    const PointExecutable& runner_;
     std::unique_ptr<double[]> memory_;
   };
 
@@ -46,17 +46,17 @@ public:
   // The result, in `out` unless that is None.
   py::object result(Buffers& buffers, const py::object& out) const;
 
-  const Tree& arguments() const { return arguments_; }
+  const PyTree& arguments() const { return arguments_; }
   std::size_t own_inputs() const { return arguments_.numbers() + closure_->size(); }
   std::size_t input_count() const { return input_count_; }
   const program::PointPlan& plan() const { return plan_; }
 
 private:
-  const Tree arguments_;
+  const PyTree arguments_;
   const std::shared_ptr<const Closure> closure_;
-  const Tree results_;
+  const PyTree results_;
   const int buffered_;
-  Tree kept_, written_; // the children of results_ if there are such
+  PyTree kept_, written_; // the children of results_ if there are such
   const program::PointPlan plan_;
   const std::size_t input_count_, output_count_, instructions_;
   mutable std::vector<std::unique_ptr<double[]>> free_;

@@ -11,8 +11,8 @@
 namespace arenagrad::bindings {
 namespace {
 
-using program::Code;
 using program::Index;
+using program::Opcode;
 using program::Program;
 using Indices = std::vector<Index>;
 using Varies = std::vector<std::uint8_t>;
@@ -41,11 +41,12 @@ ProgramPointer from_bytes(const py::bytes& bytes) {
 }
 
 py::dict counts(const Program& program) {
-  std::size_t of[program::kCodeCount] = {};
-  for (const program::Instruction& i : program.code) ++of[static_cast<std::size_t>(i.code)];
+  std::size_t of[program::kOpcodeCount] = {};
+  for (const program::Instruction& i : program.instructions)
+    ++of[static_cast<std::size_t>(i.opcode)];
   py::dict counts;
-  for (std::size_t code = 0; code < program::kCodeCount; ++code)
-    if (of[code] != 0) counts[program::code_name(static_cast<Code>(code))] = of[code];
+  for (std::size_t code = 0; code < program::kOpcodeCount; ++code)
+    if (of[code] != 0) counts[program::opcode_name(static_cast<Opcode>(code))] = of[code];
   return counts;
 }
 
@@ -122,7 +123,7 @@ void bind_program(py::module_& module) {
       .def(
           "summed",
           [](const ProgramPointer& p, bool strict) {
-            return made([&] { return program::summed(*p, passes_before_slopes(strict)); });
+            return made([&] { return program::summed(*p, passes_before_derivatives(strict)); });
           },
           py::arg("strict"), "Its outputs summed over the rows of a batch.")
       .def(

@@ -18,7 +18,7 @@ inline program::Passes passes(bool strict) {
 
 // The same for a program that is to be differentiated: with all instructions there, gradients are
 // added up in the very order in which a sweep of the graph would.
-inline program::Passes passes_before_slopes(bool strict) {
+inline program::Passes passes_before_derivatives(bool strict) {
   program::Passes before = passes(strict);
   before.share = before.clean = !strict;
   return before;

@@ -329,7 +329,7 @@ void bind_nary(py::module_& module) {
       definition("prod", one_list<Op::Prod>,
                  "prod($module, xs)\n--\n\nThe product of xs, as one node; 1 for none."),
       definition("norm", one_list<Op::Norm>,
-                 "norm($module, xs)\n--\n\nThe root of the sum of squares, as one node; slope 0 "
+                 "norm($module, xs)\n--\n\nThe root of the sum of squares, as one node; partial 0 "
                  "where all are 0."),
       definition("logsumexp", one_list<Op::LogSumExp>,
                  "logsumexp($module, xs)\n--\n\nlog(exp(xs[0]) + exp(xs[1]) + ...) without "

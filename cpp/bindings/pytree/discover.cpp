@@ -5,7 +5,7 @@
 
 namespace arenagrad::bindings {
 
-using Kind = Branch::Kind;
+using Kind = TreeNode::Kind;
 
 py::object keys_of(PyObject* dict) {
   const auto keys = py::reinterpret_steal<py::object>(PyDict_Keys(dict));
@@ -133,7 +133,7 @@ public:
     }
   }
 
-  TreeBuilder builder;
+  PyTreeBuilder builder;
   std::vector<py::object> values;
 
 private:

@@ -6,7 +6,7 @@
 
 namespace arenagrad::bindings {
 
-using Kind = Branch::Kind;
+using Kind = TreeNode::Kind;
 
 py::array as_doubles(PyObject* array) {
   return py::array_t < double,
@@ -18,11 +18,11 @@ namespace {
 class Matcher {
 public:
   // Relaxed: arrays may stand for lists, and a list of numbers for a Module.
-  Matcher(const std::vector<Branch>& branches, bool relaxed)
+  Matcher(const std::vector<TreeNode>& branches, bool relaxed)
       : branches_(branches), relaxed_(relaxed) {}
 
   bool match(PyObject* object, std::size_t i, double* out) {
-    const Branch& branch = branches_[i];
+    const TreeNode& branch = branches_[i];
     switch (branch.kind) {
     case Kind::Number:
       return number(object, out);
@@ -48,7 +48,7 @@ public:
 
   // False for some objects that cannot match, and at once: nothing is read.
   bool may_match(PyObject* object, std::size_t i) {
-    const Branch& branch = branches_[i];
+    const TreeNode& branch = branches_[i];
     if (branch.kind == Kind::Array) return is_array(object) && has_shape(object, branch.shape);
     if (branch.kind == Kind::List)
       return PyList_Check(object) &&
@@ -77,7 +77,7 @@ private:
 
   // A list of items that are no plain floats may change while they are read.
   bool items(PyObject* sequence, std::size_t i, double* out) {
-    const Branch& branch = branches_[i];
+    const TreeNode& branch = branches_[i];
     std::size_t at = i + 1;
     for (std::size_t k = 0; k < branch.children; ++k, at = branches_[at].end) {
       if (static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence)) != branch.children)
@@ -95,7 +95,7 @@ private:
   }
 
   bool dict(PyObject* object, std::size_t i, double* out) {
-    const Branch& branch = branches_[i];
+    const TreeNode& branch = branches_[i];
     if (static_cast<std::size_t>(PyDict_GET_SIZE(object)) != branch.children) return false;
     std::size_t at = i + 1;
     PyObject *key = nullptr, *value = nullptr;
@@ -154,7 +154,7 @@ private:
     return true;
   }
 
-  const std::vector<Branch>& branches_;
+  const std::vector<TreeNode>& branches_;
   const bool relaxed_;
 };
 
@@ -191,7 +191,7 @@ py::tuple parameters_of(PyObject* model) {
   return items;
 }
 
-bool Tree::match(PyObject* const* objects, std::size_t count, double* out) const {
+bool PyTree::match(PyObject* const* objects, std::size_t count, double* out) const {
   if (count != children()) return false;
   Matcher matcher(branches_, false);
   std::size_t at = 1;
@@ -207,7 +207,7 @@ bool Tree::match(PyObject* const* objects, std::size_t count, double* out) const
   return true;
 }
 
-std::vector<double> Tree::numbers_of(const py::object& object, const char* what) const {
+std::vector<double> PyTree::numbers_of(const py::object& object, const char* what) const {
   std::vector<double> numbers(this->numbers());
   if (!Matcher(branches_, true).match(object.ptr(), 0, numbers.data()))
     throw py::type_error(std::string(what) + " must be " + text() + ", got " +

@@ -8,7 +8,7 @@
 
 namespace arenagrad::bindings {
 
-using Kind = Branch::Kind;
+using Kind = TreeNode::Kind;
 using core::FormatError;
 
 namespace {
@@ -25,7 +25,7 @@ class Rebuilder {
 public:
   explicit Rebuilder(const py::tuple& parts) : parts_(parts) {}
 
-  Tree run() {
+  PyTree run() {
     branch();
     if (next_ != parts_.size()) fail("parts that belong to nothing");
     return builder_.finish();
@@ -134,16 +134,16 @@ private:
   }
 
   const py::tuple& parts_;
-  TreeBuilder builder_;
+  PyTreeBuilder builder_;
   std::size_t next_ = 0, numbers_ = 0;
 };
 
 } // namespace
 
-py::tuple Tree::parts() const {
+py::tuple PyTree::parts() const {
   py::tuple parts(branches_.size());
   for (std::size_t i = 0; i < branches_.size(); ++i) {
-    const Branch& branch = branches_[i];
+    const TreeNode& branch = branches_[i];
     const auto kind = static_cast<std::size_t>(branch.kind);
     py::object size = py::none();
     if (branch.kind == Kind::Array)
@@ -158,6 +158,6 @@ py::tuple Tree::parts() const {
   return parts;
 }
 
-Tree Tree::of_parts(const py::tuple& parts) { return Rebuilder(parts).run(); }
+PyTree PyTree::of_parts(const py::tuple& parts) { return Rebuilder(parts).run(); }
 
 } // namespace arenagrad::bindings

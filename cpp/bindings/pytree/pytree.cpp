@@ -6,7 +6,7 @@
 
 namespace arenagrad::bindings {
 
-using Kind = Branch::Kind;
+using Kind = TreeNode::Kind;
 
 std::size_t size_of(const Shape& shape) {
   std::size_t size = 1;
@@ -16,10 +16,10 @@ std::size_t size_of(const Shape& shape) {
 
 // --- building -----------------------------------------------------------------------------------
 
-std::size_t TreeBuilder::open(Kind kind, py::object extra) {
+std::size_t PyTreeBuilder::open(Kind kind, py::object extra) {
   if (open_.size() > 64) throw py::value_error("lists are nested more than 64 deep");
   if (!open_.empty()) ++tree_.branches_[open_.back()].children;
-  Branch branch;
+  TreeNode branch;
   branch.kind = kind;
   branch.extra = std::move(extra);
   tree_.branches_.push_back(std::move(branch));
@@ -27,19 +27,20 @@ std::size_t TreeBuilder::open(Kind kind, py::object extra) {
   return open_.back();
 }
 
-void TreeBuilder::close(std::size_t opened) {
+void PyTreeBuilder::close(std::size_t opened) {
   open_.pop_back();
-  Branch& branch = tree_.branches_[opened];
+  TreeNode& branch = tree_.branches_[opened];
   branch.end = tree_.branches_.size();
   if (!open_.empty()) tree_.branches_[open_.back()].numbers += branch.numbers;
 }
 
-void TreeBuilder::leaf(Kind kind, std::size_t numbers, Shape shape, py::object extra, bool varies) {
+void PyTreeBuilder::leaf(Kind kind, std::size_t numbers, Shape shape, py::object extra,
+                         bool varies) {
   if (!open_.empty()) {
     ++tree_.branches_[open_.back()].children;
     tree_.branches_[open_.back()].numbers += numbers;
   }
-  Branch branch;
+  TreeNode branch;
   branch.kind = kind;
   branch.varies = varies;
   branch.numbers = numbers;
@@ -49,10 +50,10 @@ void TreeBuilder::leaf(Kind kind, std::size_t numbers, Shape shape, py::object e
   tree_.branches_.push_back(std::move(branch));
 }
 
-void TreeBuilder::graft(const Tree& tree, std::size_t first) {
+void PyTreeBuilder::graft(const PyTree& tree, std::size_t first) {
   const std::size_t place = tree_.branches_.size(), end = tree.branches_[first].end;
   for (std::size_t i = first; i < end; ++i) {
-    Branch branch = tree.branches_[i];
+    TreeNode branch = tree.branches_[i];
     branch.end = branch.end - first + place;
     tree_.branches_.push_back(std::move(branch));
   }
@@ -63,50 +64,50 @@ void TreeBuilder::graft(const Tree& tree, std::size_t first) {
 
 // --- taking apart and putting together ----------------------------------------------------------
 
-Tree Tree::child(std::size_t k) const {
+PyTree PyTree::child(std::size_t k) const {
   std::size_t i = 1;
   for (std::size_t n = 0; n < k; ++n) i = branches_.at(i).end;
-  TreeBuilder builder;
+  PyTreeBuilder builder;
   builder.graft(*this, i);
   return builder.finish();
 }
 
-std::size_t Tree::start(std::size_t k) const {
+std::size_t PyTree::start(std::size_t k) const {
   std::size_t i = 1, start = 0;
   for (std::size_t n = 0; n < k; ++n) start += branches_.at(i).numbers, i = branches_[i].end;
   return start;
 }
 
-std::vector<std::uint8_t> Tree::varying() const {
+std::vector<std::uint8_t> PyTree::varying() const {
   std::vector<std::uint8_t> varies;
   varies.reserve(numbers());
-  for (const Branch& branch : branches_)
+  for (const TreeNode& branch : branches_)
     if (branch.children == 0) varies.insert(varies.end(), branch.numbers, branch.varies);
   return varies;
 }
 
-static Tree joined(Kind kind, py::object extra, const std::vector<Tree>& parts) {
-  TreeBuilder builder;
+static PyTree joined(Kind kind, py::object extra, const std::vector<PyTree>& parts) {
+  PyTreeBuilder builder;
   const std::size_t opened = builder.open(kind, std::move(extra));
-  for (const Tree& part : parts) builder.graft(part);
+  for (const PyTree& part : parts) builder.graft(part);
   builder.close(opened);
   return builder.finish();
 }
 
-Tree Tree::tuple_of(const std::vector<Tree>& parts) {
+PyTree PyTree::tuple_of(const std::vector<PyTree>& parts) {
   return joined(Kind::Tuple,
                 py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyTuple_Type)),
                 parts);
 }
 
-Tree Tree::list_of(const std::vector<Tree>& parts) { return joined(Kind::List, {}, parts); }
+PyTree PyTree::list_of(const std::vector<PyTree>& parts) { return joined(Kind::List, {}, parts); }
 
 namespace {
 
 // Copies a tree, with something else in place of each leaf.
 template <class Leaf>
-void replace_leaves(const Tree& tree, std::size_t& i, TreeBuilder& to, Leaf&& leaf) {
-  const Branch& branch = tree.branches()[i++];
+void replace_leaves(const PyTree& tree, std::size_t& i, PyTreeBuilder& to, Leaf&& leaf) {
+  const TreeNode& branch = tree.branches()[i++];
   if (branch.kind == Kind::List || branch.kind == Kind::Tuple || branch.kind == Kind::Dict) {
     const std::size_t opened = to.open(branch.kind, branch.extra);
     for (std::size_t k = 0; k < branch.children; ++k) replace_leaves(tree, i, to, leaf);
@@ -116,15 +117,15 @@ void replace_leaves(const Tree& tree, std::size_t& i, TreeBuilder& to, Leaf&& le
   }
 }
 
-template <class Leaf> Tree with_leaves(const Tree& tree, Leaf&& leaf) {
-  TreeBuilder builder;
+template <class Leaf> PyTree with_leaves(const PyTree& tree, Leaf&& leaf) {
+  PyTreeBuilder builder;
   std::size_t i = 0;
-  replace_leaves(tree, i, builder, [&](const Branch& branch) { leaf(builder, branch); });
+  replace_leaves(tree, i, builder, [&](const TreeNode& branch) { leaf(builder, branch); });
   return builder.finish();
 }
 
 // A number or an array of this shape, as many times over as `branch` has numbers of its own.
-void add_leaf(TreeBuilder& to, const Shape& shape, bool varies) {
+void add_leaf(PyTreeBuilder& to, const Shape& shape, bool varies) {
   if (shape.empty())
     to.leaf(Kind::Number, 1, {}, {}, varies);
   else
@@ -135,8 +136,8 @@ void add_leaf(TreeBuilder& to, const Shape& shape, bool varies) {
 
 namespace {
 
-Tree with_floats(const Tree& tree, bool keeps_statics) {
-  return with_leaves(tree, [&](TreeBuilder& to, const Branch& branch) {
+PyTree with_floats(const PyTree& tree, bool keeps_statics) {
+  return with_leaves(tree, [&](PyTreeBuilder& to, const TreeNode& branch) {
     if (branch.kind == Kind::Module) {
       const std::size_t opened = to.open(Kind::List);
       for (std::size_t k = 0; k < branch.numbers; ++k) to.leaf(Kind::Number, 1);
@@ -151,16 +152,16 @@ Tree with_floats(const Tree& tree, bool keeps_statics) {
 
 } // namespace
 
-Tree Tree::gradient() const { return with_floats(*this, false); }
+PyTree PyTree::gradient() const { return with_floats(*this, false); }
 
-Tree Tree::summed() const { return with_floats(*this, true); }
+PyTree PyTree::summed() const { return with_floats(*this, true); }
 
-Tree Tree::jacobian(const Tree& results) const {
-  const Tree by = gradient();
-  return with_leaves(results, [&](TreeBuilder& to, const Branch& result) {
+PyTree PyTree::jacobian(const PyTree& results) const {
+  const PyTree by = gradient();
+  return with_leaves(results, [&](PyTreeBuilder& to, const TreeNode& result) {
     if (result.kind == Kind::Static) return to.leaf(Kind::Static, 0, {}, py::none());
     std::size_t i = 0;
-    replace_leaves(by, i, to, [&](const Branch& argument) {
+    replace_leaves(by, i, to, [&](const TreeNode& argument) {
       if (argument.kind == Kind::Static) return to.leaf(Kind::Static, 0, {}, py::none());
       Shape shape = result.shape;
       shape.insert(shape.end(), argument.shape.begin(), argument.shape.end());
@@ -172,15 +173,15 @@ Tree Tree::jacobian(const Tree& results) const {
   });
 }
 
-std::vector<std::size_t> Tree::jacobian_places(const Tree& results) const {
-  const Tree by = gradient();
+std::vector<std::size_t> PyTree::jacobian_places(const PyTree& results) const {
+  const PyTree by = gradient();
   const std::size_t width = by.numbers();
   std::vector<std::size_t> places(results.numbers() * width);
   std::size_t place = 0, row = 0;
-  for (const Branch& result : results.branches()) {
+  for (const TreeNode& result : results.branches()) {
     if (result.children != 0) continue;
     std::size_t column = 0;
-    for (const Branch& argument : by.branches()) {
+    for (const TreeNode& argument : by.branches()) {
       if (argument.children != 0) continue;
       for (std::size_t r = 0; r < result.numbers; ++r)
         for (std::size_t c = 0; c < argument.numbers; ++c)
@@ -192,8 +193,8 @@ std::vector<std::size_t> Tree::jacobian_places(const Tree& results) const {
   return places;
 }
 
-Tree Tree::stacked(py::ssize_t rows, bool all) const {
-  return with_leaves(*this, [&](TreeBuilder& to, const Branch& branch) {
+PyTree PyTree::stacked(py::ssize_t rows, bool all) const {
+  return with_leaves(*this, [&](PyTreeBuilder& to, const TreeNode& branch) {
     if (branch.kind == Kind::Static) return to.leaf(Kind::Static, 0, {}, branch.extra);
     Shape shape = branch.shape;
     const bool more = all || branch.varies;
@@ -250,25 +251,25 @@ std::size_t hash_of(PyObject* object) {
   return mixed;
 }
 
-bool equal_branches(const Branch& one, const Branch& other) {
+bool equal_branches(const TreeNode& one, const TreeNode& other) {
   return one.kind == other.kind && one.children == other.children && one.numbers == other.numbers &&
          one.end == other.end && one.shape == other.shape;
 }
 
 } // namespace
 
-bool Tree::has_modules() const {
-  return std::ranges::any_of(branches_, [](const Branch& b) { return b.kind == Kind::Module; });
+bool PyTree::has_modules() const {
+  return std::ranges::any_of(branches_, [](const TreeNode& b) { return b.kind == Kind::Module; });
 }
 
-bool Tree::equal(const Tree& other, bool with_modules) const {
+bool PyTree::equal(const PyTree& other, bool with_modules) const {
   if (branches_.size() != other.branches_.size()) return false;
   for (std::size_t i = 0; i < branches_.size(); ++i)
     if (branches_[i].varies != other.branches_[i].varies ||
         !equal_branches(branches_[i], other.branches_[i]))
       return false;
   for (std::size_t i = 0; i < branches_.size(); ++i) {
-    const Branch &one = branches_[i], &same = other.branches_[i];
+    const TreeNode &one = branches_[i], &same = other.branches_[i];
     if (one.kind == Kind::Module && !with_modules) continue;
     const bool is_identity = one.kind == Kind::Module || one.kind == Kind::Number;
     if (is_identity ? one.extra.ptr() != same.extra.ptr() : !same_object(one.extra, same.extra))
@@ -277,7 +278,7 @@ bool Tree::equal(const Tree& other, bool with_modules) const {
   return true;
 }
 
-bool Tree::same_layout(const Tree& other) const {
+bool PyTree::same_layout(const PyTree& other) const {
   if (branches_.size() != other.branches_.size()) return false;
   for (std::size_t i = 0; i < branches_.size(); ++i) {
     if (!equal_branches(branches_[i], other.branches_[i])) return false;
@@ -288,11 +289,11 @@ bool Tree::same_layout(const Tree& other) const {
   return true;
 }
 
-Py_hash_t Tree::hash() const {
+Py_hash_t PyTree::hash() const {
   if (hash_ != -1) return hash_;
   std::size_t mixed = branches_.size();
   const auto mix = [&](std::size_t part) { mixed = (mixed ^ part) * 0x9E3779B97F4A7C15u; };
-  for (const Branch& branch : branches_) {
+  for (const TreeNode& branch : branches_) {
     mix(static_cast<std::size_t>(branch.kind) + (branch.children << 4) + branch.varies);
     for (const py::ssize_t n : branch.shape) mix(static_cast<std::size_t>(n));
     if (branch.kind == Kind::Static || branch.kind == Kind::Dict)
@@ -306,11 +307,11 @@ Py_hash_t Tree::hash() const {
 
 // --- telling ------------------------------------------------------------------------------------
 
-std::string Tree::text() const { return text_of(0); }
+std::string PyTree::text() const { return text_of(0); }
 
-std::string Tree::text_of(std::size_t i) const {
+std::string PyTree::text_of(std::size_t i) const {
   constexpr std::size_t kShown = 4;
-  const Branch& branch = branches_.at(i);
+  const TreeNode& branch = branches_.at(i);
   std::string text;
   switch (branch.kind) {
   case Kind::Number:
@@ -341,8 +342,8 @@ std::string Tree::text_of(std::size_t i) const {
   return (list ? "[" : dict ? "{" : "(") + text + (list ? "]" : dict ? "}" : ")");
 }
 
-bool uniform_shape(const std::vector<Branch>& branches, std::size_t i, Shape& shape) {
-  const Branch& branch = branches[i];
+bool uniform_shape(const std::vector<TreeNode>& branches, std::size_t i, Shape& shape) {
+  const TreeNode& branch = branches[i];
   if (branch.kind == Kind::Number || branch.kind == Kind::Array) {
     shape = branch.shape;
     return true;

@@ -1,8 +1,8 @@
 // The structure of arguments or results: lists, tuples and dicts in each other, and at the leaves
 // numbers, arrays, the parameters of a Module, and objects that are no numbers. The numbers
-// themselves are kept apart, one after another in the order of the leaves; a Tree is what turns the
-// one into the other. Equal trees, which is what compiled programs are found by, also have equal
-// static objects.
+// themselves are kept apart, one after another in the order of the leaves; a PyTree is what turns
+// the one into the other. Equal trees, which is what compiled programs are found by, also have
+// equal static objects.
 //
 // Immutable. Needs the GIL. Cost: some 10 ns a number that is no array's, 1 ns one that is.
 #pragma once
@@ -18,7 +18,7 @@ namespace arenagrad::bindings {
 
 using Shape = std::vector<py::ssize_t>;
 
-struct Branch {
+struct TreeNode {
   enum class Kind : std::uint8_t { Number, Array, List, Tuple, Dict, Module, Static };
 
   Kind kind = Kind::Static;
@@ -38,35 +38,35 @@ struct Rooms {
   std::vector<bool> varies;
 };
 
-class Tree {
+class PyTree {
 public:
   std::size_t numbers() const { return branches_.empty() ? 0 : branches_[0].numbers; }
   std::size_t children() const { return branches_.at(0).children; }
-  const std::vector<Branch>& branches() const { return branches_; }
-  Tree child(std::size_t k) const;
+  const std::vector<TreeNode>& branches() const { return branches_; }
+  PyTree child(std::size_t k) const;
   // Where the numbers of child k begin.
   std::size_t start(std::size_t k) const;
   // A single number, and the Value or float of a function that may be differentiated.
   bool is_number() const {
     return branches_.size() == 1 && branches_[0].numbers == 1 && branches_[0].shape.empty() &&
-           branches_[0].kind <= Branch::Kind::Array;
+           branches_[0].kind <= TreeNode::Kind::Array;
   }
   // Whether a batch has other numbers in each row: one byte a number.
   std::vector<std::uint8_t> varying() const;
 
-  static Tree tuple_of(const std::vector<Tree>& parts);
-  static Tree list_of(const std::vector<Tree>& parts);
+  static PyTree tuple_of(const std::vector<PyTree>& parts);
+  static PyTree list_of(const std::vector<PyTree>& parts);
   // What a gradient by this looks like: lists for Modules, None for what is no number.
-  Tree gradient() const;
+  PyTree gradient() const;
   // The same, but with what is no number as it is: what a sum over the rows looks like.
-  Tree summed() const;
+  PyTree summed() const;
   // What all derivatives of `results` by this look like.
-  Tree jacobian(const Tree& results) const;
+  PyTree jacobian(const PyTree& results) const;
   // For entry (row, column) of the matrix of derivatives, row by row: its place among the numbers
   // of jacobian(results).
-  std::vector<std::size_t> jacobian_places(const Tree& results) const;
+  std::vector<std::size_t> jacobian_places(const PyTree& results) const;
   // The same with every leaf an own array of `rows` more, where it varies or `all` is true.
-  Tree stacked(py::ssize_t rows, bool all) const;
+  PyTree stacked(py::ssize_t rows, bool all) const;
 
   // --- numbers from objects (tree_match.cpp) ----------------------------------------------------
 
@@ -102,39 +102,39 @@ public:
   // array, the number of children or of a Module's parameters, or None.
   py::tuple parts() const;
   // Throws FormatError for anything but such parts.
-  static Tree of_parts(const py::tuple& parts);
+  static PyTree of_parts(const py::tuple& parts);
 
-  bool operator==(const Tree& other) const { return equal(other, true); }
+  bool operator==(const PyTree& other) const { return equal(other, true); }
   // The same but for which Modules they have, and there are such.
-  bool is_twin_of(const Tree& other) const { return has_modules() && equal(other, false); }
+  bool is_twin_of(const PyTree& other) const { return has_modules() && equal(other, false); }
   bool has_modules() const;
   // The same but for what functions gave that was no Value, and for what varies.
-  bool same_layout(const Tree& other) const;
+  bool same_layout(const PyTree& other) const;
   Py_hash_t hash() const;
   std::string text() const; // such as (float, array(3, 2), [float, float])
 
 private:
-  friend class TreeBuilder;
+  friend class PyTreeBuilder;
   std::string text_of(std::size_t i) const;
-  bool equal(const Tree& other, bool with_modules) const;
-  std::vector<Branch> branches_;
+  bool equal(const PyTree& other, bool with_modules) const;
+  std::vector<TreeNode> branches_;
   mutable Py_hash_t hash_ = -1;
 };
 
 // Writes a tree from its root downwards.
-class TreeBuilder {
+class PyTreeBuilder {
 public:
   // A branch with children: all that is added before close(), which takes what open() returned.
-  std::size_t open(Branch::Kind kind, py::object extra = py::object());
+  std::size_t open(TreeNode::Kind kind, py::object extra = py::object());
   void close(std::size_t opened);
-  void leaf(Branch::Kind kind, std::size_t numbers, Shape shape = {},
+  void leaf(TreeNode::Kind kind, std::size_t numbers, Shape shape = {},
             py::object extra = py::object(), bool varies = false);
   // All branches of `tree` from `first` on to the end of that branch.
-  void graft(const Tree& tree, std::size_t first = 0);
-  Tree finish() { return std::move(tree_); }
+  void graft(const PyTree& tree, std::size_t first = 0);
+  PyTree finish() { return std::move(tree_); }
 
 private:
-  Tree tree_;
+  PyTree tree_;
   std::vector<std::size_t> open_;
 };
 
@@ -150,12 +150,12 @@ py::tuple parameters_of(PyObject* model);
 std::size_t size_of(const Shape& shape);
 // The shape of the array that could stand for branch i, a list of equal parts; false if there is
 // none.
-bool uniform_shape(const std::vector<Branch>& branches, std::size_t i, Shape& shape);
+bool uniform_shape(const std::vector<TreeNode>& branches, std::size_t i, Shape& shape);
 
 // --- reading without knowing the structure (tree_read.cpp) ---------------------------------------
 
 struct ArgumentsRead {
-  Tree tree; // of the tuple of all arguments
+  PyTree tree; // of the tuple of all arguments
   std::vector<double> numbers;
   bool has_values = false; // a Value is among them: the rest means nothing then
 };
@@ -164,7 +164,7 @@ struct ArgumentsRead {
 ArgumentsRead read_arguments(const py::tuple& arguments, const std::vector<bool>& statics);
 
 struct Results {
-  Tree tree;
+  PyTree tree;
   std::vector<py::object> values; // one for each number; constants have become leaves
 };
 Results read_results(const py::object& results);

@@ -12,7 +12,7 @@ public:
   // Adds one that is taken as it is.
   void add_static(PyObject* object);
 
-  TreeBuilder builder;
+  PyTreeBuilder builder;
   std::vector<double> numbers;
   bool has_values = false;
 
@@ -31,11 +31,11 @@ inline bool is_branch(PyObject* object) {
 }
 
 // Calls add(item, k) for each item of a list, tuple or dict, as a branch of `builder`.
-template <class Add> void add_items(TreeBuilder& builder, PyObject* object, Add&& add) {
+template <class Add> void add_items(PyTreeBuilder& builder, PyObject* object, Add&& add) {
   const bool list = PyList_Check(object), dict = PyDict_Check(object);
-  const std::size_t opened = list   ? builder.open(Branch::Kind::List, {})
-                             : dict ? builder.open(Branch::Kind::Dict, keys_of(object))
-                                    : builder.open(Branch::Kind::Tuple, type_of(object));
+  const std::size_t opened = list   ? builder.open(TreeNode::Kind::List, {})
+                             : dict ? builder.open(TreeNode::Kind::Dict, keys_of(object))
+                                    : builder.open(TreeNode::Kind::Tuple, type_of(object));
   const auto items =
       py::reinterpret_steal<py::object>(dict ? PyDict_Values(object) : PySequence_List(object));
   if (!items) throw py::error_already_set();

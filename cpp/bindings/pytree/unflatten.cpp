@@ -7,17 +7,17 @@
 
 namespace arenagrad::bindings {
 
-using Kind = Branch::Kind;
+using Kind = TreeNode::Kind;
 
 namespace {
 
 // Puts lists, tuples and dicts together; `leaf(branch)` makes what stands at the leaves, in order.
 template <class Leaf> class Maker {
 public:
-  Maker(const std::vector<Branch>& branches, Leaf& leaf) : branches_(branches), leaf_(leaf) {}
+  Maker(const std::vector<TreeNode>& branches, Leaf& leaf) : branches_(branches), leaf_(leaf) {}
 
   py::object make() {
-    const Branch& branch = branches_[next_++];
+    const TreeNode& branch = branches_[next_++];
     switch (branch.kind) {
     case Kind::List: {
       py::list list(branch.children);
@@ -47,31 +47,31 @@ public:
   }
 
 private:
-  const std::vector<Branch>& branches_;
+  const std::vector<TreeNode>& branches_;
   Leaf& leaf_;
   std::size_t next_ = 0;
 };
 
-template <class Leaf> py::object made(const std::vector<Branch>& branches, Leaf&& leaf) {
+template <class Leaf> py::object made(const std::vector<TreeNode>& branches, Leaf&& leaf) {
   return Maker(branches, leaf).make();
 }
 
 // Has numbers of its own, or might have.
-bool is_leaf(const Branch& branch) {
+bool is_leaf(const TreeNode& branch) {
   return branch.kind == Kind::Number || branch.kind == Kind::Array || branch.kind == Kind::Module;
 }
 
 // Whether its number has a place among those before and after it.
-bool joins(const Branch& branch) { return branch.kind == Kind::Number && !branch.varies; }
+bool joins(const TreeNode& branch) { return branch.kind == Kind::Number && !branch.varies; }
 
 // Calls use(shape, count, whether it has an axis of rows) for each of a tree's Rooms.
-template <class Use> void each_room(const std::vector<Branch>& branches, Use&& use) {
+template <class Use> void each_room(const std::vector<TreeNode>& branches, Use&& use) {
   std::size_t joined = 0;
   const auto end = [&] {
     if (joined != 0) use(Shape{static_cast<py::ssize_t>(joined)}, joined, false);
     joined = 0;
   };
-  for (const Branch& branch : branches) {
+  for (const TreeNode& branch : branches) {
     if (!is_leaf(branch)) continue;
     if (joins(branch)) {
       ++joined;
@@ -91,8 +91,8 @@ py::array object_array(const Shape& shape) {
 
 } // namespace
 
-py::object Tree::make(const double* numbers) const {
-  return made(branches_, [&](const Branch& branch) -> py::object {
+py::object PyTree::make(const double* numbers) const {
+  return made(branches_, [&](const TreeNode& branch) -> py::object {
     if (branch.kind == Kind::Number) {
       const double number = *numbers++;
       if (branch.extra) return branch.extra;
@@ -105,9 +105,9 @@ py::object Tree::make(const double* numbers) const {
   });
 }
 
-py::object Tree::make_of(const std::vector<py::object>& leaves) const {
+py::object PyTree::make_of(const std::vector<py::object>& leaves) const {
   auto next = leaves.begin();
-  return made(branches_, [&](const Branch& branch) -> py::object {
+  return made(branches_, [&](const TreeNode& branch) -> py::object {
     if (branch.kind == Kind::Number) return *next++;
     if (branch.kind == Kind::Module) {
       next += static_cast<std::ptrdiff_t>(branch.numbers);
@@ -121,11 +121,11 @@ py::object Tree::make_of(const std::vector<py::object>& leaves) const {
   });
 }
 
-py::object Tree::make_of_arrays(const std::vector<py::array>& arrays) const {
+py::object PyTree::make_of_arrays(const std::vector<py::array>& arrays) const {
   auto next = arrays.begin();
   const double* number = nullptr; // of those that follow one another
   py::ssize_t left = 0;
-  return made(branches_, [&](const Branch& branch) -> py::object {
+  return made(branches_, [&](const TreeNode& branch) -> py::object {
     if (!joins(branch)) return *next++;
     if (left == 0) {
       number = static_cast<const double*>(next->data());
@@ -149,8 +149,8 @@ namespace {
 
 // Calls use(array, count) for each array in `out`, in order.
 template <class Use>
-void each_buffer(const std::vector<Branch>& branches, std::size_t& i, PyObject* out, Use&& use) {
-  const Branch& branch = branches[i];
+void each_buffer(const std::vector<TreeNode>& branches, std::size_t& i, PyObject* out, Use&& use) {
+  const TreeNode& branch = branches[i];
   if (is_array(out)) {
     Shape shape;
     const int writable = py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
@@ -201,12 +201,12 @@ void refuse_shared(const std::vector<py::object>& arrays) {
 
 } // namespace
 
-void Tree::check_buffers(const py::object& out) const {
+void PyTree::check_buffers(const py::object& out) const {
   std::size_t i = 0;
   each_buffer(branches_, i, out.ptr(), [](PyObject*, std::size_t) {});
 }
 
-void Tree::write(const py::object& out, const double* numbers) const {
+void PyTree::write(const py::object& out, const double* numbers) const {
   std::size_t i = 0;
   each_buffer(branches_, i, out.ptr(), [&](PyObject* buffer, std::size_t count) {
     std::copy_n(numbers, count, const_cast<double*>(doubles(buffer)));
@@ -214,13 +214,13 @@ void Tree::write(const py::object& out, const double* numbers) const {
   });
 }
 
-py::object Tree::axes() const {
-  return made(branches_, [](const Branch& branch) -> py::object {
+py::object PyTree::axes() const {
+  return made(branches_, [](const TreeNode& branch) -> py::object {
     return branch.varies ? py::object(py::int_(0)) : py::none();
   });
 }
 
-Rooms Tree::arrays() const {
+Rooms PyTree::arrays() const {
   Rooms rooms;
   each_room(branches_, [&](const Shape& shape, std::size_t count, bool varies) {
     rooms.arrays.push_back(py::array_t<double>(shape));
@@ -230,7 +230,7 @@ Rooms Tree::arrays() const {
   return rooms;
 }
 
-Rooms Tree::buffers(const py::object& out) const {
+Rooms PyTree::buffers(const py::object& out) const {
   std::vector<py::object> held;
   std::vector<std::size_t> sizes;
   std::size_t i = 0;

@@ -43,7 +43,7 @@ std::vector<PyMethodDef> make_methods() {
       {"backward", backward, METH_NOARGS,
        "Set self.grad to 1 and add d(self)/d(node) to the grad of every node below.\n\n"
        "Primals are read as they are now; an assigned _backward is called at its node's "
-       "turn.\nRaises what ** raises where a slope has no real value, before any grad "
+       "turn.\nRaises what ** raises where a partial has no real value, before any grad "
        "changes.\nCost: 2 to 4 ns a node."});
   methods.push_back({"detach", detach, METH_NOARGS, "A new leaf with the same data."});
   methods.push_back(

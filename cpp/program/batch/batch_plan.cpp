@@ -31,7 +31,7 @@ std::size_t block_for(std::size_t slots) {
 
 } // namespace
 
-struct LanePlan::Body {
+struct BatchPlan::Body {
   Body(const Program& program, const std::vector<std::uint8_t>& varies, bool strict)
       : schedule(schedule_of(program, varies, strict)), kernels(program::kernels(strict)),
         block(block_for(schedule.slots)) {}
@@ -76,7 +76,7 @@ struct LanePlan::Body {
 
 namespace {
 
-// One call of LanePlan::run.
+// One call of BatchPlan::run.
 class Run {
 public:
   Run(const Schedule& schedule, const Kernels& kernels, std::size_t block, LaneMemory& memory,
@@ -199,16 +199,16 @@ private:
     };
     for (const Act& act : acts) {
       double& y = memory_.uniforms[number_of(act.y)];
-      if (act.code == Code::LaneSum) {
+      if (act.opcode == Opcode::RowSum) {
         y = scale *
             (act.b == kNone ? static_cast<double>(rows_) * number(act.a) : memory_.sums[act.b]);
       } else if (act.what == Do::Many) {
         gathered.clear();
         for (Place k = 0; k < act.b; ++k) gathered.push_back(number(schedule_.lists[act.a + k]));
         scratch.resize(gathered.size());
-        y = many_value(act.code, gathered.size(), gathered.data(), scratch.data());
+        y = many_value(act.opcode, gathered.size(), gathered.data(), scratch.data());
       } else {
-        y = evaluate(act.code, number(act.a), number(act.b), number(act.c));
+        y = evaluate(act.opcode, number(act.a), number(act.b), number(act.c));
       }
       if (act.checked && !std::isfinite(y)) result_.finite = uniforms_good_ = false;
     }
@@ -236,12 +236,12 @@ private:
 
 } // namespace
 
-LanePlan::LanePlan(const Program& program, const std::vector<std::uint8_t>& varies, bool strict)
+BatchPlan::BatchPlan(const Program& program, const std::vector<std::uint8_t>& varies, bool strict)
     : body_(std::make_shared<const Body>(program, varies, strict)) {}
 
-Rows LanePlan::run(const std::vector<Column>& inputs, const std::vector<Column>& outputs,
-                   std::size_t rows, std::uint8_t* good, double scale, std::size_t threads,
-                   const Watch& watch) const {
+Rows BatchPlan::run(const std::vector<Column>& inputs, const std::vector<Column>& outputs,
+                    std::size_t rows, std::uint8_t* good, double scale, std::size_t threads,
+                    const Watch& watch) const {
   Body::Borrowed memory(*body_);
   Run run(body_->schedule, body_->kernels, body_->block, *memory, inputs, outputs, rows);
   run.begin(scale);
@@ -269,8 +269,8 @@ Rows LanePlan::run(const std::vector<Column>& inputs, const std::vector<Column>&
   return run.finish(good, scale);
 }
 
-std::size_t LanePlan::slots() const { return body_->schedule.slots; }
-std::size_t LanePlan::block() const { return body_->block; }
-std::size_t LanePlan::bytes() const { return sizeof(Body) + body_->schedule.bytes(); }
+std::size_t BatchPlan::slots() const { return body_->schedule.slots; }
+std::size_t BatchPlan::block() const { return body_->block; }
+std::size_t BatchPlan::bytes() const { return sizeof(Body) + body_->schedule.bytes(); }
 
 } // namespace arenagrad::program

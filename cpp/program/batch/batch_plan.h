@@ -33,11 +33,11 @@ struct Rows {
 using Watch = std::function<void(std::size_t done)>;
 
 // Immutable once made; run() may be called from several threads at once.
-class LanePlan {
+class BatchPlan {
 public:
   // varies: of each input, whether it differs from row to row. Throws std::invalid_argument if
   // something that varies is made of a sum over the rows; std::bad_alloc.
-  LanePlan(const Program& program, const std::vector<std::uint8_t>& varies, bool strict);
+  BatchPlan(const Program& program, const std::vector<std::uint8_t>& varies, bool strict);
 
   // Runs on rows [0, rows). `good`, if not null, gets for each row whether it was finite where
   // checked and went the way of all guards. `scale` multiplies every sum over the rows (1/rows for

@@ -62,8 +62,8 @@ void LaneBlock::run(std::size_t first, std::size_t count, double* sums, std::uin
     case Do::Map: {
       double* const y = at(act.y);
       const Lane a = lane(act.a), none{nullptr, 0};
-      kernels_.map[static_cast<std::size_t>(act.code)](y, a, act.b == kNone ? none : lane(act.b),
-                                                       act.c == kNone ? none : lane(act.c), count);
+      kernels_.map[static_cast<std::size_t>(act.opcode)](
+          y, a, act.b == kNone ? none : lane(act.b), act.c == kNone ? none : lane(act.c), count);
       if (act.checked) check(y, good, rows);
       break;
     }
@@ -71,8 +71,8 @@ void LaneBlock::run(std::size_t first, std::size_t count, double* sums, std::uin
       many(act);
       if (act.checked) check(at(act.y), good, rows);
       break;
-    case Do::TanhAndSlope:
-      kernels_.tanh_and_slope(at(act.y), at(act.b), at(act.a), count);
+    case Do::TanhAndPartial:
+      kernels_.tanh_and_partial(at(act.y), at(act.b), at(act.a), count);
       if (act.checked) check(at(act.y), good, rows);
       break;
     case Do::Layer: {
@@ -127,14 +127,14 @@ void LaneBlock::many(const Act& act) {
   double* const y = at(act.y);
   const Lane* const x = memory_.lists.data() + act.a;
   const std::size_t count = act.b;
-  switch (act.code) {
-  case Code::SumOf:
+  switch (act.opcode) {
+  case Opcode::SumN:
     return kernels_.sum(y, x, count, count_);
-  case Code::DotOf:
+  case Opcode::DotN:
     return kernels_.dot(y, x, count, count_);
-  case Code::NormOf:
+  case Opcode::NormN:
     return norm(y, x, count);
-  case Code::Largest:
+  case Opcode::MaxShift:
     std::fill_n(y, count_, -std::numeric_limits<double>::infinity());
     for (std::size_t k = 0; k < count; ++k)
       for (std::size_t r = 0; r < count_; ++r) {
@@ -142,7 +142,7 @@ void LaneBlock::many(const Act& act) {
         y[r] = at > y[r] ? at : y[r];
       }
     return;
-  case Code::LogTotal:
+  case Opcode::LogSumExpShifted:
     return log_total(y, x, count);
   default: { // Take
     for (std::size_t r = 0; r < count_; ++r) {
@@ -185,13 +185,13 @@ void LaneBlock::log_total(double* y, const Lane* x, std::size_t count) {
       where[r] = larger ? static_cast<double>(k) : where[r];
     }
   std::fill_n(y, count_, 0.0);
-  const auto map = [&](Code code) { return kernels_.map[static_cast<std::size_t>(code)]; };
+  const auto map = [&](Opcode opcode) { return kernels_.map[static_cast<std::size_t>(opcode)]; };
   for (std::size_t k = 0; k < count; ++k) {
-    map(Code::ShiftedExp)(each, x[k], {largest, 1}, {nullptr, 0}, count_);
+    map(Opcode::ShiftedExp)(each, x[k], {largest, 1}, {nullptr, 0}, count_);
     for (std::size_t r = 0; r < count_; ++r)
       y[r] += where[r] == static_cast<double>(k) ? 0.0 : each[r];
   }
-  map(Code::Log1p)(y, {y, 1}, {nullptr, 0}, {nullptr, 0}, count_);
+  map(Opcode::Log1p)(y, {y, 1}, {nullptr, 0}, {nullptr, 0}, count_);
 }
 
 void LaneBlock::check(const double* y, std::uint8_t* good, Rows& rows) const {

@@ -11,8 +11,8 @@ std::vector<Layer> layers_of(const Program& program, const std::vector<std::uint
   std::map<std::vector<Index>, std::size_t> known;
   std::vector<Index> x;
   for (Index i = 0; i < program.size(); ++i) {
-    const Instruction& at = program.code[i];
-    if (candidates[i] == 0 || at.code != Code::DotOf) continue;
+    const Instruction& at = program.instructions[i];
+    if (candidates[i] == 0 || at.opcode != Opcode::DotN) continue;
     const Dot dot = program.dot(at);
     bool fits = dot.start == nullptr || varies[*dot.start] == 0;
     x.clear();

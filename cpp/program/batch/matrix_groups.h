@@ -8,7 +8,7 @@
 namespace arenagrad::program {
 
 struct Layer {
-  std::vector<Index> results; // DotOf instructions, each of one number that varies a term
+  std::vector<Index> results; // DotN instructions, each of one number that varies a term
   std::vector<Index> x;       // those numbers
 };
 

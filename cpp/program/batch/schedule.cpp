@@ -13,14 +13,14 @@ public:
   Scheduler(const Program& program, const std::vector<std::uint8_t>& inputs, bool strict)
       : program_(program), strict_(strict), varies_(varying(program, inputs)),
         needed_(program.size(), 0), late_(program.size(), 0), absorbed_(program.size(), 0),
-        uses_(program.size(), 0), ready_(program.size()), slope_(program.size(), kNone),
+        uses_(program.size(), 0), ready_(program.size()), partial_(program.size(), kNone),
         places_(program.size(), kNone) {}
 
   Schedule done() {
     out_.input_count = program_.input_count;
     mark_needed();
     for (Index i = 0; i < program_.size(); ++i) ready_[i] = i;
-    if (!strict_) find_slopes();
+    if (!strict_) find_partials();
     find_layers();
     for (Index i = 0; i < program_.size(); ++i)
       if (needed_[i] && !varies_[i]) uniform(i);
@@ -42,35 +42,36 @@ private:
     Act act;
   };
 
-  bool has(Index i, Code code) const { return program_.code[i].code == code; }
+  bool has(Index i, Opcode opcode) const { return program_.instructions[i].opcode == opcode; }
 
   void mark_needed() {
     for (const Index output : program_.outputs) needed_[output] = 1, ++uses_[output];
     for (const Guard& guard : program_.guards)
       needed_[guard.condition] = 1, ++uses_[guard.condition];
     for (std::size_t i = program_.size(); i-- > 0;) {
-      if (program_.code[i].checked) needed_[i] = 1; // the check is what it is for
+      if (program_.instructions[i].checked) needed_[i] = 1; // the check is what it is for
       if (needed_[i])
-        program_.for_each_operand(program_.code[i],
+        program_.for_each_operand(program_.instructions[i],
                                   [&](Index operand) { needed_[operand] = 1, ++uses_[operand]; });
     }
     for (std::size_t i = 0; i < program_.size(); ++i) {
-      const Instruction& at = program_.code[i];
-      late_[i] = at.code == Code::LaneSum;
+      const Instruction& at = program_.instructions[i];
+      late_[i] = at.opcode == Opcode::RowSum;
       program_.for_each_operand(at, [&](Index operand) { late_[i] |= late_[operand]; });
       if (needed_[i] && late_[i] && varies_[i])
         throw std::invalid_argument("what varies from row to row is made of a sum over the rows");
     }
   }
 
-  // Slopes of tanh that are computed with it.
-  void find_slopes() {
+  // Partials of tanh that are computed with it.
+  void find_partials() {
     for (Index i = 0; i < program_.size(); ++i) {
-      const Instruction& at = program_.code[i];
-      if (at.code != Code::TanhSlope || !needed_[i] || !varies_[i] || at.checked) continue;
-      if (!has(at.b, Code::Tanh) || program_.code[at.b].a != at.a || slope_[at.b] != kNone)
+      const Instruction& at = program_.instructions[i];
+      if (at.opcode != Opcode::TanhPartial || !needed_[i] || !varies_[i] || at.checked) continue;
+      if (!has(at.b, Opcode::Tanh) || program_.instructions[at.b].a != at.a ||
+          partial_[at.b] != kNone)
         continue;
-      slope_[at.b] = i;
+      partial_[at.b] = i;
       absorbed_[i] = 1;
       ready_[i] = at.b;
     }
@@ -80,7 +81,7 @@ private:
   void find_layers() {
     std::vector<std::uint8_t> candidates(program_.size());
     for (Index i = 0; i < program_.size(); ++i)
-      candidates[i] = needed_[i] && varies_[i] && !program_.code[i].checked;
+      candidates[i] = needed_[i] && varies_[i] && !program_.instructions[i].checked;
     layers_ = layers_of(program_, varies_, candidates);
     for (std::size_t k = 0; k < layers_.size(); ++k)
       for (const Index i : layers_[k].results) {
@@ -93,7 +94,7 @@ private:
   Act layer(const Layer& layer) {
     const auto count = [](const auto& array) { return static_cast<Place>(array.size()); };
     const Act act{Do::Layer,
-                  Code::DotOf,
+                  Opcode::DotN,
                   false,
                   false,
                   count(out_.packed),
@@ -101,7 +102,7 @@ private:
                   count(layer.results),
                   count(layer.x)};
     for (const Index i : layer.results) {
-      const Dot dot = program_.dot(program_.code[i]);
+      const Dot dot = program_.dot(program_.instructions[i]);
       out_.packed.push_back(dot.start != nullptr ? number_of(places_[*dot.start]) : kNone);
       for (std::size_t k = 0; k < dot.terms; ++k)
         out_.packed.push_back(number_of(places_[varies_[dot.w[k]] != 0 ? dot.x[k] : dot.w[k]]));
@@ -115,15 +116,15 @@ private:
 
   // An instruction with places in the place of operands.
   Act act_of(Index i) {
-    const Instruction& at = program_.code[i];
-    Act act{Do::Map, at.code, at.checked, false, place(i)};
-    if (is_many(at.code)) {
+    const Instruction& at = program_.instructions[i];
+    Act act{Do::Map, at.opcode, at.checked, false, place(i)};
+    if (is_many(at.opcode)) {
       act.what = Do::Many;
       act.a = static_cast<Place>(out_.lists.size()), act.b = at.b;
       program_.for_each_operand(at, [&](Index operand) { out_.lists.push_back(place(operand)); });
       return act;
     }
-    const std::size_t count = operand_count(at.code);
+    const std::size_t count = operand_count(at.opcode);
     act.a = place(at.a);
     if (count > 1) act.b = place(at.b);
     if (count > 2) act.c = place(at.c);
@@ -131,15 +132,15 @@ private:
   }
 
   void uniform(Index i) {
-    const Instruction& at = program_.code[i];
+    const Instruction& at = program_.instructions[i];
     const auto number = static_cast<Place>(out_.uniforms.size());
     places_[i] = kUniform | number;
-    out_.uniforms.push_back(at.code == Code::Constant ? program_.constants[at.a] : 0.0);
-    if (at.code == Code::Constant) return;
-    if (at.code == Code::Input) {
+    out_.uniforms.push_back(at.opcode == Opcode::Constant ? program_.constants[at.a] : 0.0);
+    if (at.opcode == Opcode::Constant) return;
+    if (at.opcode == Opcode::Input) {
       out_.uniform_inputs.push_back({at.a, number});
-    } else if (at.code == Code::LaneSum) {
-      Act act{Do::Map, at.code, at.checked, false, places_[i]};
+    } else if (at.opcode == Opcode::RowSum) {
+      Act act{Do::Map, at.opcode, at.checked, false, places_[i]};
       if (varies_[at.a])
         act.b = out_.sums, sum(at.a, out_.sums++);
       else
@@ -155,19 +156,19 @@ private:
     if (what == Do::Inner && !varies_[b]) what = Do::ScaledTotal;
     if (what == Do::Inner && !strict_) return products_.push_back({a, b, y});
     const Index ready = std::max(ready_[a], b != kNone && varies_[b] ? ready_[b] : 0);
-    leaving_.push_back({ready, {what, Code::LaneSum, false, false, y, place(a), place(b)}});
+    leaving_.push_back({ready, {what, Opcode::RowSum, false, false, y, place(a), place(b)}});
   }
 
   // The sum of what varies: where only the sum uses a product, it is not computed as such.
   void sum(Index i, Place y) {
-    const Instruction& at = program_.code[i];
+    const Instruction& at = program_.instructions[i];
     const auto varies = [&](Index k) { return varies_[k] != 0; };
     const bool own = uses_[i] == 1 && !at.checked && !absorbed_[i];
     absorbed_[i] |= own;
-    if (own && at.code == Code::Square) return term(Do::Inner, y, at.a, at.a);
-    if (own && at.code == Code::Mul && ((varies(at.a) && varies(at.b)) || !strict_))
+    if (own && at.opcode == Opcode::Square) return term(Do::Inner, y, at.a, at.a);
+    if (own && at.opcode == Opcode::Mul && ((varies(at.a) && varies(at.b)) || !strict_))
       return term(Do::Inner, y, at.a, at.b);
-    if (own && at.code == Code::DotOf && !strict_) {
+    if (own && at.opcode == Opcode::DotN && !strict_) {
       bool all = true;
       program_.for_each_operand(at, [&](Index o) { all = all && varies(o); });
       if (all) {
@@ -193,7 +194,7 @@ private:
       if (number == kNone) number = next++;
     for (Leaving& leaving : leaving_) leaving.act.y = numbers[leaving.act.y];
     for (Act& act : out_.after)
-      if (act.code == Code::LaneSum && act.b != kNone) act.b = numbers[act.b];
+      if (act.opcode == Opcode::RowSum && act.b != kNone) act.b = numbers[act.b];
     for (const Grid& grid : grids) {
       const auto rows = static_cast<Index>(grid.rows.size());
       const auto columns = static_cast<Index>(grid.columns.size());
@@ -207,12 +208,13 @@ private:
       }
       for (Index k = 0; k < rows * columns && !side_by_side; ++k) {
         const Index a = grid.rows[k / columns], b = grid.columns[k % columns];
-        leaving_.push_back({std::max(ready_[a], ready_[b]),
-                            {Do::Inner, Code::LaneSum, false, false, numbers[grid.sums[k]], a, b}});
+        leaving_.push_back(
+            {std::max(ready_[a], ready_[b]),
+             {Do::Inner, Opcode::RowSum, false, false, numbers[grid.sums[k]], a, b}});
       }
       if (!side_by_side) continue;
       leaving_.push_back({ready,
-                          {Do::Grid, Code::LaneSum, false, false, first,
+                          {Do::Grid, Opcode::RowSum, false, false, first,
                            static_cast<Place>(out_.pointers.size()), rows, columns}});
       out_.pointers.insert(out_.pointers.end(), grid.rows.begin(), grid.rows.end());
       out_.pointers.insert(out_.pointers.end(), grid.columns.begin(), grid.columns.end());
@@ -225,13 +227,13 @@ private:
       const Index i = program_.outputs[k];
       if (varies_[i])
         leaving_.push_back(
-            {ready_[i], {Do::Store, Code::Constant, false, false, kNone, i, kNone, k}});
+            {ready_[i], {Do::Store, Opcode::Constant, false, false, kNone, i, kNone, k}});
     }
     for (const Guard& guard : program_.guards) {
       const Index i = guard.condition;
       if (varies_[i])
         leaving_.push_back(
-            {ready_[i], {Do::Guard, Code::Constant, false, guard.outcome, kNone, i}});
+            {ready_[i], {Do::Guard, Opcode::Constant, false, guard.outcome, kNone, i}});
     }
     std::stable_sort(
         leaving_.begin(), leaving_.end(),
@@ -243,9 +245,9 @@ private:
     for (Index i = 0; i < program_.size(); ++i) {
       if (next_layer < layers_.size() && layers_[next_layer].results[0] == i) {
         out_.rows.push_back(layer(layers_[next_layer++]));
-      } else if (needed_[i] && varies_[i] && !absorbed_[i] && !has(i, Code::Input)) {
+      } else if (needed_[i] && varies_[i] && !absorbed_[i] && !has(i, Opcode::Input)) {
         Act act = act_of(i);
-        if (slope_[i] != kNone) act.what = Do::TanhAndSlope, act.b = slope_[i];
+        if (partial_[i] != kNone) act.what = Do::TanhAndPartial, act.b = partial_[i];
         out_.rows.push_back(act);
       }
       for (; next < leaving_.size() && leaving_[next].ready <= i; ++next)
@@ -258,9 +260,9 @@ private:
   std::vector<std::uint8_t> varies_, needed_, late_;
   std::vector<std::uint8_t> absorbed_; // part of another act
   std::vector<std::uint32_t> uses_;
-  std::vector<Index> ready_;  // after which instruction it is known
-  std::vector<Index> slope_;  // of a tanh
-  std::vector<Place> places_; // of what is uniform
+  std::vector<Index> ready_;   // after which instruction it is known
+  std::vector<Index> partial_; // of a tanh
+  std::vector<Place> places_;  // of what is uniform
   std::vector<Leaving> leaving_;
   std::vector<Product> products_;
   std::vector<Layer> layers_; // by their first results

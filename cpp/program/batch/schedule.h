@@ -1,4 +1,4 @@
-// What a LanePlan does, in order: the acts on a block of rows, where each finds its numbers, and
+// What a BatchPlan does, in order: the acts on a block of rows, where each finds its numbers, and
 // what is computed once before and after them. Immutable once made.
 #pragma once
 
@@ -15,22 +15,22 @@ inline constexpr Place kPlaceKind = 3u << 30;
 constexpr Place number_of(Place place) { return place & ~kPlaceKind; }
 
 enum class Do : std::uint8_t {
-  Map,          // y = code(a, b, c)
-  Many,         // y = code of the b places from a on in `lists`
-  TanhAndSlope, // y = tanh(a), b = its slope
-  Layer,        // of `pointers`, from a on: b results, c numbers; from y on in `packed`: weights
-  Load,         // y: the slot of input c
-  Store,        // a to output c
-  Guard,        // a should be `outcome`
-  Total,        // sum y gets the sum of a
-  ScaledTotal,  // sum y gets b, uniform, times the sum of a
-  Inner,        // sum y gets the sum of a * b
+  Map,            // y = opcode(a, b, c)
+  Many,           // y = code of the b places from a on in `lists`
+  TanhAndPartial, // y = tanh(a), b = its partial
+  Layer,          // of `pointers`, from a on: b results, c numbers; from y on in `packed`: weights
+  Load,           // y: the slot of input c
+  Store,          // a to output c
+  Guard,          // a should be `outcome`
+  Total,          // sum y gets the sum of a
+  ScaledTotal,    // sum y gets b, uniform, times the sum of a
+  Inner,          // sum y gets the sum of a * b
   Grid, // sums from y on get those of the products of b and c numbers, from a on in `pointers`
 };
 
 struct Act {
   Do what = Do::Map;
-  Code code = Code::Constant;
+  Opcode opcode = Opcode::Constant;
   bool checked = false;
   bool outcome = false;
   Place y = kNone, a = kNone, b = kNone, c = kNone;
@@ -38,7 +38,7 @@ struct Act {
 static_assert(sizeof(Act) == 20);
 
 struct Schedule {
-  // Of before and after, all places are uniform; a LaneSum there has b: which sum, or kNone where a
+  // Of before and after, all places are uniform; a RowSum there has b: which sum, or kNone where a
   // is uniform.
   std::vector<Act> before, rows, after;
   std::vector<Place> lists, pointers;
@@ -63,7 +63,7 @@ struct Schedule {
 // Gives the numbers of the rows their places, until when acts name them by their instructions.
 void place_in_slots(Schedule& schedule, const Program& program);
 
-// Throws std::invalid_argument as LanePlan does.
+// Throws std::invalid_argument as BatchPlan does.
 Schedule schedule_of(const Program& program, const std::vector<std::uint8_t>& varies, bool strict);
 
 } // namespace arenagrad::program

@@ -27,9 +27,9 @@ public:
       Act& act = schedule_.rows[t];
       for_each_use(act, [&](Place use) {
         if (place_[use] != kNone) return;
-        const Index input = program_.code[use].a;
+        const Index input = program_.instructions[use].a;
         define(use, input);
-        acts.push_back({Do::Load, Code::Input, false, false, place_[use], kNone, kNone, input});
+        acts.push_back({Do::Load, Opcode::Input, false, false, place_[use], kNone, kNone, input});
       });
       place(act, t);
       acts.push_back(act);
@@ -65,8 +65,8 @@ private:
   }
   template <class Visit> void for_each_result(Act& act, Visit&& visit) {
     for (Place k = 0; act.what == Do::Layer && k < act.b; ++k) visit(schedule_.pointers[act.a + k]);
-    if (act.what <= Do::TanhAndSlope) visit(act.y);
-    if (act.what == Do::TanhAndSlope) visit(act.b);
+    if (act.what <= Do::TanhAndPartial) visit(act.y);
+    if (act.what == Do::TanhAndPartial) visit(act.b);
   }
 
   void find_last_uses() {

@@ -7,7 +7,7 @@ namespace arenagrad::program {
 
 // Throws the error of the first checked instruction whose operation refuses its operands; returns
 // if there is none, since infinities and nan that were given are no mistake. An index of Take that
-// is none throws std::out_of_range. LaneSum is that of one row. Cost: that of interpret().
+// is none throws std::out_of_range. RowSum is that of one row. Cost: that of interpret().
 void refuse(const Program& program, const double* inputs);
 
 } // namespace arenagrad::program

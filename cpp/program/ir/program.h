@@ -20,7 +20,7 @@ using Index = std::uint32_t;
 inline constexpr Index kNone = 0xffffffffu;
 
 struct Instruction {
-  Code code = Code::Constant;
+  Opcode opcode = Opcode::Constant;
   // Captured from an operation that refuses some operands (ops.def, may_fail): a result that is not
   // finite where its operands are means that the eager function would have raised.
   bool checked = false;
@@ -34,37 +34,37 @@ struct Guard {
   bool outcome;
 };
 
-// The operands of a DotOf: x[k] times w[k] for all terms, plus *start if it is not null.
+// The operands of a DotN: x[k] times w[k] for all terms, plus *start if it is not null.
 struct Dot {
   const Index *start, *w, *x;
   std::size_t terms;
 };
 
 struct Program {
-  std::vector<Instruction> code;
+  std::vector<Instruction> instructions;
   std::vector<double> constants;
   std::vector<Index> lists; // the operands of Many instructions
   std::vector<Index> outputs;
   std::vector<Guard> guards;
   Index input_count = 0;
 
-  std::size_t size() const { return code.size(); }
+  std::size_t size() const { return instructions.size(); }
 
   // Calls visit(operand) for each operand of an instruction, in order.
   template <class Visit> void for_each_operand(const Instruction& i, Visit&& visit) const {
-    if (is_many(i.code)) {
-      const std::size_t first = leading(i.code, i.b), others = i.b - first;
+    if (is_many(i.opcode)) {
+      const std::size_t first = leading(i.opcode, i.b), others = i.b - first;
       for (std::size_t k = 0; k < first; ++k) visit(lists[i.a + k]);
       for (std::size_t k = 0; k < others; ++k) visit(lists[i.c + k]);
       return;
     }
-    const std::size_t count = operand_count(i.code);
+    const std::size_t count = operand_count(i.opcode);
     if (count > 0) visit(i.a);
     if (count > 1) visit(i.b);
     if (count > 2) visit(i.c);
   }
 
-  // Requires that i is a DotOf.
+  // Requires that i is a DotN.
   Dot dot(const Instruction& i) const {
     const Index* const first = lists.data() + i.a;
     const std::size_t start = i.b % 2;
@@ -77,15 +77,15 @@ struct Program {
   std::size_t bytes() const;
 };
 
-// Whether each instruction differs from row to row, given which inputs do: LaneSum ends it.
+// Whether each instruction differs from row to row, given which inputs do: RowSum ends it.
 std::vector<std::uint8_t> varying(const Program& program, const std::vector<std::uint8_t>& inputs);
 
 // The plain meaning of a program, one instruction after the other: `values` gets all results. The
-// oracle that runners are held against, and what folds constants. LaneSum is that of one row.
+// oracle that runners are held against, and what folds constants. RowSum is that of one row.
 void interpret(const Program& program, const double* inputs, double* values);
 
-// The result of a Many code on `count` numbers. Requires scratch for core::scratch_size and more:
+// The result of a Many opcode on `count` numbers. Requires scratch for core::scratch_size and more:
 // `count` numbers. Take with an index that is none gives nan.
-double many_value(Code code, std::size_t count, const double* x, double* scratch);
+double many_value(Opcode opcode, std::size_t count, const double* x, double* scratch);
 
 } // namespace arenagrad::program

@@ -7,7 +7,7 @@ namespace arenagrad::program {
 
 // evaluate(), out of line. Kernels compiled for more than the baseline must not expand inline
 // functions that others expand too: the linker keeps one of all copies, for any processor.
-double evaluate_one(Code code, double a, double b, double c);
+double evaluate_one(Opcode opcode, double a, double b, double c);
 
 // Each puts its own loops in the place of those that call evaluate.
 void use_portable(Kernels& table, bool strict);

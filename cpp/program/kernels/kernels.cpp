@@ -8,16 +8,18 @@
 
 namespace arenagrad::program {
 
-double evaluate_one(Code code, double a, double b, double c) { return evaluate(code, a, b, c); }
+double evaluate_one(Opcode opcode, double a, double b, double c) {
+  return evaluate(opcode, a, b, c);
+}
 
 namespace {
 
-template <Code kCode> void map_plain(double* y, Lane a, Lane b, Lane c, std::size_t n) {
-  constexpr std::size_t kOperands = operand_count(kCode);
+template <Opcode kOpcode> void map_plain(double* y, Lane a, Lane b, Lane c, std::size_t n) {
+  constexpr std::size_t kOperands = operand_count(kOpcode);
   for (std::size_t i = 0; i < n; ++i) {
     const double of_b = kOperands > 1 ? b.at[i * b.step] : 0.0;
     const double of_c = kOperands > 2 ? c.at[i * c.step] : 0.0;
-    y[i] = evaluate(kCode, a.at[i * a.step], of_b, of_c);
+    y[i] = evaluate(kOpcode, a.at[i * a.step], of_b, of_c);
   }
 }
 
@@ -51,11 +53,11 @@ double inner_plain(const double* a, const double* b, std::size_t n) {
   return total;
 }
 
-void tanh_and_slope_plain(double* y, double* slope, const double* a, std::size_t n) {
+void tanh_and_partial_plain(double* y, double* partial, const double* a, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
     const double x = a[i];
     y[i] = core::tanh(x);
-    slope[i] = core::tanh_slope(x, y[i]);
+    partial[i] = core::tanh_partial(x, y[i]);
   }
 }
 
@@ -83,8 +85,8 @@ bool finite_plain(const double* a, std::size_t n) {
 }
 
 template <std::size_t... kIndex> void use_plain(Kernels& table, std::index_sequence<kIndex...>) {
-  constexpr std::size_t kFirst = kFirstTableCode;
-  ((table.map[kIndex + kFirst] = map_plain<static_cast<Code>(kIndex + kFirst)>), ...);
+  constexpr std::size_t kFirst = kFirstTableOpcode;
+  ((table.map[kIndex + kFirst] = map_plain<static_cast<Opcode>(kIndex + kFirst)>), ...);
 }
 
 using Use = void (*)(Kernels& table, bool strict);
@@ -122,10 +124,10 @@ struct Tables {
         table.name = kSets[set].name;
         use_plain(
             table,
-            std::make_index_sequence<static_cast<std::size_t>(Code::SumOf) - kFirstTableCode>());
+            std::make_index_sequence<static_cast<std::size_t>(Opcode::SumN) - kFirstTableOpcode>());
         table.sum = sum_plain, table.dot = dot_plain;
         table.total = total_plain, table.inner = inner_plain;
-        table.tanh_and_slope = tanh_and_slope_plain;
+        table.tanh_and_partial = tanh_and_partial_plain;
         table.matrix_vector = matrix_vector_plain, table.outer = outer_plain;
         table.finite = finite_plain;
         kSets[set].use(table, strict);

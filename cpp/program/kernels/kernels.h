@@ -19,12 +19,12 @@ struct Lane {
 struct Kernels {
   const char* name;
 
-  // y[i] = code(a[i], b[i], c[i]) for i < n, every step being 0 or 1. Null for Constant, Input and
-  // Many codes and LaneSum.
+  // y[i] = opcode(a[i], b[i], c[i]) for i < n, every step being 0 or 1. Null for Constant, Input
+  // and Many opcodes and RowSum.
   using Map = void (*)(double* y, Lane a, Lane b, Lane c, std::size_t n);
-  Map map[kCodeCount];
+  Map map[kOpcodeCount];
 
-  // y[i] = SumOf or DotOf the operands' lanes (see Code) for i < n.
+  // y[i] = SumN or DotN the operands' lanes (see Opcode) for i < n.
   void (*sum)(double* y, const Lane* operands, std::size_t count, std::size_t n);
   void (*dot)(double* y, const Lane* operands, std::size_t count, std::size_t n);
 
@@ -32,8 +32,8 @@ struct Kernels {
   double (*total)(const double* a, std::size_t n);
   double (*inner)(const double* a, const double* b, std::size_t n);
 
-  // tanh with its slope, which costs little more than either.
-  void (*tanh_and_slope)(double* y, double* slope, const double* a, std::size_t n);
+  // tanh with its partial, which costs little more than either.
+  void (*tanh_and_partial)(double* y, double* partial, const double* a, std::size_t n);
 
   // y[r] = start[r] + sum over k of m[r * row_step + k * column_step] * x[k * x_step] for r < rows.
   // `start` may be null.

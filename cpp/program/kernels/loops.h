@@ -13,17 +13,17 @@ namespace arenagrad::program {
 namespace {
 
 // Does what evaluate does, on lanes: ops.def and codes.def with the functions of lane_math.h.
-template <Code kCode> struct Formula {
+template <Opcode kOpcode> struct Formula {
   // A template, so that a formula that names a function which lanes lack is no error but absent.
   template <class N> static constexpr bool has() {
     using namespace core;
-    switch (kCode) {
+    switch (kOpcode) {
 #define ARENAGRAD_OP(Id, name, symbol, operands, primal, ...)                                      \
-  case Code::Id:                                                                                   \
+  case Opcode::Id:                                                                                 \
     return requires(N a, N b, N c) { primal; };
 #include "core/ops.def"
-#define ARENAGRAD_CODE(Id, operands, primal, ...)                                                  \
-  case Code::Id:                                                                                   \
+#define ARENAGRAD_OPCODE(Id, operands, primal, ...)                                                \
+  case Opcode::Id:                                                                                 \
     return requires(N a, N b, N c) { primal; };
 #include "program/ir/opcodes.def"
     default:
@@ -35,40 +35,40 @@ template <Code kCode> struct Formula {
   ARENAGRAD_INLINE static N of([[maybe_unused]] N a, [[maybe_unused]] N b, [[maybe_unused]] N c) {
     using namespace core;
 #define ARENAGRAD_OP(Id, name, symbol, operands, primal, ...)                                      \
-  if constexpr (kCode == Code::Id && has<N>()) return primal;
+  if constexpr (kOpcode == Opcode::Id && has<N>()) return primal;
 #include "core/ops.def"
-#define ARENAGRAD_CODE(Id, operands, primal, ...)                                                  \
-  if constexpr (kCode == Code::Id && has<N>()) return primal;
+#define ARENAGRAD_OPCODE(Id, operands, primal, ...)                                                \
+  if constexpr (kOpcode == Opcode::Id && has<N>()) return primal;
 #include "program/ir/opcodes.def"
   }
 };
 
 // What rounds once, or not at all, and so is the same however many are done at once.
-constexpr bool is_exact(Code code) {
-  switch (code) {
-  case Code::Add:
-  case Code::Mul:
-  case Code::Relu:
-  case Code::Sqrt:
-  case Code::Square:
-  case Code::Reciprocal:
-  case Code::LeakyRelu:
-  case Code::Abs:
-  case Code::Sign:
-  case Code::Floor:
-  case Code::Ceil:
-  case Code::Maximum:
-  case Code::Minimum:
-  case Code::Subtract:
-  case Code::Divide:
-  case Code::Negate:
-  case Code::MultiplyAdd:
-  case Code::Less:
-  case Code::LessEqual:
-  case Code::Equal:
-  case Code::Select:
-  case Code::Wins:
-  case Code::Distance:
+constexpr bool is_exact(Opcode opcode) {
+  switch (opcode) {
+  case Opcode::Add:
+  case Opcode::Mul:
+  case Opcode::Relu:
+  case Opcode::Sqrt:
+  case Opcode::Square:
+  case Opcode::Reciprocal:
+  case Opcode::LeakyRelu:
+  case Opcode::Abs:
+  case Opcode::Sign:
+  case Opcode::Floor:
+  case Opcode::Ceil:
+  case Opcode::Maximum:
+  case Opcode::Minimum:
+  case Opcode::Subtract:
+  case Opcode::Divide:
+  case Opcode::Negate:
+  case Opcode::MultiplyAdd:
+  case Opcode::Less:
+  case Opcode::LessEqual:
+  case Opcode::Equal:
+  case Opcode::Select:
+  case Opcode::Wins:
+  case Opcode::Distance:
     return true;
   default:
     return false;
@@ -80,33 +80,33 @@ template <bool kStrict> ARENAGRAD_INLINE V multiply_then_add(V a, V b, V c) {
   return multiply_add(a, b, c);
 }
 
-template <Code kCode, bool kStrict> ARENAGRAD_INLINE V lanes_of(V a, V b, V c) {
-  if constexpr (kCode == Code::MultiplyAdd)
+template <Opcode kOpcode, bool kStrict> ARENAGRAD_INLINE V lanes_of(V a, V b, V c) {
+  if constexpr (kOpcode == Opcode::MultiplyAdd)
     return multiply_then_add<kStrict>(a, b, c);
   else
-    return Formula<kCode>::template of<V>(a, b, c);
+    return Formula<kOpcode>::template of<V>(a, b, c);
 }
 
 // Whole registers; a formula's only expansion, out of line because the rest is done by it as well.
-template <Code kCode, bool kStrict>
+template <Opcode kOpcode, bool kStrict>
 [[gnu::noinline]] void map_whole(double* y, Lane a, Lane b, Lane c, std::size_t n) {
-  constexpr std::size_t kOperands = operand_count(kCode);
+  constexpr std::size_t kOperands = operand_count(kOpcode);
   for (std::size_t i = 0; i < n; i += kLanes) {
     V of_b{}, of_c{};
     if constexpr (kOperands > 1) of_b = load(b.at + i * b.step);
     if constexpr (kOperands > 2) of_c = load(c.at + i * c.step);
-    store(y + i, lanes_of<kCode, kStrict>(load(a.at + i * a.step), of_b, of_c));
+    store(y + i, lanes_of<kOpcode, kStrict>(load(a.at + i * a.step), of_b, of_c));
   }
 }
 
-template <Code kCode, bool kStrict> void map(double* y, Lane a, Lane b, Lane c, std::size_t n) {
-  constexpr std::size_t kOperands = operand_count(kCode);
+template <Opcode kOpcode, bool kStrict> void map(double* y, Lane a, Lane b, Lane c, std::size_t n) {
+  constexpr std::size_t kOperands = operand_count(kOpcode);
   const std::size_t whole = n - n % kLanes, rest = n % kLanes;
   double same[3][kLanes];
   Lane lane[3] = {a, b, c};
   for (std::size_t k = 0; k < kOperands; ++k)
     if (lane[k].step == 0) store(same[k], all(lane[k].at[0])), lane[k].at = same[k];
-  if (whole > 0) map_whole<kCode, kStrict>(y, lane[0], lane[1], lane[2], whole);
+  if (whole > 0) map_whole<kOpcode, kStrict>(y, lane[0], lane[1], lane[2], whole);
   if (rest == 0) return;
   for (std::size_t k = 0; k < kOperands; ++k)
     if (lane[k].step != 0) {
@@ -117,18 +117,18 @@ template <Code kCode, bool kStrict> void map(double* y, Lane a, Lane b, Lane c, 
       lane[k].at = same[k];
     }
   double last[kLanes];
-  map_whole<kCode, kStrict>(last, lane[0], lane[1], lane[2], kLanes);
+  map_whole<kOpcode, kStrict>(last, lane[0], lane[1], lane[2], kLanes);
   for (std::size_t i = 0; i < rest; ++i) y[whole + i] = last[i];
 }
 
-[[maybe_unused]] void tanh_and_slope(double* y, double* slope, const double* a, std::size_t n) {
+[[maybe_unused]] void tanh_and_partial(double* y, double* partial, const double* a, std::size_t n) {
   for (std::size_t i = 0; i < n; i += kLanes) {
     const std::size_t rest = n - i;
-    const TanhAndSlope of(rest >= kLanes ? load(a + i) : load_some(a + i, rest));
+    const TanhAndPartial of(rest >= kLanes ? load(a + i) : load_some(a + i, rest));
     if (rest >= kLanes)
-      store(y + i, of.y), store(slope + i, of.slope);
+      store(y + i, of.y), store(partial + i, of.partial);
     else
-      store_some(y + i, of.y, rest), store_some(slope + i, of.slope, rest);
+      store_some(y + i, of.y, rest), store_some(partial + i, of.partial, rest);
   }
 }
 
@@ -303,20 +303,20 @@ template <bool kStrict> void matrix_vector(double* y, const double* m, std::size
 }
 
 template <bool kStrict, std::size_t kIndex> void use_map(Kernels& table) {
-  constexpr Code kCode = static_cast<Code>(kIndex);
-  if constexpr ((!kStrict || is_exact(kCode)) && Formula<kCode>::template has<V>())
-    table.map[kIndex] = map<kCode, kStrict>;
-  if constexpr (kCode < Code::SumOf) use_map<kStrict, kIndex + 1>(table);
+  constexpr Opcode kOpcode = static_cast<Opcode>(kIndex);
+  if constexpr ((!kStrict || is_exact(kOpcode)) && Formula<kOpcode>::template has<V>())
+    table.map[kIndex] = map<kOpcode, kStrict>;
+  if constexpr (kOpcode < Opcode::SumN) use_map<kStrict, kIndex + 1>(table);
 }
 
 template <bool kStrict> void use(Kernels& table) {
-  use_map<kStrict, kFirstTableCode>(table);
+  use_map<kStrict, kFirstTableOpcode>(table);
   table.sum = sum, table.dot = dot<kStrict>;
   table.matrix_vector = matrix_vector<kStrict>;
   table.outer = outer, table.finite = finite;
   table.layer = layer<kStrict>, table.grid = grid;
   if constexpr (!kStrict)
-    table.total = total, table.inner = inner, table.tanh_and_slope = tanh_and_slope;
+    table.total = total, table.inner = inner, table.tanh_and_partial = tanh_and_partial;
 }
 
 } // namespace

@@ -110,9 +110,9 @@ ARENAGRAD_INLINE double across(V a) {
 }
 
 // y, but with evaluate's result where the mask is set: for what is too rare to be worth more.
-[[gnu::noinline, maybe_unused]] V by_one(Code code, I mask, V y, V a, V b = V{}, V c = V{}) {
+[[gnu::noinline, maybe_unused]] V by_one(Opcode opcode, I mask, V y, V a, V b = V{}, V c = V{}) {
   for (std::size_t i = 0; i < kLanes; ++i)
-    if (mask[i] != 0) y[i] = evaluate_one(code, a[i], b[i], c[i]);
+    if (mask[i] != 0) y[i] = evaluate_one(opcode, a[i], b[i], c[i]);
   return y;
 }
 

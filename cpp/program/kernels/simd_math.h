@@ -123,10 +123,10 @@ ARENAGRAD_INLINE V cosh(V a) {
 
 // Of e = exp(-2|a|): (1 - e) / (1 + e) by expm1 where that is small, else 1 - 2e / (1 + e); what
 // 1 + e is rounded by is made good.
-struct TanhAndSlope {
-  V y, slope;
+struct TanhAndPartial {
+  V y, partial;
 
-  ARENAGRAD_INLINE explicit TanhAndSlope(V a) {
+  ARENAGRAD_INLINE explicit TanhAndPartial(V a) {
     const V x = fabs(a);
     const Exponential e(at_least(-760.0, -2.0 * x));
     const V four_e = e.scaled(multiply_add(all(4.0), e.q, all(4.0)));
@@ -136,13 +136,13 @@ struct TanhAndSlope {
     const V top = is_near ? -4.0 * e.quarter_minus_one() : 0.5 * four_e;
     const V part = divide(top, sum, rest, 1.0 / sum);
     y = x < 0x1p-54 ? a : with_sign(is_near ? part : 1.0 - part, a);
-    slope = is_near ? multiply_add(-part, part, all(1.0)) : part * (2.0 - part);
+    partial = is_near ? multiply_add(-part, part, all(1.0)) : part * (2.0 - part);
   }
 };
 
-ARENAGRAD_INLINE V tanh(V a) { return TanhAndSlope(a).y; }
+ARENAGRAD_INLINE V tanh(V a) { return TanhAndPartial(a).y; }
 
-ARENAGRAD_INLINE V tanh_slope(V a, V) { return TanhAndSlope(a).slope; }
+ARENAGRAD_INLINE V tanh_partial(V a, V) { return TanhAndPartial(a).partial; }
 
 // 1 / (1 + exp(-a)), and the same of -a.
 struct Sigmoids {
@@ -160,16 +160,16 @@ ARENAGRAD_INLINE V sigmoid(V a) { return Sigmoids(a).of(a); }
 ARENAGRAD_INLINE V silu(V a) {
   V y = a * sigmoid(a);
   if (const I far = a < -700.0; any(far)) [[unlikely]]
-    y = by_one(Code::Silu, far, y, a);
+    y = by_one(Opcode::Silu, far, y, a);
   return y;
 }
 
-ARENAGRAD_INLINE V silu_slope(V a) {
+ARENAGRAD_INLINE V silu_partial(V a) {
   const Sigmoids s(a);
   V y = s.of(a) * multiply_add(a, s.of(-a), all(1.0));
   const I far = fabs(a) > 700.0;
   if (any(far)) [[unlikely]]
-    y = by_one(Code::SiluSlope, far, y, a);
+    y = by_one(Opcode::SiluPartial, far, y, a);
   return y;
 }
 
@@ -228,26 +228,26 @@ ARENAGRAD_INLINE I no_logarithm(V a) { return ~((a >= kSmallestNormal) & (a < kI
 ARENAGRAD_INLINE V log(V a) {
   V y = Logarithm(a).natural();
   if (const I odd = no_logarithm(a); any(odd)) [[unlikely]]
-    y = by_one(Code::Log, odd, y, a);
+    y = by_one(Opcode::Log, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V log2(V a) {
   V y = Logarithm(a).to_base(1.0, 0.0, 1.4426950408889634, 2.0355273740931033e-17);
   if (const I odd = no_logarithm(a); any(odd)) [[unlikely]]
-    y = by_one(Code::Log2, odd, y, a);
+    y = by_one(Opcode::Log2, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V log10(V a) {
   V y = Logarithm(a).to_base(0.30102999566383914, 1.42050232272661e-13, 0.4342944819032518,
                              1.098319650216765e-17);
   if (const I odd = no_logarithm(a); any(odd)) [[unlikely]]
-    y = by_one(Code::Log10, odd, y, a);
+    y = by_one(Opcode::Log10, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V log_or_zero(V a) {
   V y = Logarithm(a).natural();
   if (const I odd = no_logarithm(a); any(odd)) [[unlikely]]
-    y = by_one(Code::LogOrZero, odd, y, a);
+    y = by_one(Opcode::LogOrZero, odd, y, a);
   return y;
 }
 
@@ -261,7 +261,7 @@ ARENAGRAD_INLINE V log1p(V a) {
   V y = log1p_inside(a);
   const I odd = ~((a > -1.0) & (a < kInfinity));
   if (any(odd)) [[unlikely]]
-    y = by_one(Code::Log1p, odd, y, a);
+    y = by_one(Opcode::Log1p, odd, y, a);
   return y;
 }
 

@@ -28,32 +28,32 @@ ARENAGRAD_INLINE V hypot(V a, V b) {
   }
   const I odd = is_odd_pair(largest, smallest);
   if (any(odd)) [[unlikely]]
-    y = by_one(Code::Hypot, odd, y, a, b);
+    y = by_one(Opcode::Hypot, odd, y, a, b);
   return y;
 }
 
-ARENAGRAD_INLINE V hypot_slope(V a, V y) {
-  V slope = a / y;
+ARENAGRAD_INLINE V hypot_partial(V a, V y) {
+  V partial = a / y;
   const I odd = ~((y > 0.0) & (y < kInfinity) & (fabs(a) < kInfinity));
   if (any(odd)) [[unlikely]]
-    slope = by_one(Code::HypotSlope, odd, slope, a, y);
-  return slope;
+    partial = by_one(Opcode::HypotPartial, odd, partial, a, y);
+  return partial;
 }
-ARENAGRAD_INLINE V hypot_slope(V a, V b, V y) {
-  V slope = a / y;
+ARENAGRAD_INLINE V hypot_partial(V a, V b, V y) {
+  V partial = a / y;
   const I odd = ~((y > 1e-290) & (y < kInfinity));
   if (any(odd)) [[unlikely]]
-    slope = by_one(Code::HypotSlopeOf, odd, slope, a, b, y);
-  return slope;
+    partial = by_one(Opcode::HypotPartialOf, odd, partial, a, b, y);
+  return partial;
 }
-ARENAGRAD_INLINE V arctan2_slope(V a, V b) {
+ARENAGRAD_INLINE V arctan2_partial(V a, V b) {
   const V x = fabs(a), z = fabs(b);
   const V largest = x > z ? x : z, smallest = x > z ? z : x;
-  V slope = a / multiply_add(a, a, b * b);
+  V partial = a / multiply_add(a, a, b * b);
   const I odd = is_odd_pair(largest, smallest);
   if (any(odd)) [[unlikely]]
-    slope = by_one(Code::Arctan2Slope, odd, slope, a, b);
-  return slope;
+    partial = by_one(Opcode::Arctan2Partial, odd, partial, a, b);
+  return partial;
 }
 
 ARENAGRAD_INLINE V asinh(V a) {
@@ -62,7 +62,7 @@ ARENAGRAD_INLINE V asinh(V a) {
   y = x < 0x1p-27 ? a : y;
   const I odd = ~(x < 1e150);
   if (any(odd)) [[unlikely]]
-    y = by_one(Code::Arcsinh, odd, y, a);
+    y = by_one(Opcode::Arcsinh, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V acosh(V a) {
@@ -70,7 +70,7 @@ ARENAGRAD_INLINE V acosh(V a) {
   V y = log1p_inside(t + sqrt(t * (t + 2.0)));
   const I odd = ~((a > 1.0) & (a < 1e150));
   if (any(odd)) [[unlikely]]
-    y = by_one(Code::Arccosh, odd, y, a);
+    y = by_one(Opcode::Arccosh, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V atanh(V a) {
@@ -79,7 +79,7 @@ ARENAGRAD_INLINE V atanh(V a) {
   y = x < 0x1p-27 ? a : y;
   const I odd = ~(x < 1.0);
   if (any(odd)) [[unlikely]]
-    y = by_one(Code::Arctanh, odd, y, a);
+    y = by_one(Opcode::Arctanh, odd, y, a);
   return y;
 }
 
@@ -112,7 +112,7 @@ ARENAGRAD_INLINE V erf(V a) {
   V y = with_sign(x < 1.0 ? x * erf_ratio(x * x) : far, a);
   const I odd = ~(x > 1e-150);
   if (any(odd)) [[unlikely]]
-    y = by_one(Code::Erf, odd, y, a);
+    y = by_one(Opcode::Erf, odd, y, a);
   return y;
 }
 
@@ -124,7 +124,7 @@ ARENAGRAD_INLINE V exp_minus_square(V a, V b) {
   V corrected = y - y * (multiply_add(a, a, -square) * b);
   const I odd = ~(square * b < 700.0);
   if (any(odd)) [[unlikely]]
-    corrected = by_one(Code::ExpMinusSquare, odd, corrected, a, b);
+    corrected = by_one(Opcode::ExpMinusSquare, odd, corrected, a, b);
   return corrected;
 }
 
@@ -146,15 +146,15 @@ ARENAGRAD_INLINE V gelu(V a) {
   V y = a * Normal(a).below;
   const I odd = ~(fabs(a) < 37.0);
   if (any(odd)) [[unlikely]]
-    y = by_one(Code::Gelu, odd, y, a);
+    y = by_one(Opcode::Gelu, odd, y, a);
   return y;
 }
-ARENAGRAD_INLINE V gelu_slope(V a) {
+ARENAGRAD_INLINE V gelu_partial(V a) {
   const Normal of(a);
   V y = multiply_add(a, of.density, of.below);
   const I odd = ~(fabs(a) < 37.0);
   if (any(odd)) [[unlikely]]
-    y = by_one(Code::GeluSlope, odd, y, a);
+    y = by_one(Opcode::GeluPartial, odd, y, a);
   return y;
 }
 
@@ -167,21 +167,21 @@ ARENAGRAD_INLINE V cbrt(V a) {
   V root = with_sign(y + left / (3.0 * square), a);
   const I odd = ~((x > 1e-280) & (x < kInfinity));
   if (any(odd)) [[unlikely]]
-    root = by_one(Code::Cbrt, odd, root, a);
+    root = by_one(Opcode::Cbrt, odd, root, a);
   return root;
 }
 
-// 1 / (3 y y) for y = cbrt(a), corrected for what y is off by, as core::cbrt_slope is.
-ARENAGRAD_INLINE V cbrt_slope(V a, V y) {
+// 1 / (3 y y) for y = cbrt(a), corrected for what y is off by, as core::cbrt_partial is.
+ARENAGRAD_INLINE V cbrt_partial(V a, V y) {
   const V square = y * y, rest = multiply_add(y, y, -square);
   const V left = multiply_add(-y, square, a) - y * rest; // a - y y y
-  const V slope = 1.0 / (3.0 * square);
-  const V off = 3.0 * ((left * slope) * (slope * y)); // of y, relative to it
-  V corrected = slope - slope * (2.0 * off + 3.0 * (slope * rest));
+  const V partial = 1.0 / (3.0 * square);
+  const V off = 3.0 * ((left * partial) * (partial * y)); // of y, relative to it
+  V corrected = partial - partial * (2.0 * off + 3.0 * (partial * rest));
   const V x = fabs(a);
   const I odd = ~((x > 1e-280) & (x < kInfinity));
   if (any(odd)) [[unlikely]]
-    corrected = by_one(Code::CbrtSlope, odd, corrected, a, y);
+    corrected = by_one(Opcode::CbrtPartial, odd, corrected, a, y);
   return corrected;
 }
 
@@ -225,11 +225,11 @@ ARENAGRAD_INLINE V pow(V a, V b) {
   const V share = rest * poly(r, 1.0, 1.0, 0.5, 0.16666666666666666, 0.041666666666666664);
   V y = Exponential(shifted, r, share).value();
   if (any(~(usual | easy))) [[unlikely]]
-    y = by_one(Code::Power, ~usual, y, a, b);
+    y = by_one(Opcode::Power, ~usual, y, a, b);
   return easy ? simple : y;
 }
 
-ARENAGRAD_INLINE V power_slope(V a, V b) {
+ARENAGRAD_INLINE V power_partial(V a, V b) {
   const I square = b == 2.0;
   if (!any(~square)) return b * a;
   const V rest = square ? a : pow(a, b - 1.0);

@@ -49,14 +49,14 @@ ARENAGRAD_INLINE V sin(V a) {
   const Turn turn(a);
   V y = fabs(a) < 0x1p-27 ? a : turn.of(0);
   if (any(turn.odd)) [[unlikely]]
-    y = by_one(Code::Sin, turn.odd, y, a);
+    y = by_one(Opcode::Sin, turn.odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V cos(V a) {
   const Turn turn(a);
   V y = turn.of(1);
   if (any(turn.odd)) [[unlikely]]
-    y = by_one(Code::Cos, turn.odd, y, a);
+    y = by_one(Opcode::Cos, turn.odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V tan(V a) {
@@ -65,7 +65,7 @@ ARENAGRAD_INLINE V tan(V a) {
   const V ratio = (swapped ? -turn.cosine : turn.sine) / (swapped ? turn.sine : turn.cosine);
   V y = fabs(a) < 0x1p-27 ? a : ratio;
   if (any(turn.odd)) [[unlikely]]
-    y = by_one(Code::Tan, turn.odd, y, a);
+    y = by_one(Opcode::Tan, turn.odd, y, a);
   return y;
 }
 
@@ -106,7 +106,7 @@ ARENAGRAD_INLINE V atan2(V a, V b) {
   const auto odd_size = [](V size) { return ~((size > 1e-140) & (size < 1e140)); };
   const I odd = odd_size(top) | odd_size(bottom);
   if (any(odd)) [[unlikely]]
-    angle = by_one(Code::Arctan2, odd, angle, a, b);
+    angle = by_one(Opcode::Arctan2, odd, angle, a, b);
   return angle;
 }
 
@@ -152,7 +152,7 @@ ARENAGRAD_INLINE V acos(V a) {
   return of.near_one ? (a < 0.0 ? below : above) : middle;
 }
 
-ARENAGRAD_INLINE V arctan_slope(V a) {
+ARENAGRAD_INLINE V arctan_partial(V a) {
   return fabs(a) > 1e100 ? 1.0 / a / a : 1.0 / multiply_add(a, a, all(1.0));
 }
 

@@ -8,23 +8,24 @@ namespace arenagrad::program {
 namespace {
 
 // Whether the order of a and b makes no difference, so that x * y and y * x are one.
-bool commutes(Code code) {
-  return code == Code::Add || code == Code::Mul || code == Code::Equal || code == Code::Hypot;
+bool commutes(Opcode opcode) {
+  return opcode == Opcode::Add || opcode == Opcode::Mul || opcode == Opcode::Equal ||
+         opcode == Opcode::Hypot;
 }
 
 std::uint64_t hash(const Instruction& i) {
-  return mix(mix(mix(static_cast<std::uint64_t>(i.code) + i.a) + i.b) + i.c);
+  return mix(mix(mix(static_cast<std::uint64_t>(i.opcode) + i.a) + i.b) + i.c);
 }
 
 // The last of its operands; of many, where their list is, for lists are written as they are met.
 Index newest(const Instruction& i) {
-  if (is_many(i.code)) return i.a / 2;
+  if (is_many(i.opcode)) return i.a / 2;
   const auto place = [](Index o) { return o == kNone ? 0 : o; };
   return std::max({i.a, place(i.b), place(i.c)});
 }
 
 bool same(const Instruction& one, const Instruction& other) {
-  return one.code == other.code && one.a == other.a && one.b == other.b && one.c == other.c;
+  return one.opcode == other.opcode && one.a == other.a && one.b == other.b && one.c == other.c;
 }
 
 } // namespace
@@ -40,72 +41,72 @@ Index Builder::constant(double value) {
     if (const auto found = constants_.find(bits); found != constants_.end()) return found->second;
   program_.constants.push_back(value);
   const Index place =
-      append({Code::Constant, false, static_cast<Index>(program_.constants.size() - 1)});
+      append({Opcode::Constant, false, static_cast<Index>(program_.constants.size() - 1)});
   if (passes_.share) constants_.emplace(bits, place);
   return place;
 }
 
 Index Builder::copy(const Program& from, const Instruction& at, const std::vector<Index>& place) {
-  if (at.code == Code::Constant) return constant(from.constants[at.a]);
-  if (is_many(at.code)) {
+  if (at.opcode == Opcode::Constant) return constant(from.constants[at.a]);
+  if (is_many(at.opcode)) {
     std::vector<Index> operands;
     from.for_each_operand(at, [&](Index o) { operands.push_back(place[o]); });
-    return emit_many(at.code, operands, at.checked);
+    return emit_many(at.opcode, operands, at.checked);
   }
   const auto of = [&](Index o) { return o == kNone ? kNone : place[o]; };
-  return emit(at.code, of(at.a), of(at.b), of(at.c), at.checked);
+  return emit(at.opcode, of(at.a), of(at.b), of(at.c), at.checked);
 }
 
-Index Builder::input() { return append({Code::Input, false, program_.input_count++}); }
+Index Builder::input() { return append({Opcode::Input, false, program_.input_count++}); }
 
 Index Builder::append(const Instruction& instruction) {
-  program_.code.push_back(instruction);
+  program_.instructions.push_back(instruction);
   return static_cast<Index>(program_.size() - 1);
 }
 
-Index Builder::emit(Code code, Index a, Index b, Index c, bool checked) {
-  const std::size_t count = operand_count(code);
-  if (passes_.fold && code != Code::LaneSum && is_constant(a) && (count < 2 || is_constant(b)) &&
+Index Builder::emit(Opcode opcode, Index a, Index b, Index c, bool checked) {
+  const std::size_t count = operand_count(opcode);
+  if (passes_.fold && opcode != Opcode::RowSum && is_constant(a) && (count < 2 || is_constant(b)) &&
       (count < 3 || is_constant(c))) {
     const auto value = [&](std::size_t k, Index i) { return count > k ? constant_of(i) : 0.0; };
-    const double y = evaluate(code, value(0, a), value(1, b), value(2, c));
+    const double y = evaluate(opcode, value(0, a), value(1, b), value(2, c));
     if (!checked || std::isfinite(y)) return constant(y);
   }
   if (passes_.clean)
-    if (const Index known = cleaned(code, a, b, c); known != kNone) return known;
+    if (const Index known = cleaned(opcode, a, b, c); known != kNone) return known;
   if (passes_.reorder)
-    if (const Index known = reordered(code, a, b, checked); known != kNone) return known;
-  if (passes_.share && commutes(code) && a > b) std::swap(a, b);
-  return shared({code, checked, a, b, c});
+    if (const Index known = reordered(opcode, a, b, checked); known != kNone) return known;
+  if (passes_.share && commutes(opcode) && a > b) std::swap(a, b);
+  return shared({opcode, checked, a, b, c});
 }
 
 // Another instruction with the very same result, if there is a cheaper one.
-Index Builder::cleaned(Code code, Index a, Index b, Index c) {
-  switch (code) {
-  case Code::Mul:
+Index Builder::cleaned(Opcode opcode, Index a, Index b, Index c) {
+  switch (opcode) {
+  case Opcode::Mul:
     if (is_constant(a)) std::swap(a, b);
     if (is_constant(b, 1.0)) return a;
-    if (is_constant(b, -1.0)) return emit(Code::Negate, a);
+    if (is_constant(b, -1.0)) return emit(Opcode::Negate, a);
     return kNone;
-  case Code::Add:
+  case Opcode::Add:
     for (int turn = 0; turn < 2; ++turn, std::swap(a, b)) {
       if (is_constant(b, -0.0)) return a;
-      if (at(b).code == Code::Negate) return emit(Code::Subtract, a, at(b).a);
+      if (at(b).opcode == Opcode::Negate) return emit(Opcode::Subtract, a, at(b).a);
     }
     return kNone;
-  case Code::Subtract:
+  case Opcode::Subtract:
     if (is_constant(b, 0.0)) return a;
-    if (at(b).code == Code::Negate) return emit(Code::Add, a, at(b).a);
+    if (at(b).opcode == Opcode::Negate) return emit(Opcode::Add, a, at(b).a);
     return kNone;
-  case Code::Divide:
+  case Opcode::Divide:
     return is_constant(b, 1.0) ? a : kNone;
-  case Code::Negate:
-    return at(a).code == Code::Negate ? at(a).a : kNone;
-  case Code::Pow:
+  case Opcode::Negate:
+    return at(a).opcode == Opcode::Negate ? at(a).a : kNone;
+  case Opcode::Pow:
     return is_constant(b, 1.0) ? a : kNone;
-  case Code::PowerSlope:
-    return is_constant(b, 2.0) ? emit(Code::Mul, b, a) : kNone;
-  case Code::Select:
+  case Opcode::PowerPartial:
+    return is_constant(b, 2.0) ? emit(Opcode::Mul, b, a) : kNone;
+  case Opcode::Select:
     return is_constant(a) ? constant_of(a) != 0.0 ? b : c : b == c ? b : kNone;
   default:
     return kNone;
@@ -113,28 +114,28 @@ Index Builder::cleaned(Code code, Index a, Index b, Index c) {
 }
 
 // The same but for rounding.
-Index Builder::reordered(Code code, Index a, Index b, bool checked) {
-  if (code != Code::Pow) return kNone;
-  if (is_constant(b, 2.0)) return emit(Code::Mul, a, a, kNone, checked);
-  if (is_constant(b, 3.0)) return emit(Code::Mul, emit(Code::Mul, a, a), a, kNone, checked);
-  if (is_constant(b, -1.0)) return emit(Code::Reciprocal, a, kNone, kNone, checked);
-  if (is_constant(b, 0.5)) return emit(Code::Sqrt, a, kNone, kNone, checked);
+Index Builder::reordered(Opcode opcode, Index a, Index b, bool checked) {
+  if (opcode != Opcode::Pow) return kNone;
+  if (is_constant(b, 2.0)) return emit(Opcode::Mul, a, a, kNone, checked);
+  if (is_constant(b, 3.0)) return emit(Opcode::Mul, emit(Opcode::Mul, a, a), a, kNone, checked);
+  if (is_constant(b, -1.0)) return emit(Opcode::Reciprocal, a, kNone, kNone, checked);
+  if (is_constant(b, 0.5)) return emit(Opcode::Sqrt, a, kNone, kNone, checked);
   return kNone;
 }
 
-Index Builder::emit_many(Code code, const std::vector<Index>& operands, bool checked) {
+Index Builder::emit_many(Opcode opcode, const std::vector<Index>& operands, bool checked) {
   bool known = passes_.fold;
   for (const Index operand : operands) known = known && is_constant(operand);
   if (known) {
     std::vector<double> x, scratch(operands.size());
     for (const Index operand : operands) x.push_back(constant_of(operand));
-    const double y = many_value(code, x.size(), x.data(), scratch.data());
+    const double y = many_value(opcode, x.size(), x.data(), scratch.data());
     if (!checked || std::isfinite(y)) return constant(y);
   }
-  const std::size_t count = operands.size(), first = leading(code, count);
+  const std::size_t count = operands.size(), first = leading(opcode, count);
   const Index a = lists_.place(program_.lists, operands.data(), first);
   const Index c = lists_.place(program_.lists, operands.data() + first, count - first);
-  return shared({code, checked, a, static_cast<Index>(count), c});
+  return shared({opcode, checked, a, static_cast<Index>(count), c});
 }
 
 // Calls visit(slot) with the slots of the table where an instruction may be, until it says so.
@@ -161,8 +162,8 @@ Index Builder::shared(const Instruction& instruction) {
   probe(instruction, [&](Index& slot) {
     if (slot == kNone) {
       place = slot = append(instruction);
-    } else if (same(program_.code[slot], instruction)) {
-      program_.code[place = slot].checked |= instruction.checked;
+    } else if (same(program_.instructions[slot], instruction)) {
+      program_.instructions[place = slot].checked |= instruction.checked;
     }
     return place != kNone;
   });
@@ -172,8 +173,8 @@ Index Builder::shared(const Instruction& instruction) {
 void Builder::grow() {
   table_.assign(std::bit_ceil(4 * (program_.size() + 16)), kNone);
   for (std::size_t i = 0; i < program_.size(); ++i) {
-    if (program_.code[i].code <= Code::Input) continue;
-    probe(program_.code[i], [&](Index& slot) {
+    if (program_.instructions[i].opcode <= Opcode::Input) continue;
+    probe(program_.instructions[i], [&](Index& slot) {
       const bool free = slot == kNone;
       if (free) slot = static_cast<Index>(i);
       return free;

@@ -27,19 +27,19 @@ public:
   explicit Builder(const Passes& passes) : passes_(passes) {}
 
   // An instruction of at most three operands, or one that does the same.
-  Index emit(Code code, Index a, Index b = kNone, Index c = kNone, bool checked = false);
-  Index emit_many(Code code, const std::vector<Index>& operands, bool checked = false);
+  Index emit(Opcode opcode, Index a, Index b = kNone, Index c = kNone, bool checked = false);
+  Index emit_many(Opcode opcode, const std::vector<Index>& operands, bool checked = false);
   Index constant(double value);
   // An instruction of another program, no input, whose operands are here at place[...].
   Index copy(const Program& from, const Instruction& at, const std::vector<Index>& place);
   // Requires that inputs come first, in order.
   Index input();
 
-  bool is_constant(Index i) const { return program_.code[i].code == Code::Constant; }
+  bool is_constant(Index i) const { return program_.instructions[i].opcode == Opcode::Constant; }
   // Requires is_constant(i).
-  double constant_of(Index i) const { return program_.constants[program_.code[i].a]; }
+  double constant_of(Index i) const { return program_.constants[program_.instructions[i].a]; }
   bool is_constant(Index i, double value) const;
-  const Instruction& at(Index i) const { return program_.code[i]; }
+  const Instruction& at(Index i) const { return program_.instructions[i]; }
   const Program& program() const { return program_; }
   std::size_t size() const { return program_.size(); }
 
@@ -50,8 +50,8 @@ public:
   const Passes& passes() const { return passes_; }
 
 private:
-  Index cleaned(Code code, Index a, Index b, Index c);
-  Index reordered(Code code, Index a, Index b, bool checked);
+  Index cleaned(Opcode opcode, Index a, Index b, Index c);
+  Index reordered(Opcode opcode, Index a, Index b, bool checked);
   Index append(const Instruction& instruction);
   Index shared(const Instruction& instruction);
   template <class Visit> void probe(const Instruction& instruction, Visit&& visit);

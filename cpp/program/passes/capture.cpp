@@ -89,7 +89,7 @@ private:
     } else if (core::is_table_op(op)) {
       const core::Operand2 o = arena_.operands(node);
       const bool two = core::op_info(op).operands != core::Operands::Unary;
-      place(node) = builder_.emit(code_of(op), place(o.a), two ? place(o.b) : kNone, kNone,
+      place(node) = builder_.emit(opcode_of(op), place(o.a), two ? place(o.b) : kNone, kNone,
                                   core::op_info(op).may_fail != core::MayFail::Never);
     } else {
       write_many(op, node);
@@ -104,30 +104,30 @@ private:
     case Op::Mean: {
       std::vector<Index> terms{builder_.constant(0.0)};
       terms.insert(terms.end(), x.begin(), x.end());
-      y = builder_.emit_many(Code::SumOf, terms);
+      y = builder_.emit_many(Opcode::SumN, terms);
       if (op == Op::Mean)
-        y = builder_.emit(Code::Divide, y, builder_.constant(static_cast<double>(x.size())));
+        y = builder_.emit(Opcode::Divide, y, builder_.constant(static_cast<double>(x.size())));
       break;
     }
     case Op::Prod:
       y = x.empty() ? builder_.constant(1.0) : x[0];
-      for (std::size_t k = 1; k < x.size(); ++k) y = builder_.emit(Code::Mul, y, x[k]);
+      for (std::size_t k = 1; k < x.size(); ++k) y = builder_.emit(Opcode::Mul, y, x[k]);
       break;
     case Op::Dot:
-      y = builder_.emit_many(Code::DotOf, x);
+      y = builder_.emit_many(Opcode::DotN, x);
       break;
     case Op::Norm:
-      y = builder_.emit_many(Code::NormOf, x);
+      y = builder_.emit_many(Opcode::NormN, x);
       break;
     case Op::LogSumExp:
-      y = builder_.emit(Code::Add, builder_.emit_many(Code::Largest, x),
-                        builder_.emit_many(Code::LogTotal, x));
+      y = builder_.emit(Opcode::Add, builder_.emit_many(Opcode::MaxShift, x),
+                        builder_.emit_many(Opcode::LogSumExpShifted, x));
       break;
     case Op::Where:
-      y = builder_.emit(Code::Select, x[0], x[1], x[2]);
+      y = builder_.emit(Opcode::Select, x[0], x[1], x[2]);
       break;
     case Op::Take: // checked: where it is no index the eager function raises
-      y = builder_.emit_many(Code::Take, x, true);
+      y = builder_.emit_many(Opcode::Take, x, true);
       break;
     default:
       throw CannotCapture("this operation cannot be compiled", node);
@@ -139,15 +139,15 @@ private:
   void write_group(NodeId node) {
     const std::vector<Index> x = operands(node);
     Group& group = groups_[node];
-    group.largest = builder_.emit_many(Code::Largest, x);
+    group.largest = builder_.emit_many(Opcode::MaxShift, x);
     if (arena_.op(node) == Op::LogSoftmaxGroup) {
       for (const Index i : x)
-        group.terms.push_back(builder_.emit(Code::Distance, i, group.largest));
-      group.total = builder_.emit_many(Code::LogTotal, x);
+        group.terms.push_back(builder_.emit(Opcode::Distance, i, group.largest));
+      group.total = builder_.emit_many(Opcode::LogSumExpShifted, x);
     } else {
       std::vector<Index> terms{builder_.constant(0.0)};
-      for (const Index i : x) terms.push_back(builder_.emit(Code::ShiftedExp, i, group.largest));
-      group.total = builder_.emit_many(Code::SumOf, terms);
+      for (const Index i : x) terms.push_back(builder_.emit(Opcode::ShiftedExp, i, group.largest));
+      group.total = builder_.emit_many(Opcode::SumN, terms);
       group.terms.assign(terms.begin() + 1, terms.end());
     }
     place(node) = group.total; // never asked for; says that it has been written
@@ -158,14 +158,14 @@ private:
     const Group& group = groups_.at(o.a);
     const bool logarithm = arena_.op(node) == Op::LogSoftmax;
     place(node) =
-        builder_.emit(logarithm ? Code::Subtract : Code::Divide, group.terms[o.b], group.total);
+        builder_.emit(logarithm ? Opcode::Subtract : Opcode::Divide, group.terms[o.b], group.total);
   }
 
   void write(const Comparison& c) {
     const auto side = [&](NodeId node, double number) {
       return node == core::kNoNode ? builder_.constant(number) : place(node);
     };
-    const Code codes[] = {Code::Less, Code::LessEqual, Code::Equal};
+    const Opcode codes[] = {Opcode::Less, Opcode::LessEqual, Opcode::Equal};
     const Index condition =
         builder_.emit(codes[static_cast<std::size_t>(c.relation)], side(c.left, c.left_number),
                       side(c.right, c.right_number));

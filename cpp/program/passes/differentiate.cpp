@@ -15,16 +15,16 @@ public:
       : from_(from), builder_(passes), writing_(builder_) {
     for (std::size_t k = 0; k < from.input_count + more_inputs; ++k) builder_.input();
     place_.reserve(from.size());
-    for (const Instruction& at : from.code) place_.push_back(copied(at));
+    for (const Instruction& at : from.instructions) place_.push_back(copied(at));
   }
 
-  Number value(Index i) const { return Number::of(place_[i]); }
+  Symbolic value(Index i) const { return Symbolic::of(place_[i]); }
   // Extra input number k.
-  Number extra(std::size_t k) const {
-    return Number::of(static_cast<Index>(from_.input_count + k));
+  Symbolic extra(std::size_t k) const {
+    return Symbolic::of(static_cast<Index>(from_.input_count + k));
   }
   Builder& builder() { return builder_; }
-  void output(Number number) { builder_.output(number.index()); }
+  void output(Symbolic number) { builder_.output(number.index()); }
   void outputs_of_from() {
     for (const Index output : from_.outputs) builder_.output(place_[output]);
     guards_of_from();
@@ -37,12 +37,12 @@ public:
 private:
   Index copied(const Instruction& at) {
     // The inputs come first, in order.
-    return at.code == Code::Input ? at.a : builder_.copy(from_, at, place_);
+    return at.opcode == Opcode::Input ? at.a : builder_.copy(from_, at, place_);
   }
 
   const Program& from_;
   Builder builder_;
-  Number::Writing writing_;
+  Symbolic::Writing writing_;
   std::vector<Index> place_;
 };
 
@@ -51,7 +51,7 @@ std::vector<std::uint8_t> active_in(const Program& program, const std::vector<In
   std::vector<std::uint8_t> active(program.size(), 0);
   for (const Index input : inputs) active[input] = 1;
   for (std::size_t i = 0; i < program.size(); ++i)
-    program.for_each_operand(program.code[i], [&](Index o) { active[i] |= active[o]; });
+    program.for_each_operand(program.instructions[i], [&](Index o) { active[i] |= active[o]; });
   return active;
 }
 
@@ -65,7 +65,7 @@ public:
                                       : varying(program, wanted.varies)),
         first_(program.size(), kNone), last_(program.size(), kNone) {}
 
-  void seed(Index output, Number cotangent) {
+  void seed(Index output, Symbolic cotangent) {
     if (active_[output]) owe(output, cotangent, varies_[output]);
     top_ = std::max(top_, output);
   }
@@ -73,12 +73,12 @@ public:
   // Sweeps from the seeds down; then adjoint() is that of the inputs.
   void sweep() {
     for (std::size_t i = std::size_t{top_} + 1; i-- > 0;) {
-      if (first_[i] == kNone || program_.code[i].code == Code::Input) continue;
+      if (first_[i] == kNone || program_.instructions[i].opcode == Opcode::Input) continue;
       const auto at = static_cast<Index>(i);
-      const Number g = adjoint(at);
-      const auto owed = [&](Index operand, Number amount) {
+      const Symbolic g = adjoint(at);
+      const auto owed = [&](Index operand, Symbolic amount) {
         // What does not vary counts once a row in a sum over the rows.
-        owe(operand, amount, varies_[i] || is_lane_sum(at));
+        owe(operand, amount, varies_[i] || is_row_sum(at));
       };
       owed_to_operands(program_, at, g, [&](Index o) { return writer_.value(o); }, active_, owed);
       first_[i] = last_[i] = kNone;
@@ -88,18 +88,18 @@ public:
 
   bool reached(Index i) const { return first_[i] != kNone; }
 
-  Number adjoint(Index i) const {
+  Symbolic adjoint(Index i) const {
     Index total = kNone, over_rows = kNone;
     for (Index k = first_[i]; k != kNone; k = owed_[k].next) {
       Index& sum = owed_[k].varies && !varies_[i] ? over_rows : total;
       if (sum == kNone)
         sum = start(owed_[k].amount);
       else
-        sum = (Number::of(sum) + Number::of(owed_[k].amount)).index();
+        sum = (Symbolic::of(sum) + Symbolic::of(owed_[k].amount)).index();
     }
-    if (over_rows == kNone) return Number::of(total);
-    const Number summed = Number::done(Code::LaneSum, Number::of(over_rows));
-    return total == kNone ? summed : Number::of(total) + summed;
+    if (over_rows == kNone) return Symbolic::of(total);
+    const Symbolic summed = Symbolic::emit(Opcode::RowSum, Symbolic::of(over_rows));
+    return total == kNone ? summed : Symbolic::of(total) + summed;
   }
   void forget(const std::vector<Index>& inputs) {
     for (const Index input : inputs) first_[input] = last_[input] = kNone;
@@ -112,15 +112,15 @@ private:
     bool varies;
   };
 
-  bool is_lane_sum(Index i) const { return program_.code[i].code == Code::LaneSum; }
+  bool is_row_sum(Index i) const { return program_.instructions[i].opcode == Opcode::RowSum; }
 
   // As eager adjoints start from 0, which shows only in the sign of a zero.
   Index start(Index amount) const {
     const bool exact = !writer_.builder().passes().reorder;
-    return exact ? (Number(0.0) + Number::of(amount)).index() : amount;
+    return exact ? (Symbolic(0.0) + Symbolic::of(amount)).index() : amount;
   }
 
-  void owe(Index operand, Number amount, bool varies) {
+  void owe(Index operand, Symbolic amount, bool varies) {
     if (!active_[operand]) return;
     const auto k = static_cast<Index>(owed_.size());
     owed_.push_back({amount.index(), kNone, varies});
@@ -140,7 +140,7 @@ private:
 std::vector<Index> tangents(const Program& program, Writer& writer, std::vector<Index> seeds) {
   const auto value = [&](Index o) { return writer.value(o); };
   for (std::size_t i = 0; i < program.size(); ++i)
-    if (program.code[i].code > Code::Input)
+    if (program.instructions[i].opcode > Opcode::Input)
       seeds[i] = tangent_of(program, static_cast<Index>(i), value, seeds);
   return seeds;
 }
@@ -154,7 +154,7 @@ std::pair<double, double> costs(const Program& program, const Wanted& wanted) {
     for (std::size_t i = top + 1; i-- > 0;) {
       if (!marks[i] || !active[i]) continue;
       ++count;
-      program.for_each_operand(program.code[i], [&](Index o) { marks[o] = 1; });
+      program.for_each_operand(program.instructions[i], [&](Index o) { marks[o] = 1; });
     }
     return count;
   };
@@ -172,7 +172,7 @@ std::pair<double, double> costs(const Program& program, const Wanted& wanted) {
     std::fill(marks.begin(), marks.end(), 0);
     marks[input] = 1;
     for (std::size_t i = input; i < program.size(); ++i) {
-      program.for_each_operand(program.code[i], [&](Index o) { marks[i] |= marks[o]; });
+      program.for_each_operand(program.instructions[i], [&](Index o) { marks[i] |= marks[o]; });
       forward += marks[i] && useful[i];
     }
     if (forward > backward) break;
@@ -198,11 +198,11 @@ Program reverse(const Program& program, const Wanted& wanted, bool seeded, const
   Writer writer(program, seeded ? program.outputs.size() : 0, passes);
   Reverse sweep(program, wanted, writer);
   for (std::size_t k = 0; k < program.outputs.size(); ++k)
-    sweep.seed(program.outputs[k], seeded ? writer.extra(k) : Number(1.0));
+    sweep.seed(program.outputs[k], seeded ? writer.extra(k) : Symbolic(1.0));
   sweep.sweep();
   writer.outputs_of_from();
   for (const Index input : wanted.inputs)
-    writer.output(sweep.reached(input) ? sweep.adjoint(input) : Number(0.0));
+    writer.output(sweep.reached(input) ? sweep.adjoint(input) : Symbolic(0.0));
   return writer.finish(passes);
 }
 
@@ -214,7 +214,7 @@ Program tangent(const Program& program, const Wanted& wanted, const Passes& pass
   seeds = tangents(program, writer, std::move(seeds));
   writer.outputs_of_from();
   for (const Index output : program.outputs)
-    writer.output(seeds[output] == kNone ? Number(0.0) : Number::of(seeds[output]));
+    writer.output(seeds[output] == kNone ? Symbolic(0.0) : Symbolic::of(seeds[output]));
   return writer.finish(passes);
 }
 
@@ -230,7 +230,7 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
   if (by_reverse) {
     Reverse sweep(program, wanted, writer);
     for (Index row = 0; row < count(program.outputs); ++row) {
-      sweep.seed(program.outputs[row], Number(1.0));
+      sweep.seed(program.outputs[row], Symbolic(1.0));
       sweep.sweep();
       for (Index column = 0; column < count(wanted.inputs); ++column)
         if (const Index input = wanted.inputs[column]; sweep.reached(input))
@@ -240,7 +240,7 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
   } else {
     for (Index column = 0; column < count(wanted.inputs); ++column) {
       std::vector<Index> seeds(program.size(), kNone);
-      seeds[wanted.inputs[column]] = Number(1.0).index();
+      seeds[wanted.inputs[column]] = Symbolic(1.0).index();
       seeds = tangents(program, writer, std::move(seeds));
       for (Index row = 0; row < count(program.outputs); ++row)
         if (const Index value = seeds[program.outputs[row]]; value != kNone)
@@ -253,7 +253,7 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
   Jacobian result{{}, {}, {}, by_reverse};
   for (const Entry& entry : entries) {
     if (writer.builder().is_constant(entry.value, 0.0)) continue;
-    writer.output(Number::of(entry.value));
+    writer.output(Symbolic::of(entry.value));
     result.rows.push_back(entry.row);
     result.columns.push_back(entry.column);
   }
@@ -264,7 +264,7 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
 Program summed(const Program& program, const Passes& passes) {
   Writer writer(program, 0, passes);
   for (const Index output : program.outputs)
-    writer.output(Number::done(Code::LaneSum, writer.value(output)));
+    writer.output(Symbolic::emit(Opcode::RowSum, writer.value(output)));
   writer.guards_of_from();
   return writer.builder().finish();
 }

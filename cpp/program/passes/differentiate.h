@@ -16,7 +16,7 @@ struct Wanted {
 // Reverse: a program with the same inputs and, behind them, a cotangent for each output (seeded:
 // none, all are 1), whose outputs are those of `program` and behind them, for each wanted input,
 // the sum over outputs of cotangent * d output / d input. Where an input that does not vary is used
-// by what does, its part is summed over the rows (LaneSum).
+// by what does, its part is summed over the rows (RowSum).
 Program reverse(const Program& program, const Wanted& wanted, bool seeded, const Passes& passes);
 
 // Forward: a program with the same inputs and, behind them, a tangent for each wanted one, whose

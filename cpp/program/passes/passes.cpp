@@ -16,8 +16,8 @@ public:
   Index& place(Index i) { return place_[i]; }
 
   void copy(Index i) {
-    const Instruction& at = from_.code[i];
-    place_[i] = at.code == Code::Input ? to_.input() : to_.copy(from_, at, place_);
+    const Instruction& at = from_.instructions[i];
+    place_[i] = at.opcode == Opcode::Input ? to_.input() : to_.copy(from_, at, place_);
   }
 
   Program finish() {
@@ -42,7 +42,7 @@ public:
   Fusing(const Program& program, const Passes& passes)
       : program_(program), any_order_(passes.reorder), out_(program, kNothing),
         uses_(program.size(), 0), absorbed_(program.size(), 0), chain_(program.size(), kNone) {
-    for (const Instruction& at : program.code)
+    for (const Instruction& at : program.instructions)
       program.for_each_operand(at, [&](Index o) { ++uses_[o]; });
     for (const Index output : program.outputs) ++uses_[output];
     for (const Guard& guard : program.guards) ++uses_[guard.condition];
@@ -70,9 +70,9 @@ public:
   }
 
 private:
-  const Instruction& at(Index i) const { return program_.code[i]; }
+  const Instruction& at(Index i) const { return program_.instructions[i]; }
   bool is_sum(Index i) const {
-    return (at(i).code == Code::Add || at(i).code == Code::SumOf) && !at(i).checked;
+    return (at(i).opcode == Opcode::Add || at(i).opcode == Opcode::SumN) && !at(i).checked;
   }
   bool is_own(Index i) const { return uses_[i] == 1 && !at(i).checked; } // of its one user
 
@@ -117,7 +117,7 @@ private:
       terms.clear();
       program_.for_each_operand(at(sum), [&](Index o) { terms.push_back(o); });
       const auto opens = [&](Index o) { return is_own(o) && is_sum(o); };
-      if (at(sum).code == Code::Add && !opens(terms[0]) && opens(terms[1]))
+      if (at(sum).opcode == Opcode::Add && !opens(terms[0]) && opens(terms[1]))
         std::swap(terms[0], terms[1]); // a + b and b + a are the same number
       backwards.insert(backwards.end(), terms.rbegin(), terms.rend() - 1);
       if (!opens(terms[0])) break;
@@ -127,26 +127,26 @@ private:
     terms.assign(backwards.rbegin(), backwards.rend());
   }
 
-  bool is_product(Index i) const { return is_own(i) && at(i).code == Code::Mul; }
+  bool is_product(Index i) const { return is_own(i) && at(i).opcode == Opcode::Mul; }
 
   Index place(Index i) { return out_.place(i); }
 
   Index sum(const std::vector<Index>& terms) {
     if (terms.size() == 1) return terms[0];
-    if (terms.size() == 2) return out_.to().emit(Code::Add, terms[0], terms[1]);
-    return out_.to().emit_many(Code::SumOf, terms);
+    if (terms.size() == 2) return out_.to().emit(Opcode::Add, terms[0], terms[1]);
+    return out_.to().emit_many(Opcode::SumN, terms);
   }
 
   // start (kNone: none) plus the products.
   Index dot(Index start, const std::vector<Index>& products) {
     if (products.size() == 1 && start != kNone)
-      return out_.to().emit(Code::MultiplyAdd, place(at(products[0]).a), place(at(products[0]).b),
+      return out_.to().emit(Opcode::MultiplyAdd, place(at(products[0]).a), place(at(products[0]).b),
                             start);
     std::vector<Index> operands;
     if (start != kNone) operands.push_back(start);
     for (const Index product : products) operands.push_back(place(at(product).a));
     for (const Index product : products) operands.push_back(place(at(product).b));
-    return out_.to().emit_many(Code::DotOf, operands);
+    return out_.to().emit_many(Opcode::DotN, operands);
   }
 
   bool is_zero(Index place) { return out_.to().is_constant(place, 0.0); }
@@ -161,7 +161,7 @@ private:
     }
     if (products.empty()) return rest.empty() ? out_.to().constant(0.0) : sum(rest);
     if (products.size() == 1 && rest.empty())
-      return out_.to().emit(Code::Mul, place(at(products[0]).a), place(at(products[0]).b));
+      return out_.to().emit(Opcode::Mul, place(at(products[0]).a), place(at(products[0]).b));
     align(products);
     return dot(rest.empty() ? kNone : sum(rest), products);
   }
@@ -195,9 +195,9 @@ private:
 
   // The operand of a product that is a reciprocal used by nothing else.
   Index own_reciprocal(Index i) const {
-    if (!any_order_ || absorbed_[i] || at(i).code != Code::Mul) return kNone;
+    if (!any_order_ || absorbed_[i] || at(i).opcode != Opcode::Mul) return kNone;
     for (const Index o : {at(i).b, at(i).a})
-      if (uses_[o] == 1 && at(o).code == Code::Reciprocal) return o;
+      if (uses_[o] == 1 && at(o).opcode == Opcode::Reciprocal) return o;
     return kNone;
   }
 
@@ -206,7 +206,7 @@ private:
     const Index divisor = own_reciprocal(i);
     if (divisor == kNone) return out_.copy(i);
     const Index x = at(i).a == divisor ? at(i).b : at(i).a;
-    out_.place(i) = out_.to().emit(Code::Divide, place(x), place(at(divisor).a), kNone,
+    out_.place(i) = out_.to().emit(Opcode::Divide, place(x), place(at(divisor).a), kNone,
                                    at(i).checked || at(divisor).checked);
   }
 
@@ -227,8 +227,8 @@ Program prune(const Program& program) {
   for (const Index output : program.outputs) needed[output] = 1;
   for (const Guard& guard : program.guards) needed[guard.condition] = 1;
   for (std::size_t i = program.size(); i-- > 0;) {
-    const Instruction& at = program.code[i];
-    if (at.code == Code::Input || at.checked) needed[i] = 1; // a check is not to be lost
+    const Instruction& at = program.instructions[i];
+    if (at.opcode == Opcode::Input || at.checked) needed[i] = 1; // a check is not to be lost
     if (needed[i]) program.for_each_operand(at, [&](Index o) { needed[o] = 1; });
   }
   Rewriting out(program, kNothing);

@@ -15,7 +15,7 @@ Program shortened(Program program, const Passes& passes);
 // Without the instructions that neither outputs nor guards need.
 Program prune(const Program& program);
 
-// Sums and products that only the next sum uses become SumOf, DotOf and MultiplyAdd. With
+// Sums and products that only the next sum uses become SumN, DotN and MultiplyAdd. With
 // passes.reorder whole trees are flattened, else only chains whose order stays.
 Program fuse(const Program& program, const Passes& passes);
 

@@ -14,10 +14,10 @@ Program picked(const Program& program, const std::vector<Index>& which) {
   Index zero = kNone;
   for (const Index k : which) {
     if (k == kNone && zero == kNone) {
-      zero = static_cast<Index>(some.code.size());
+      zero = static_cast<Index>(some.instructions.size());
       Instruction constant;
       constant.a = static_cast<Index>(some.constants.size());
-      some.code.push_back(constant);
+      some.instructions.push_back(constant);
       some.constants.push_back(0.0);
     }
     some.outputs.push_back(k == kNone ? zero : program.outputs[k]);
@@ -31,10 +31,10 @@ bool same(const Program& one, const Program& other) {
   };
   return one.input_count == other.input_count && one.lists == other.lists &&
          one.outputs == other.outputs &&
-         equal(one.code, other.code,
+         equal(one.instructions, other.instructions,
                [](const Instruction& a, const Instruction& b) {
-                 return a.code == b.code && a.checked == b.checked && a.a == b.a && a.b == b.b &&
-                        a.c == b.c;
+                 return a.opcode == b.opcode && a.checked == b.checked && a.a == b.a &&
+                        a.b == b.b && a.c == b.c;
                }) &&
          equal(one.constants, other.constants,
                [](double a, double b) {

@@ -13,10 +13,10 @@ namespace {
 
 constexpr Index kUnneeded = kNone, kUsed = kNone - 1;
 
-// By what the instructions of a level are sorted: LaneSum, which repeats what has its place by
-// then, comes last; what is checked is together; then by code, by being needed by outputs only (a
+// By what the instructions of a level are sorted: RowSum, which repeats what has its place by
+// then, comes last; what is checked is together; then by opcode, by being needed by outputs only (a
 // sink), by the number of operands, and by the program's order or, of sinks, that of the outputs.
-constexpr unsigned kLaneSumBit = 63, kCheckedBit = 62, kCodeBit = 54, kSinkBit = 53, kCountBit = 32;
+constexpr unsigned kRowSumBit = 63, kCheckedBit = 62, kCodeBit = 54, kSinkBit = 53, kCountBit = 32;
 constexpr std::uint64_t kMostCount = (1u << (kSinkBit - kCountBit)) - 1; // more are not grouped
 
 class Planner {
@@ -37,8 +37,8 @@ public:
   }
 
 private:
-  const Instruction& at(Index i) const { return program_.code[i]; }
-  bool computed(Index i) const { return needed_[i] != kUnneeded && at(i).code > Code::Input; }
+  const Instruction& at(Index i) const { return program_.instructions[i]; }
+  bool computed(Index i) const { return needed_[i] != kUnneeded && at(i).opcode > Opcode::Input; }
 
   void find_needed();
   void find_levels();
@@ -51,9 +51,9 @@ private:
   void place_inputs();
   void place_level(std::size_t from, std::size_t to);
   void place_group(const std::uint64_t* from, Index n);
-  void fetch(Code code, Index count, bool tidy);
-  void sort_by(Code code, Index count, bool second);
-  std::size_t write(Code code, Index count);
+  void fetch(Opcode opcode, Index count, bool tidy);
+  void sort_by(Opcode opcode, Index count, bool second);
+  std::size_t write(Opcode opcode, Index count);
   void finish();
 
   const Program& program_;
@@ -76,9 +76,11 @@ void Planner::find_needed() {
     needed_[program_.outputs[k]] = static_cast<Index>(k);
   for (const Guard& guard : program_.guards) needed_[guard.condition] = kUsed;
   for (std::size_t i = program_.size(); i-- > 0;) {
-    if (program_.code[i].checked && needed_[i] == kUnneeded) needed_[i] = kUsed; // for its check
+    if (program_.instructions[i].checked && needed_[i] == kUnneeded)
+      needed_[i] = kUsed; // for its check
     if (needed_[i] != kUnneeded)
-      program_.for_each_operand(program_.code[i], [&](Index operand) { needed_[operand] = kUsed; });
+      program_.for_each_operand(program_.instructions[i],
+                                [&](Index operand) { needed_[operand] = kUsed; });
   }
 }
 
@@ -87,7 +89,7 @@ void Planner::find_levels() {
   for (std::size_t i = 0; i < program_.size(); ++i) {
     if (!computed(static_cast<Index>(i))) continue;
     Index most = 0;
-    program_.for_each_operand(program_.code[i],
+    program_.for_each_operand(program_.instructions[i],
                               [&](Index operand) { most = std::max(most, level[operand]); });
     level[i] = most + 1;
     if (level[i] >= first_.size()) first_.resize(level[i] + 1, 0);
@@ -104,11 +106,11 @@ void Planner::find_levels() {
 std::uint64_t Planner::key(Index i) const {
   const Instruction& instruction = at(i);
   const bool sink = needed_[i] != kUsed;
-  const std::uint64_t count = is_many(instruction.code) ? instruction.b : 0;
+  const std::uint64_t count = is_many(instruction.opcode) ? instruction.b : 0;
   const auto bit = [](bool set, unsigned place) { return std::uint64_t{set} << place; };
-  return bit(instruction.code == Code::LaneSum, kLaneSumBit) |
+  return bit(instruction.opcode == Opcode::RowSum, kRowSumBit) |
          bit(instruction.checked, kCheckedBit) |
-         static_cast<std::uint64_t>(instruction.code) << kCodeBit | bit(sink, kSinkBit) |
+         static_cast<std::uint64_t>(instruction.opcode) << kCodeBit | bit(sink, kSinkBit) |
          std::min(count, kMostCount) << kCountBit | (sink ? needed_[i] : i);
 }
 
@@ -117,8 +119,8 @@ void Planner::place_inputs() {
   next_ = steps_.input_count = program_.input_count;
   for (Index i = 0; i < program_.input_count; ++i) place_[i] = i;
   for (std::size_t i = program_.input_count; i < program_.size(); ++i) {
-    if (program_.code[i].code != Code::Constant || needed_[i] == kUnneeded) continue;
-    steps_.constants.push_back(program_.constants[program_.code[i].a]);
+    if (program_.instructions[i].opcode != Opcode::Constant || needed_[i] == kUnneeded) continue;
+    steps_.constants.push_back(program_.constants[program_.instructions[i].a]);
     place_[i] = next_++;
   }
 }
@@ -127,7 +129,7 @@ void Planner::place_level(std::size_t from, std::size_t to) {
   std::sort(keys_.begin() + static_cast<std::ptrdiff_t>(from),
             keys_.begin() + static_cast<std::ptrdiff_t>(to));
   Index checked = kNone; // the first place
-  while (from < to && keys_[from] >> kLaneSumBit == 0) {
+  while (from < to && keys_[from] >> kRowSumBit == 0) {
     const std::uint64_t kind = keys_[from] >> kCountBit;
     std::size_t end = from + 1;
     if ((kind & kMostCount) != kMostCount)
@@ -147,44 +149,44 @@ void Planner::place_level(std::size_t from, std::size_t to) {
 // Writes a group in the order that takes the fewest words: lists of places are what to avoid.
 void Planner::place_group(const std::uint64_t* from, Index n) {
   const Instruction& first = at(instruction(from[0]));
-  const Code code = first.code;
-  const Index count = is_many(code) ? first.b : static_cast<Index>(operand_count(code));
+  const Opcode opcode = first.opcode;
+  const Index count = is_many(opcode) ? first.b : static_cast<Index>(operand_count(opcode));
   const bool sink = (from[0] >> kSinkBit & 1) != 0;
-  const bool fuses = code == Code::TanhSlope && !strict_ && n >= 4;
+  const bool fuses = opcode == Opcode::TanhPartial && !strict_ && n >= 4;
   order_.clear();
   for (Index i = 0; i < n; ++i) order_.push_back(instruction(from[i]));
-  fetch(code, count, false);
-  if (fuses) sort_by(code, count, true); // as the tanhs are
+  fetch(opcode, count, false);
+  if (fuses) sort_by(opcode, count, true); // as the tanhs are
   const Writer::Mark mark = writer_.mark();
-  std::size_t words = write(code, count);
+  std::size_t words = write(opcode, count);
   constexpr std::size_t kFew = 16;
   if (words > kFew && n >= 4 && !sink && !fuses && count > 0) {
     bool last_is_best = true, best_is_tidy = false;
     best_ = order_;
     for (const bool second : {false, true}) {
-      if (second && !is_many(code)) break;
-      sort_by(code, count, second);
+      if (second && !is_many(opcode)) break;
+      sort_by(opcode, count, second);
       writer_.back_to(mark);
-      const std::size_t other = write(code, count);
+      const std::size_t other = write(opcode, count);
       last_is_best = other < words;
       if (last_is_best) words = other, best_ = order_, best_is_tidy = true;
       if (words <= kFew) break;
     }
     if (!last_is_best) {
       order_.swap(best_);
-      fetch(code, count, best_is_tidy);
+      fetch(opcode, count, best_is_tidy);
       writer_.back_to(mark);
-      write(code, count);
+      write(opcode, count);
     }
   }
   for (const Index i : order_) place_[i] = next_++;
 }
 
 // Fills places_ for order_; with `tidy` those of a product or a sum of two by place.
-void Planner::fetch(Code code, Index count, bool tidy) {
+void Planner::fetch(Opcode opcode, Index count, bool tidy) {
   places_.resize(static_cast<std::size_t>(count) * order_.size());
   Index* to = places_.data();
-  if (is_many(code)) {
+  if (is_many(opcode)) {
     for (const Index i : order_)
       program_.for_each_operand(at(i), [&](Index operand) { *to++ = place_[operand]; });
     return;
@@ -192,7 +194,7 @@ void Planner::fetch(Code code, Index count, bool tidy) {
   const Index Instruction::* const operands[] = {&Instruction::a, &Instruction::b, &Instruction::c};
   for (Index k = 0; k < count; ++k)
     for (const Index i : order_) *to++ = place_[at(i).*operands[k]];
-  if (!tidy || (code != Code::Add && code != Code::Mul)) return;
+  if (!tidy || (opcode != Opcode::Add && opcode != Opcode::Mul)) return;
   Index *a = places_.data(), *b = a + order_.size();
   for (; b < to; ++a, ++b)
     if (*a > *b) std::swap(*a, *b);
@@ -200,13 +202,13 @@ void Planner::fetch(Code code, Index count, bool tidy) {
 
 // Sorts order_ by the places of the first two operands, or the second and the first; of dot
 // products by those of the factors.
-void Planner::sort_by(Code code, Index count, bool second) {
-  fetch(code, count, true);
+void Planner::sort_by(Opcode opcode, Index count, bool second) {
+  fetch(opcode, count, true);
   const std::size_t n = order_.size();
-  const bool many = is_many(code);
+  const bool many = is_many(opcode);
   std::size_t one = 0, other = std::min<std::size_t>(1, count - 1);
-  if (many) one = code == Code::DotOf && count > 1 ? count % 2 : 0, other = count / 2;
-  if (code == Code::DotOf) other = std::min<std::size_t>(one + count / 2, count - 1);
+  if (many) one = opcode == Opcode::DotN && count > 1 ? count % 2 : 0, other = count / 2;
+  if (opcode == Opcode::DotN) other = std::min<std::size_t>(one + count / 2, count - 1);
   if (second) std::swap(one, other);
   const auto place = [&](std::size_t i, std::size_t k) {
     return std::uint64_t{many ? places_[i * count + k] : places_[k * n + i]};
@@ -219,18 +221,18 @@ void Planner::sort_by(Code code, Index count, bool second) {
   std::vector<Index> order(n);
   for (std::size_t i = 0; i < n; ++i) order[i] = order_[sorted_[i].second];
   order_.swap(order);
-  fetch(code, count, true);
+  fetch(opcode, count, true);
 }
 
 // How many words it took.
-std::size_t Planner::write(Code code, Index count) {
+std::size_t Planner::write(Opcode opcode, Index count) {
   const std::size_t before = steps_.words.size();
   const auto n = static_cast<Index>(order_.size());
-  if (is_many(code)) {
-    writer_.many(code, next_, places_.data(), count, n);
+  if (is_many(opcode)) {
+    writer_.many(opcode, next_, places_.data(), count, n);
   } else {
     const Index* at = places_.data();
-    writer_.fixed(code, next_,
+    writer_.fixed(opcode, next_,
                   {{at, at + (count > 1 ? n : 0), at + (count > 2 ? 2 * n : 0)}, count}, n);
   }
   return steps_.words.size() - before;

@@ -16,11 +16,11 @@ struct PointPlan::Body {
 namespace {
 
 // Instructions one by one; returns where the next step is.
-template <Code kCode> const Index* one_by_one(double* v, const Index* at, std::size_t n) {
-  constexpr std::size_t kCount = operand_count(kCode);
+template <Opcode kOpcode> const Index* one_by_one(double* v, const Index* at, std::size_t n) {
+  constexpr std::size_t kCount = operand_count(kOpcode);
   double* y = v + *at++;
   for (std::size_t i = 0; i < n; ++i, at += kCount)
-    y[i] = evaluate(kCode, v[at[0]], kCount > 1 ? v[at[1]] : 0.0, kCount > 2 ? v[at[2]] : 0.0);
+    y[i] = evaluate(kOpcode, v[at[0]], kCount > 1 ? v[at[1]] : 0.0, kCount > 2 ? v[at[2]] : 0.0);
   return at;
 }
 
@@ -35,8 +35,8 @@ Lane lane(Way way, const double* v, const Index* at, std::size_t from, std::size
 
 const Index* run_map(const Steps& steps, Head head, const Index* at, double* v, double* scratch) {
   const Map step = take<Map>(at);
-  const std::size_t count = operand_count(static_cast<Code>(head.code));
-  const Kernels::Map map = steps.kernels->map[head.code];
+  const std::size_t count = operand_count(static_cast<Opcode>(head.opcode));
+  const Kernels::Map map = steps.kernels->map[head.opcode];
   const Index* operands[3] = {at, at, at};
   bool whole = true;
   for (std::size_t k = 0; k < count; ++k) {
@@ -58,15 +58,15 @@ const Index* run_map(const Steps& steps, Head head, const Index* at, double* v, 
 const Index* run_tanh(const Steps& steps, Head head, const Index* at, double* v, double* scratch) {
   const Tanh step = take<Tanh>(at);
   const std::size_t most = head.way(0) == kList ? kBlock : step.n;
-  const Kernels::Map map = steps.kernels->map[static_cast<std::size_t>(Code::Tanh)];
+  const Kernels::Map map = steps.kernels->map[static_cast<std::size_t>(Opcode::Tanh)];
   for (std::size_t from = 0; from < step.n; from += most) {
     const std::size_t n = std::min<std::size_t>(most, step.n - from);
     const Lane a = lane(head.way(0), v, at, from, n, scratch);
     double* y = v + step.to + from;
-    if (step.slope == kNone || a.step == 0)
+    if (step.partial == kNone || a.step == 0)
       map(y, a, a, a, n);
     else
-      steps.kernels->tanh_and_slope(y, v + step.slope + from, a.at, n);
+      steps.kernels->tanh_and_partial(y, v + step.partial + from, a.at, n);
   }
   return at + (head.way(0) == kList ? step.n : 1);
 }
@@ -99,7 +99,7 @@ const Index* run_lanes(const Steps& steps, Head head, const Index* at, double* v
   Lane lanes[kMostLanes];
   for (std::size_t k = 0; k < step.count; ++k)
     lanes[k] = {v + (at[k] & ~kBeside), (at[k] & kBeside) != 0 ? 1u : 0u};
-  const bool sum = static_cast<Code>(head.code) == Code::SumOf;
+  const bool sum = static_cast<Opcode>(head.opcode) == Opcode::SumN;
   (sum ? steps.kernels->sum : steps.kernels->dot)(v + step.to, lanes, step.count, step.n);
   return at + step.count;
 }
@@ -132,16 +132,16 @@ double dot_of(const double* v, const Index* at, std::size_t n, bool strict) {
 const Index* run_lists(const Steps& steps, Head head, const Index* at, double* v, double* scratch) {
   const Many step = take<Many>(at);
   const std::size_t count = step.count;
-  const Code code = static_cast<Code>(head.code);
+  const Opcode opcode = static_cast<Opcode>(head.opcode);
   for (std::size_t i = 0; i < step.n; ++i, at += count) {
     double& y = v[step.to + i];
-    if (code == Code::SumOf && count > 0) {
+    if (opcode == Opcode::SumN && count > 0) {
       y = sum_of(v, at, count, steps.strict);
-    } else if (code == Code::DotOf) {
+    } else if (opcode == Opcode::DotN) {
       y = dot_of(v, at, count, steps.strict);
     } else {
       for (std::size_t k = 0; k < count; ++k) scratch[k] = v[at[k]];
-      y = many_value(code, count, scratch, scratch + count);
+      y = many_value(opcode, count, scratch, scratch + count);
     }
   }
   return at;
@@ -166,13 +166,13 @@ bool run_steps(const Steps& steps, double* v) {
     const Head head = take<Head>(at);
     switch (head.kind) {
 #define ARENAGRAD_OP(Id, ...)                                                                      \
-  case static_cast<std::uint8_t>(Code::Id):                                                        \
-    at = one_by_one<Code::Id>(v, at, head.count);                                                  \
+  case static_cast<std::uint8_t>(Opcode::Id):                                                      \
+    at = one_by_one<Opcode::Id>(v, at, head.count);                                                \
     break;
 #include "core/ops.def"
-#define ARENAGRAD_CODE(Id, ...)                                                                    \
-  case static_cast<std::uint8_t>(Code::Id):                                                        \
-    at = one_by_one<Code::Id>(v, at, head.count);                                                  \
+#define ARENAGRAD_OPCODE(Id, ...)                                                                  \
+  case static_cast<std::uint8_t>(Opcode::Id):                                                      \
+    at = one_by_one<Opcode::Id>(v, at, head.count);                                                \
     break;
 #include "program/ir/opcodes.def"
     case kMap:

@@ -13,15 +13,15 @@
 
 namespace arenagrad::program::point {
 
-// A head's kind below kCodeCount is that code: `count` instructions, the places of their operands
-// one instruction after the other.
+// A head's kind below kOpcodeCount is that opcode: `count` instructions, the places of their
+// operands one instruction after the other.
 enum Kind : std::uint8_t {
-  kMap = kCodeCount,
-  kTanh,   // a Map, with the slopes if `slope` is a place
+  kMap = kOpcodeCount,
+  kTanh,   // a Map, with the partials if `partial` is a place
   kOuter,  // to[r * columns + c] = a[r] * b[c]
   kMatrix, // a matrix times a vector
-  kLanes,  // SumOf or DotOf `count` lanes: places with kBeside set if its numbers are side by side
-  kLists,  // a Many code on `count` numbers: their places
+  kLanes,  // SumN or DotN `count` lanes: places with kBeside set if its numbers are side by side
+  kLists,  // a Many opcode on `count` numbers: their places
   kCheck,
   kEnd,
 };
@@ -30,7 +30,7 @@ enum Kind : std::uint8_t {
 enum Way : std::uint8_t { kNowhere, kStep, kSame, kList };
 
 struct Head {
-  std::uint8_t kind, code, count;
+  std::uint8_t kind, opcode, count;
   std::uint8_t ways; // two bits an operand
   Way way(std::size_t k) const { return static_cast<Way>(ways >> 2 * k & 3); }
 };
@@ -40,7 +40,7 @@ struct Map { // then for each operand a place, or n
   Index to, n;
 };
 struct Tanh { // then a place, or n
-  Index to, n, slope;
+  Index to, n, partial;
 };
 struct Outer {
   Index to, rows, columns, a, b;
@@ -91,9 +91,9 @@ public:
   Writer(Steps& steps, bool strict) : steps_(steps), strict_(strict) {}
 
   // The results go to `to` and the places behind it.
-  void fixed(Code code, Index to, const Operands& operands, Index n);
+  void fixed(Opcode opcode, Index to, const Operands& operands, Index n);
   // lists: `count` places an instruction.
-  void many(Code code, Index to, const Index* lists, Index count, Index n);
+  void many(Opcode opcode, Index to, const Index* lists, Index count, Index n);
   void check(Index from, Index n);
   void end();
 
@@ -108,14 +108,14 @@ private:
   void put_places(const Index* places, std::size_t n);
   void want_scratch(std::size_t n);
 
-  void map(Code code, Index to, const Operands& operands, Index from, Index n);
-  void one_by_one(Code code, Index to, const Operands& operands, Index from, Index n);
-  void rest(Code code, Index to, const Operands& operands, Index from, Index n);
+  void map(Opcode opcode, Index to, const Operands& operands, Index from, Index n);
+  void one_by_one(Opcode opcode, Index to, const Operands& operands, Index from, Index n);
+  void rest(Opcode opcode, Index to, const Operands& operands, Index from, Index n);
   Index outer(Index to, const Operands& operands, Index from, Index n, Index columns);
-  Index slopes(Index to, const Operands& operands, Index from, Index n);
+  Index partials(Index to, const Operands& operands, Index from, Index n);
   Index matrix(Index to, const Index* lists, Index count, Index n);
-  Index lanes(Code code, Index to, const Index* lists, Index count, Index n);
-  void rest(Code code, Index to, const Index* lists, Index count, Index n);
+  Index lanes(Opcode opcode, Index to, const Index* lists, Index count, Index n);
+  void rest(Opcode opcode, Index to, const Index* lists, Index count, Index n);
 
   struct WrittenTanh {
     Index to, n;

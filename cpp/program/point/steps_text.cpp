@@ -14,7 +14,7 @@ std::string text(const Steps& steps) {
   std::string out;
   for (const Index* at = steps.words.data();;) {
     const Head head = take<Head>(at);
-    const std::string name = code_name(static_cast<Code>(head.code));
+    const std::string name = opcode_name(static_cast<Opcode>(head.opcode));
     const auto lists = [&](Index n, std::size_t operands) {
       Index words = 0;
       for (std::size_t k = 0; k < operands; ++k) words += head.way(k) == kList ? n : 1;
@@ -24,14 +24,14 @@ std::string text(const Steps& steps) {
     switch (head.kind) {
     case kMap: {
       const Map step = take<Map>(at);
-      at += lists(step.n, operand_count(static_cast<Code>(head.code)));
+      at += lists(step.n, operand_count(static_cast<Opcode>(head.opcode)));
       line = name + " x" + std::to_string(step.n);
       break;
     }
     case kTanh: {
       const Tanh step = take<Tanh>(at);
       at += lists(step.n, 1);
-      line = (step.slope == kNone ? "Tanh x" : "TanhAndSlope x") + std::to_string(step.n);
+      line = (step.partial == kNone ? "Tanh x" : "TanhAndPartial x") + std::to_string(step.n);
       break;
     }
     case kOuter: {
@@ -60,9 +60,9 @@ std::string text(const Steps& steps) {
     case kEnd:
       return out;
     default: {
-      const auto code = static_cast<Code>(head.kind);
-      at += 1 + head.count * operand_count(code);
-      line = std::string(code_name(code)) + " one by one x" + std::to_string(head.count);
+      const auto opcode = static_cast<Opcode>(head.kind);
+      at += 1 + head.count * operand_count(opcode);
+      line = std::string(opcode_name(opcode)) + " one by one x" + std::to_string(head.count);
     }
     }
     out += line + "\n";

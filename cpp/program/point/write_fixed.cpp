@@ -7,29 +7,29 @@ namespace arenagrad::program::point {
 namespace {
 
 // Costs about as much as to gather the operands for a kernel.
-bool is_cheap(Code code) {
-  switch (code) {
-  case Code::Add:
-  case Code::Subtract:
-  case Code::Mul:
-  case Code::Divide:
-  case Code::MultiplyAdd:
-  case Code::Negate:
-  case Code::Square:
-  case Code::Reciprocal:
-  case Code::Sqrt:
-  case Code::Relu:
-  case Code::LeakyRelu:
-  case Code::Abs:
-  case Code::Sign:
-  case Code::Maximum:
-  case Code::Minimum:
-  case Code::Wins:
-  case Code::Less:
-  case Code::LessEqual:
-  case Code::Equal:
-  case Code::Select:
-  case Code::Distance:
+bool is_cheap(Opcode opcode) {
+  switch (opcode) {
+  case Opcode::Add:
+  case Opcode::Subtract:
+  case Opcode::Mul:
+  case Opcode::Divide:
+  case Opcode::MultiplyAdd:
+  case Opcode::Negate:
+  case Opcode::Square:
+  case Opcode::Reciprocal:
+  case Opcode::Sqrt:
+  case Opcode::Relu:
+  case Opcode::LeakyRelu:
+  case Opcode::Abs:
+  case Opcode::Sign:
+  case Opcode::Maximum:
+  case Opcode::Minimum:
+  case Opcode::Wins:
+  case Opcode::Less:
+  case Opcode::LessEqual:
+  case Opcode::Equal:
+  case Opcode::Select:
+  case Opcode::Distance:
     return true;
   default:
     return false;
@@ -73,14 +73,14 @@ void Writer::back_to(const Mark& mark) {
   tanhs_.resize(mark.tanhs);
 }
 
-void Writer::map(Code code, Index to, const Operands& operands, Index from, Index n) {
-  Head head{kMap, static_cast<std::uint8_t>(code), 0, 0};
+void Writer::map(Opcode opcode, Index to, const Operands& operands, Index from, Index n) {
+  Head head{kMap, static_cast<std::uint8_t>(opcode), 0, 0};
   Way ways[3] = {};
   for (std::size_t k = 0; k < operands.count; ++k) {
     ways[k] = way_of(operands.of[k] + from, n);
     head.ways |= static_cast<std::uint8_t>(ways[k] << 2 * k);
   }
-  if (code == Code::Tanh && !strict_) {
+  if (opcode == Opcode::Tanh && !strict_) {
     head.kind = kTanh;
     tanhs_.push_back({to + from, n, steps_.words.size()});
     put(head, Tanh{to + from, n, kNone});
@@ -92,10 +92,10 @@ void Writer::map(Code code, Index to, const Operands& operands, Index from, Inde
   want_scratch(std::size_t{3} * kBlock);
 }
 
-void Writer::one_by_one(Code code, Index to, const Operands& operands, Index from, Index n) {
+void Writer::one_by_one(Opcode opcode, Index to, const Operands& operands, Index from, Index n) {
   for (const Index end = from + n; from < end;) {
     const Index count = std::min<Index>(end - from, 255);
-    put({static_cast<std::uint8_t>(code), 0, static_cast<std::uint8_t>(count), 0},
+    put({static_cast<std::uint8_t>(opcode), 0, static_cast<std::uint8_t>(count), 0},
         Index{to + from});
     for (const Index last = from + count; from < last; ++from)
       for (std::size_t k = 0; k < operands.count; ++k) put_places(operands.of[k] + from, 1);
@@ -103,10 +103,10 @@ void Writer::one_by_one(Code code, Index to, const Operands& operands, Index fro
 }
 
 // What is no run.
-void Writer::rest(Code code, Index to, const Operands& operands, Index from, Index n) {
+void Writer::rest(Opcode opcode, Index to, const Operands& operands, Index from, Index n) {
   if (n == 0) return;
-  if (n < 8 || strict_ || is_cheap(code)) return one_by_one(code, to, operands, from, n);
-  map(code, to, operands, from, n);
+  if (n < 8 || strict_ || is_cheap(opcode)) return one_by_one(opcode, to, operands, from, n);
+  map(opcode, to, operands, from, n);
 }
 
 // Whether runs of a Mul, of `columns` each, are rows of an outer product; how many were written.
@@ -129,8 +129,8 @@ Index Writer::outer(Index to, const Operands& operands, Index from, Index n, Ind
   return rows * columns;
 }
 
-// Slopes of a tanh that has been written are left to it; how many were.
-Index Writer::slopes(Index to, const Operands& operands, Index from, Index n) {
+// Partials of a tanh that has been written are left to it; how many were.
+Index Writer::partials(Index to, const Operands& operands, Index from, Index n) {
   const Index* a = operands.of[0] + from;
   const Index* y = operands.of[1] + from;
   const auto found =
@@ -140,36 +140,36 @@ Index Writer::slopes(Index to, const Operands& operands, Index from, Index n) {
   const Index* at = &steps_.words[found->at];
   const Head head = take<Head>(at);
   Tanh tanh = take<Tanh>(at);
-  if (tanh.slope != kNone) return 0;
+  if (tanh.partial != kNone) return 0;
   for (Index i = 0; i < tanh.n; ++i) {
     const Index of_tanh = head.way(0) == kList ? at[i] : head.way(0) == kStep ? at[0] + i : at[0];
     if (y[i] != tanh.to + i || a[i] != of_tanh) return 0;
   }
-  tanh.slope = to + from;
+  tanh.partial = to + from;
   std::memcpy(&steps_.words[found->at + 1], &tanh, sizeof tanh);
   return tanh.n;
 }
 
-void Writer::fixed(Code code, Index to, const Operands& operands, Index n) {
-  const bool fuses = code == Code::TanhSlope && !strict_;
-  const Index shortest = is_cheap(code) || strict_ ? 8 : 16;
+void Writer::fixed(Opcode opcode, Index to, const Operands& operands, Index n) {
+  const bool fuses = opcode == Opcode::TanhPartial && !strict_;
+  const Index shortest = is_cheap(opcode) || strict_ ? 8 : 16;
   const std::size_t known = tanhs_.size();
   Index start = 0; // of what has not been written
   for (Index at = 0; at < n;) {
     const Index length = run_length(operands, at, n);
-    Index done = fuses ? slopes(to, operands, at, n) : 0;
-    if (done == 0 && code == Code::Mul && length > 1) done = outer(to, operands, at, n, length);
+    Index done = fuses ? partials(to, operands, at, n) : 0;
+    if (done == 0 && opcode == Opcode::Mul && length > 1) done = outer(to, operands, at, n, length);
     if (done == 0 && (length >= shortest || (length == n && n >= 4))) {
-      map(code, to, operands, at, length);
+      map(opcode, to, operands, at, length);
       done = length;
     }
     if (done != 0) {
-      rest(code, to, operands, start, at - start);
+      rest(opcode, to, operands, start, at - start);
       start = at + done;
     }
     at += done != 0 ? done : length;
   }
-  rest(code, to, operands, start, n - start);
+  rest(opcode, to, operands, start, n - start);
   std::sort(tanhs_.begin() + static_cast<std::ptrdiff_t>(known), tanhs_.end(),
             [](const WrittenTanh& one, const WrittenTanh& other) { return one.to < other.to; });
 }

@@ -62,8 +62,8 @@ Index Writer::matrix(Index to, const Index* lists, Index count, Index n) {
   return rows.n;
 }
 
-// How many instructions were written as one SumOf or DotOf lanes.
-Index Writer::lanes(Code code, Index to, const Index* lists, Index count, Index n) {
+// How many instructions were written as one SumN or DotN lanes.
+Index Writer::lanes(Opcode opcode, Index to, const Index* lists, Index count, Index n) {
   if (n < 4 || count > kMostLanes) return 0;
   const auto step_of = [&](Index k) { return lists[count + k] - lists[k]; };
   for (Index k = 0; k < count; ++k)
@@ -76,34 +76,34 @@ Index Writer::lanes(Code code, Index to, const Index* lists, Index count, Index 
     if (k < count) break;
   }
   if (length < 4) return 0;
-  put({kLanes, static_cast<std::uint8_t>(code), 0, 0}, Many{to, length, count});
+  put({kLanes, static_cast<std::uint8_t>(opcode), 0, 0}, Many{to, length, count});
   for (Index k = 0; k < count; ++k)
     steps_.words.push_back(lists[k] | (step_of(k) != 0 ? kBeside : 0));
   return length;
 }
 
 // What is neither.
-void Writer::rest(Code code, Index to, const Index* lists, Index count, Index n) {
+void Writer::rest(Opcode opcode, Index to, const Index* lists, Index count, Index n) {
   if (n == 0) return;
-  put({kLists, static_cast<std::uint8_t>(code), 0, 0}, Many{to, n, count});
+  put({kLists, static_cast<std::uint8_t>(opcode), 0, 0}, Many{to, n, count});
   put_places(lists, static_cast<std::size_t>(n) * count);
   want_scratch(2 * static_cast<std::size_t>(count));
 }
 
-void Writer::many(Code code, Index to, const Index* lists, Index count, Index n) {
+void Writer::many(Opcode opcode, Index to, const Index* lists, Index count, Index n) {
   Index start = 0; // of what has not been written
   for (Index at = 0; at < n;) {
     const Index* from = lists + static_cast<std::size_t>(at) * count;
-    Index done = code == Code::DotOf ? matrix(to + at, from, count, n - at) : 0;
-    if (done == 0 && (code == Code::DotOf || code == Code::SumOf))
-      done = lanes(code, to + at, from, count, n - at);
+    Index done = opcode == Opcode::DotN ? matrix(to + at, from, count, n - at) : 0;
+    if (done == 0 && (opcode == Opcode::DotN || opcode == Opcode::SumN))
+      done = lanes(opcode, to + at, from, count, n - at);
     if (done != 0) {
-      rest(code, to + start, lists + static_cast<std::size_t>(start) * count, count, at - start);
+      rest(opcode, to + start, lists + static_cast<std::size_t>(start) * count, count, at - start);
       start = at + done;
     }
     at += done != 0 ? done : 1;
   }
-  rest(code, to + start, lists + static_cast<std::size_t>(start) * count, count, n - start);
+  rest(opcode, to + start, lists + static_cast<std::size_t>(start) * count, count, n - start);
 }
 
 } // namespace arenagrad::program::point

@@ -116,7 +116,7 @@ class CompiledStep:
         self._labels = numpy.array(problem.labels, dtype=float)
         self._loss = compile(_loss_at, in_axes=(None, 0, 0), reduce="mean")
         self._scores = compile(lambda model, point: model(point), in_axes=(None, 0))
-        self._slopes = numpy.empty(len(model.parameters()))
+        self._gradients = numpy.empty(len(model.parameters()))
 
     def scores(self, points: Any) -> Any:
         """The model's score at each point, for an array of two columns. Cost: 1 us a point."""
@@ -131,11 +131,11 @@ class CompiledStep:
         from arenagrad import assign, data_of
 
         accuracy = self.accuracy()
-        loss, slopes = self._loss.value_and_grad(
-            self._model, self._points, self._labels, out=self._slopes
+        loss, gradients = self._loss.value_and_grad(
+            self._model, self._points, self._labels, out=self._gradients
         )
         parameters = self._model.parameters()
-        assign(parameters, data_of(parameters) - rate * slopes)
+        assign(parameters, data_of(parameters) - rate * gradients)
         return loss, accuracy
 
 

@@ -7,7 +7,7 @@ from arenagrad._compile.trace_cache import Path
 from arenagrad._compile.transforms import Stage, Step
 from arenagrad._programs import (
     Batch,
-    Tree,
+    PyTree,
     clear_arrays,
     divide_arrays,
     first_refused,
@@ -22,9 +22,9 @@ Progress = Callable[[int, int], object] | None
 class Ways(Protocol):
     """The ways through a function that are known; see Paths."""
 
-    def of(self, arguments: Tree) -> list[Path]: ...
-    def trace(self, arguments: Tree, numbers: Any) -> tuple[Path, bool]: ...
-    def refuse(self, arguments: Tree, numbers: Any) -> None: ...
+    def of(self, arguments: PyTree) -> list[Path]: ...
+    def trace(self, arguments: PyTree, numbers: Any) -> tuple[Path, bool]: ...
+    def refuse(self, arguments: PyTree, numbers: Any) -> None: ...
 
 
 class BatchRun:
@@ -181,7 +181,7 @@ class Room:
     numbers at the end.
     """
 
-    def __init__(self, results: Tree, buffered: int, out: Any, batch: Batch) -> None:
+    def __init__(self, results: PyTree, buffered: int, out: Any, batch: Batch) -> None:
         self._results, self._out = results, out
         self._kept = None if buffered < 0 or out is None else results.child(0)
         self._late: list[Any] = []

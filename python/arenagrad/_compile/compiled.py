@@ -15,14 +15,14 @@ from arenagrad._compile.program_file import Calling
 from arenagrad._compile.sparse import sparse_array
 from arenagrad._compile.trace_cache import Path, Paths
 from arenagrad._compile.transforms import Argnums, Step, checked_argnums
-from arenagrad._programs import Batch, Call, Tree, read_arguments
+from arenagrad._programs import Batch, NativeDispatch, PyTree, read_arguments
 from arenagrad._support.arguments import by_position, count
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 
-class Compiled(Call):
+class Compiled(NativeDispatch):
     """A function that `compile` has made fast: called as the function is, with numbers.
 
     Arguments are numbers, NumPy arrays, Modules, and lists, tuples and dicts of them; a Module
@@ -66,7 +66,7 @@ class Compiled(Call):
         self._summed: tuple[Step, ...] = () if is_summed else (("sum", None),)
         # In place of the methods of these names, which they ask for what they do not know.
         for method in (self.value_and_grad, self.grad):
-            self.__dict__[method.__name__] = update_wrapper(Call(method), method)
+            self.__dict__[method.__name__] = update_wrapper(NativeDispatch(method), method)
 
     def value_and_grad(self, *args: Any, argnums: Argnums = 0, out: Any = None) -> Any:
         """The value and its gradient by the arguments that argnums names, one or a tuple of them.
@@ -99,7 +99,7 @@ class Compiled(Call):
         no number.
         """
         # Of summed results, what has a row for each of the batch is what varies.
-        axes = Tree.axes if self._is_reduced else 0
+        axes = PyTree.axes if self._is_reduced else 0
         return self._run((("vjp", None),), _tuple("args", args), None, cotangents, axes)
 
     def jacobian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False) -> Any:
@@ -230,7 +230,12 @@ class Compiled(Call):
         return self._run((), args, out, teach=(self, None))
 
     def _derived(
-        self, kind: str, args: tuple[Any, ...], argnums: Argnums, out: Any, call: Call | None
+        self,
+        kind: str,
+        args: tuple[Any, ...],
+        argnums: Argnums,
+        out: Any,
+        call: NativeDispatch | None,
     ) -> Any:
         checked = self._checked(args, argnums)
         teach = None
@@ -259,7 +264,7 @@ class Compiled(Call):
         out: Any,
         more: Any = None,
         more_axes: Any = None,
-        teach: tuple[Call, Argnums | None] | None = None,
+        teach: tuple[NativeDispatch, Argnums | None] | None = None,
     ) -> Any:
         steps = (*self._steps, *self._summed, *more_steps)
         if self._options.in_axes is not None:
@@ -273,14 +278,14 @@ class Compiled(Call):
         path, result = self._answer(tree, numbers, steps, more, out)
         if teach is not None:
             call, argnums = teach
-            call._learn(argnums, path.runner(steps))
+            call._remember(argnums, path.runner(steps))
         return result
 
-    def _read(self, args: tuple[Any, ...]) -> tuple[Tree, Any]:
+    def _read(self, args: tuple[Any, ...]) -> tuple[PyTree, Any]:
         return self._need(read_arguments(args, self._statics(args)))
 
     @staticmethod
-    def _need(read: tuple[Tree, Any] | None) -> tuple[Tree, Any]:
+    def _need(read: tuple[PyTree, Any] | None) -> tuple[PyTree, Any]:
         if read is None:
             raise TypeError(
                 "derivatives of a compiled function, and results in out, are for numbers, not for "
@@ -289,7 +294,7 @@ class Compiled(Call):
         return read
 
     def _answer(
-        self, tree: Tree, numbers: Any, steps: tuple[Step, ...], more: Any, out: Any
+        self, tree: PyTree, numbers: Any, steps: tuple[Step, ...], more: Any, out: Any
     ) -> tuple[Path, Any]:
         """The path that these numbers take, and its results."""
 

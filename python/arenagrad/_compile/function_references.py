@@ -9,7 +9,7 @@ from importlib import import_module
 from types import FunctionType
 from typing import Any, TypeAlias
 
-from arenagrad._programs import Call
+from arenagrad._programs import NativeDispatch
 
 # A module and a name in it.
 Place: TypeAlias = tuple[str, str]
@@ -21,7 +21,7 @@ def holder_at(module: str, name: str) -> Any:
     held: Any = sys.modules.get(module)
     for part in name.removesuffix(_SUFFIX).split("."):
         held = getattr(held, part, None)
-    return held if isinstance(held, Call) and hasattr(held, "_function") else None
+    return held if isinstance(held, NativeDispatch) and hasattr(held, "_function") else None
 
 
 def place_of(function: Any) -> Place | None:

@@ -9,12 +9,12 @@ from arenagrad._compile.program_file import Calling, program_of_bytes, program_t
 from arenagrad._compile.trace_cache import Path
 from arenagrad._compile.transforms import Step
 from arenagrad._core import FormatError
-from arenagrad._programs import Batch, Call, Tree, read_arguments
+from arenagrad._programs import Batch, NativeDispatch, PyTree, read_arguments
 from arenagrad._support.arguments import by_position, thread_count
 from arenagrad._support.files import complete_file
 
 
-class Program(Call):
+class Program(NativeDispatch):
     """The program that a compiled function runs for some arguments; from `f.program(*args)`.
 
     Called with arguments of that structure it gives what the function gives, a derivative's program
@@ -94,7 +94,7 @@ class Program(Call):
         return Program, (self._path, self._steps, self._calling, self._threads)
 
     def _call(self, *args: Any, out: Any = None, **named: Any) -> Any:
-        """What the native Call does not know."""
+        """What the native NativeDispatch does not know."""
         by_position(named)
         calling, ways = self._calling, _OneWay(self._path, self._steps)
         statics = [k in calling.static_argnums for k in range(len(args))]
@@ -113,7 +113,7 @@ class Program(Call):
             answer = runner.run(numbers, None, out, True)
         if answer is None:
             raise ValueError(_OTHER_WAY)
-        self._learn(0, runner)
+        self._remember(0, runner)
         return answer[1]
 
 
@@ -129,18 +129,18 @@ class _OneWay:
     def __init__(self, path: Path, steps: tuple[Step, ...]) -> None:
         self._path, self._steps = path, steps
 
-    def of(self, arguments: Tree) -> list[Path]:
+    def of(self, arguments: PyTree) -> list[Path]:
         if arguments != self._path.arguments:
             raise TypeError(f"this program is for {self._path.arguments}, got {arguments}")
         return [self._path]
 
-    def trace(self, arguments: Tree, numbers: Any) -> tuple[Path, bool]:
+    def trace(self, arguments: PyTree, numbers: Any) -> tuple[Path, bool]:
         self.refuse(arguments, numbers)
         if self._path.runner(self._steps).run(numbers, None, None, True) is None:
             raise ValueError(_OTHER_WAY)
         return self._path, False
 
-    def refuse(self, arguments: Tree, numbers: Any) -> None:
+    def refuse(self, arguments: PyTree, numbers: Any) -> None:
         program, closure = self._path.program(self._steps), self._path.closure
         program.refuse([*numbers, *closure.numbers()])
 

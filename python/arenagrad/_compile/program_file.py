@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from arenagrad._compile.trace_cache import Path
 from arenagrad._compile.transforms import Stage, Step
 from arenagrad._core import FormatError, Value
-from arenagrad._programs import Closure, Instructions, Tree
+from arenagrad._programs import Closure, Instructions, PyTree
 
 VERSION = 1
 _MAGIC = b"AGPF"
@@ -116,7 +116,7 @@ def _checked(
 # Structures
 
 
-def _parts(tree: Tree, what: str) -> list[Any]:
+def _parts(tree: PyTree, what: str) -> list[Any]:
     """What JSON says of a structure; a Module is a list of its numbers there."""
     parts: list[Any] = []
     for kind, varies, size, extra in tree.parts():
@@ -135,7 +135,7 @@ def _parts(tree: Tree, what: str) -> list[Any]:
     return parts
 
 
-def _tree(parts: Any) -> Tree:
+def _tree(parts: Any) -> PyTree:
     made = []
     for kind, varies, size, extra in parts:
         if kind == "module":
@@ -146,7 +146,7 @@ def _tree(parts: Any) -> Tree:
         if kind == "tuple":
             things = (*things, tuple)
         made.append((kind, varies, tuple(size) if isinstance(size, list) else size, things))
-    return Tree(tuple(made))
+    return PyTree(tuple(made))
 
 
 def _constant(thing: Any, what: str) -> Any:

@@ -12,11 +12,11 @@ from typing import Any
 from arenagrad._compile.function_references import function_of, reference_to
 from arenagrad._compile.transforms import Stage, Step, Steps
 from arenagrad._programs import (
+    BatchExecutable,
     Closure,
     Instructions,
-    LaneRunner,
-    Runner,
-    Tree,
+    PointExecutable,
+    PyTree,
     call_on_values,
     capture,
 )
@@ -34,19 +34,29 @@ class Path:
     """
 
     def __init__(
-        self, arguments: Tree, program: Instructions, results: Tree, closure: Closure, strict: bool
+        self,
+        arguments: PyTree,
+        program: Instructions,
+        results: PyTree,
+        closure: Closure,
+        strict: bool,
     ) -> None:
         self.arguments, self.closure, self.strict = arguments, closure, strict
         self.number = 0  # in the order in which the ways of a function were found
         self.traced = program
         self._steps = Steps(arguments, len(closure), strict)
         self._stages: dict[tuple[Step, ...], Stage] = {(): Stage(program, results)}
-        self._runners: dict[tuple[Step, ...], Runner] = {}
-        self._lanes: dict[tuple[Any, ...], LaneRunner] = {}
+        self._runners: dict[tuple[Step, ...], PointExecutable] = {}
+        self._lanes: dict[tuple[Any, ...], BatchExecutable] = {}
 
     @classmethod
     def of_stage(
-        cls, arguments: Tree, closure: Closure, strict: bool, steps: tuple[Step, ...], stage: Stage
+        cls,
+        arguments: PyTree,
+        closure: Closure,
+        strict: bool,
+        steps: tuple[Step, ...],
+        stage: Stage,
     ) -> "Path":
         """One of which nothing is known but a stage; steps, which must be some, stand for it."""
         path = cls(arguments, stage.program, stage.results, closure, strict)
@@ -96,12 +106,12 @@ class Path:
         # Steps tidy what they write; what was traced is kept as it is, to be derived from.
         return stage.program if steps else stage.program.optimised(self.strict)
 
-    def runner(self, steps: tuple[Step, ...]) -> Runner:
+    def runner(self, steps: tuple[Step, ...]) -> PointExecutable:
         """What runs these steps on one point."""
         runner = self._runners.get(steps)
         if runner is None:
             stage = self.stage(steps)
-            runner = Runner(
+            runner = PointExecutable(
                 self.arguments,
                 self.closure,
                 self.program(steps),
@@ -112,21 +122,21 @@ class Path:
             runner = self._runners.setdefault(steps, runner)
         return runner
 
-    def lanes(self, steps: tuple[Step, ...], more: tuple[int, ...] = ()) -> LaneRunner:
+    def lanes(self, steps: tuple[Step, ...], more: tuple[int, ...] = ()) -> BatchExecutable:
         """What runs these steps on a batch; more: which of the further inputs vary."""
         runner = self._lanes.get((steps, more))
         if runner is None:
             varies = [*self._steps.varying, *more]
-            runner = LaneRunner(self.program(steps), varies, self.strict)
+            runner = BatchExecutable(self.program(steps), varies, self.strict)
             runner = self._lanes.setdefault((steps, more), runner)
         return runner
 
-    def guard_lanes(self) -> LaneRunner:
+    def guard_lanes(self) -> BatchExecutable:
         """What finds the rows of a batch that go this way."""
         runner = self._lanes.get(("guards",))
         if runner is None:
             guards = self.traced.picked([]).optimised(self.strict)
-            runner = LaneRunner(guards, self._steps.varying, self.strict)
+            runner = BatchExecutable(guards, self._steps.varying, self.strict)
             runner = self._lanes.setdefault(("guards",), runner)
         return runner
 
@@ -139,7 +149,7 @@ class Paths:
         # No lock is held while the function runs: it may wait for other threads that trace.
         self._lock = threading.Lock()
         # By the structure of their arguments, the one used last at the end.
-        self._known: OrderedDict[Tree, list[Path]] = OrderedDict()
+        self._known: OrderedDict[PyTree, list[Path]] = OrderedDict()
         self.shipped: Any = None  # what `map` last sent to other processes
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -149,7 +159,7 @@ class Paths:
     def __setstate__(self, paths: list[Path]) -> None:
         self.add(paths)
 
-    def of(self, arguments: Tree) -> list[Path]:
+    def of(self, arguments: PyTree) -> list[Path]:
         """Those for arguments of this structure, the one used last first."""
         with self._lock:
             if arguments not in self._known:
@@ -157,7 +167,7 @@ class Paths:
             self._known.move_to_end(arguments)
             return list(self._known[arguments])
 
-    def trace(self, arguments: Tree, numbers: Any) -> tuple[Path, bool]:
+    def trace(self, arguments: PyTree, numbers: Any) -> tuple[Path, bool]:
         """The way that these numbers take, and whether it is a new one.
 
         Raises RuntimeError where there are too many.
@@ -191,7 +201,7 @@ class Paths:
                 known.remove(path)
                 known.insert(0, path)
 
-    def refuse(self, arguments: Tree, numbers: Any) -> None:
+    def refuse(self, arguments: PyTree, numbers: Any) -> None:
         """Raise what the function does for numbers whose results are not finite, if it does."""
         call_on_values(self.function, arguments, numbers)
 
@@ -227,7 +237,7 @@ class Paths:
         with self._lock:
             return sum(len(paths) for paths in self._known.values())
 
-    def _place_for(self, arguments: Tree) -> list[Path]:
+    def _place_for(self, arguments: PyTree) -> list[Path]:
         """The list for ways of this structure, which has just been used. The lock is held."""
         known = self._known.setdefault(arguments, [])
         self._known.move_to_end(arguments)

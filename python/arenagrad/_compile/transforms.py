@@ -8,7 +8,7 @@ whatever has been derived can be derived again.
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from arenagrad._programs import Instructions, Tree
+from arenagrad._programs import Instructions, PyTree
 
 # The name of a step and which arguments it is by: one, several, or None for all.
 Argnums: TypeAlias = int | tuple[int, ...]
@@ -25,9 +25,9 @@ class Stage:
     def __init__(
         self,
         program: Instructions,
-        results: Tree,
+        results: PyTree,
         buffered: int = -1,
-        more_of: Tree | None = None,
+        more_of: PyTree | None = None,
         stats: dict[str, Any] | None = None,
         pattern: tuple[Sequence[int], Sequence[int]] | None = None,
     ) -> None:
@@ -41,7 +41,7 @@ class Steps:
     batched says whether its rows are summed, so that what does not vary gets sums of derivatives.
     """
 
-    def __init__(self, arguments: Tree, closure: int, strict: bool) -> None:
+    def __init__(self, arguments: PyTree, closure: int, strict: bool) -> None:
         self.arguments, self.strict = arguments, strict
         self.varying = [*arguments.varying(), *[0] * closure]
 
@@ -74,7 +74,7 @@ class Steps:
             )
         by, inputs = self._by(argnums)
         program = stage.program.reverse(inputs, varies, False, self.strict)
-        return Stage(program, Tree.tuple_of([stage.results, by]), buffered=1)
+        return Stage(program, PyTree.tuple_of([stage.results, by]), buffered=1)
 
     def _grad(self, stage: Stage, argnums: Argnums, varies: list[int]) -> Stage:
         both = self._value_and_grad(stage, argnums, varies)
@@ -108,18 +108,18 @@ class Steps:
         program, rows, columns, _ = stage.program.jacobian(inputs, varies, self.strict)
         first = stage.results.numbers
         picked = program.picked(range(first, first + len(rows)))
-        return Stage(picked, Tree.array([len(rows)]), pattern=(rows, columns))
+        return Stage(picked, PyTree.array([len(rows)]), pattern=(rows, columns))
 
     def _jvp(self, stage: Stage, _: Argnums | None, __: list[int]) -> Stage:
         by, inputs = self._by(tuple(range(len(self.arguments))))
         program = stage.program.tangent(inputs, self.strict)
-        results = Tree.tuple_of([stage.results, stage.results.gradient()])
+        results = PyTree.tuple_of([stage.results, stage.results.gradient()])
         return Stage(program, results, more_of=by)
 
     def _vjp(self, stage: Stage, _: Argnums | None, varies: list[int]) -> Stage:
         by, inputs = self._by(tuple(range(len(self.arguments))))
         program = stage.program.reverse(inputs, varies, True, self.strict)
-        results = Tree.tuple_of([stage.results, by])
+        results = PyTree.tuple_of([stage.results, by])
         return Stage(program, results, buffered=1, more_of=stage.results.gradient())
 
     def _hvp(self, stage: Stage, argnums: Argnums, varies: list[int]) -> Stage:
@@ -129,11 +129,11 @@ class Steps:
         count = gradient.results.numbers
         return Stage(both.picked(range(count, 2 * count)), gradient.results, more_of=by)
 
-    def _by(self, argnums: Argnums) -> tuple[Tree, list[int]]:
+    def _by(self, argnums: Argnums) -> tuple[PyTree, list[int]]:
         """The structure of a gradient by these arguments, and which inputs they are."""
         if isinstance(argnums, tuple):
             parts = [self._by(argnum) for argnum in argnums]
-            return Tree.tuple_of([tree for tree, _ in parts]), [k for _, ks in parts for k in ks]
+            return PyTree.tuple_of([tree for tree, _ in parts]), [k for _, ks in parts for k in ks]
         tree, start = self.arguments.child(argnums), self.arguments.start(argnums)
         return tree.gradient(), list(range(start, start + tree.numbers))
 
