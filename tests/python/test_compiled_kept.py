@@ -52,10 +52,10 @@ def test_structures_used_longest_ago_are_forgotten() -> None:
 
     assert len(new(*range(MOST))) == MOST
     assert new(0, MOST) == [MOST]
-    assert power._paths.count() == MOST
+    assert power._evaluation.cache.count() == MOST
     assert new(0, MOST, MOST - 1, 2) == []
     assert new(1) == [1]
-    assert power._paths.count() == MOST
+    assert power._evaluation.cache.count() == MOST
 
 
 def test_modules_of_forgotten_structures_are_free() -> None:
@@ -96,7 +96,7 @@ def test_modules_of_one_layout_share_what_was_made(monkeypatch: pytest.MonkeyPat
     models = [MLP(2, [3, 1]) for _ in range(3)]
     expected = [gradient(model) for model in models]
     assert len({tuple(s) for s in expected}) == 3
-    loss._paths._known.clear()
+    loss._evaluation.cache._known.clear()
     monkeypatch.setattr(trace_cache, "BatchExecutable", Counted)
     gradient(models[0])
     first = len(made)
@@ -124,9 +124,9 @@ class Pickling(Executor):
 
 def arrived(call: Callable[[], object]) -> int:
     """How many shipments came that had not come before."""
-    before = set(executor_map._ARRIVED)
+    before = set(executor_map._RECEIVED)
     call()
-    return len(set(executor_map._ARRIVED) - before)
+    return len(set(executor_map._RECEIVED) - before)
 
 
 @compile(in_axes=(None, 0))

@@ -40,7 +40,7 @@ def test_attributes_of_a_function_come_along_and_hide_nothing() -> None:
         return x * x
 
     names = [name for name in dir(Compiled) if not name.startswith("__")]
-    for name in [*names, *vars(square), "_function", "_options", "_paths", "_steps", "_summed"]:
+    for name in [*names, *vars(square), "_function", "_evaluation"]:
         if not name.startswith("__"):
             vars(f)[name] = None
     vars(f)["unit"] = "metres"

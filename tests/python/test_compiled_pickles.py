@@ -129,10 +129,10 @@ def test_ways_that_came_in_a_pickle_are_kept_beside_those_known() -> None:
     one = pickle.dumps(both)
     both(-1.0)
     two = pickle.dumps(both)
-    paths = pickle.loads(one)._paths
-    paths.add(pickle.loads(two)._paths.all())
+    paths = pickle.loads(one)._evaluation.cache
+    paths.add(pickle.loads(two)._evaluation.cache.all())
     assert [path.number for path in paths.all()] == [0, 1]
-    assert len(pickle.loads(two)._paths.all()) == 2
+    assert len(pickle.loads(two)._evaluation.cache.all()) == 2
 
 
 def two_ways(x: Any) -> Any:
@@ -155,13 +155,13 @@ def test_what_is_shared_in_one_pickle_stays_shared() -> None:
     g, partial, value = again((f, ag.grad(f), f))
     assert value is g
     assert partial(x)["q"] == 1.0
-    assert g._paths is partial._paths
+    assert g._evaluation.cache is partial._evaluation.cache
 
 
 def test_options_come_along_but_for_progress() -> None:
     f = compile(plain, in_axes=(0,), threads=2, strict=True, progress=lambda done, rows: None)
     g = again(f)
-    options, kept = vars(f._options), vars(g._options)
+    options, kept = vars(f._evaluation.options), vars(g._evaluation.options)
     assert kept == {**options, "progress": None}
     batch = {"p": [np.arange(3.0)], "q": np.ones(3)}
     assert again(compile(plain, in_axes=0))(batch).tolist() == [0.0, 1.0, 2.0]

@@ -6,9 +6,11 @@ Only the command that was asked for is imported, so that each needs no more than
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from arenagrad import __version__
 
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _LARGEST_SEED = 2**32 - 1  # numpy's limit
 
 
@@ -63,16 +65,7 @@ def _info(_options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m arenagrad",
-        description="micrograd's Value on a C++ arena: run scripts on it, see it, time it.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"arenagrad {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="run | demo | bench | info")
-    commands.required = True
-
+def _add_run(commands: _Commands) -> None:
     run = commands.add_parser(
         "run",
         help="run a micrograd script, unchanged, on arenagrad",
@@ -91,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("script", metavar="script.py", help="the script")
     run.set_defaults(command=_run, parser=run)
 
+
+def _add_demo(commands: _Commands) -> None:
     demo = commands.add_parser(
         "demo",
         help="train micrograd's moons classifier and draw its decision boundary",
@@ -114,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(command=_demo, parser=demo)
 
+
+def _add_bench(commands: _Commands) -> None:
     bench = commands.add_parser(
         "bench",
         help="time the moons training step beside pure micrograd",
@@ -128,6 +125,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.set_defaults(command=_bench, parser=bench)
 
+
+def _add_info(commands: _Commands) -> None:
     info = commands.add_parser(
         "info",
         help="print what a bug report should contain",
@@ -135,6 +134,21 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     info.set_defaults(command=_info, parser=info)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m arenagrad",
+        description="micrograd's Value on a C++ arena: run scripts on it, see it, time it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"arenagrad {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="run | demo | bench | info")
+    commands.required = True
+    _add_run(commands)
+    _add_demo(commands)
+    _add_bench(commands)
+    _add_info(commands)
     return parser
 
 

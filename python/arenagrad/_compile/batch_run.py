@@ -1,10 +1,10 @@
-"""Compiled functions on the rows of a batch, each row by the way it takes through the function."""
+"""Compiled functions on the rows of a batch, each row by the variant that it takes."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from arenagrad._compile.trace_cache import Path
-from arenagrad._compile.transforms import Stage, Step
+from arenagrad._compile.trace_cache import TraceVariant
+from arenagrad._compile.transforms import Chain, DerivedProgram
 from arenagrad._programs import (
     Batch,
     PyTree,
@@ -14,30 +14,42 @@ from arenagrad._programs import (
     pack_arrays,
 )
 
-# What else goes into a program: an object and the axes of its rows, or what finds them in its tree.
-More = tuple[Any, Any]
 Progress = Callable[[int, int], object] | None
 
 
-class Ways(Protocol):
-    """The ways through a function that are known; see Paths."""
+class Seeds(NamedTuple):
+    """Tangents, cotangents or the vector of a product, for the rows of a batch.
 
-    def of(self, arguments: PyTree) -> list[Path]: ...
-    def trace(self, arguments: PyTree, numbers: Any) -> tuple[Path, bool]: ...
-    def refuse(self, arguments: PyTree, numbers: Any) -> None: ...
+    axes are the axes of the rows, or what finds them in the structure of the seeds.
+    """
+
+    value: Any
+    axes: Any
+
+
+class Reduction(NamedTuple):
+    """What becomes of the rows: kept (neither), summed, or summed and divided by their number."""
+
+    is_summed: bool = False
+    is_mean: bool = False
+
+
+class VariantSource(Protocol):
+    """The known variants of a function; see TraceCache."""
+
+    def of(self, arguments: PyTree) -> list[TraceVariant]: ...
+    def trace(self, arguments: PyTree, numbers: Any) -> tuple[TraceVariant, bool]: ...
+    def call_function(self, arguments: PyTree, numbers: Any) -> None: ...
 
 
 class BatchRun:
-    """One call of a compiled function on a batch.
-
-    reduced: the rows have been summed, so that not all results have an axis of rows.
-    """
+    """One call of a compiled function on a batch."""
 
     def __init__(
         self,
-        paths: Ways,
+        source: VariantSource,
         batch: Batch,
-        reduced: bool,
+        reduction: Reduction,
         threads: int,
         progress: Progress,
     ) -> None:
@@ -45,196 +57,202 @@ class BatchRun:
             raise TypeError("a compiled function takes no Values in a batch")
         if not batch.has_rows:
             raise ValueError("in_axes gives none of these arguments an axis of rows")
-        self._paths, self._batch, self._reduced = paths, batch, reduced
+        self._source, self._batch, self._reduction = source, batch, reduction
         self._threads = threads
-        self._told = None if progress is None else Told(progress, len(batch))
-        self._more: Batch | None = None
+        self._progress = None if progress is None else RowProgress(progress, len(batch))
+        self._seeds: Batch | None = None
 
-    def path(self) -> Path:
-        """The way used last for such arguments, or that of the first row."""
-        known = self._paths.of(self._batch.tree)
+    def variant(self) -> TraceVariant:
+        """The variant used last for such arguments, or that of the first row."""
+        known = self._source.of(self._batch.tree)
         if known:
             return known[0]
-        return self._paths.trace(self._batch.tree, self._batch.row(0))[0]
+        return self._source.trace(self._batch.tree, self._batch.row(0))[0]
 
-    def run(self, steps: tuple[Step, ...], more: More | None, mean: bool, out: Any) -> Any:
-        """The results; mean: those divided by the number of rows."""
-        path = self.path()
-        stage = path.stage(steps)
-        if more is not None:
-            self._more = _read_more(more, stage, len(self._batch))
-        results = stage.results.stacked(len(self._batch), not self._reduced)
-        room = Room(results, stage.buffered, out, self._batch)
-        self._fill(room.arrays, room.stacked, path, steps)
-        if mean:
-            divide_arrays(room.arrays, len(self._batch))
-        return room.result()
+    def run(self, chain: Chain, seeds: Seeds | None, out: Any) -> Any:
+        """The results of a chain of transforms, in `out` if that is not None."""
+        variant = self.variant()
+        derived = variant.derived(chain)
+        if seeds is not None:
+            self._seeds = _read_seeds(seeds, derived, len(self._batch))
+        results = derived.results.stacked(len(self._batch), not self._reduction.is_summed)
+        buffers = OutputBuffers(results, derived.buffered, out, self._batch)
+        self._fill(buffers.arrays, buffers.stacked, variant, chain)
+        if self._reduction.is_mean:
+            divide_arrays(buffers.arrays, len(self._batch))
+        return buffers.result()
 
-    def find_ways(self) -> None:
-        """Trace the ways of all rows, in the order of the rows."""
-        if self.path().traced.guards:
-            self._groups()
+    def trace_all_rows(self) -> None:
+        """Trace the variants of all rows, in the order of the rows."""
+        if self.variant().traced.guards:
+            self._rows_by_variant()
 
-    def packed(self, steps: tuple[Step, ...]) -> Any:
+    def packed(self, chain: Chain) -> Any:
         """The numbers of all results in one array, sums not divided yet."""
-        path = self.path()
-        results = path.stage(steps).results.stacked(len(self._batch), not self._reduced)
-        arrays, stacked = results.arrays()
-        self._fill(arrays, stacked, path, steps)
+        variant = self.variant()
+        results = variant.derived(chain).results
+        arrays, stacked = results.stacked(len(self._batch), not self._reduction.is_summed).arrays()
+        self._fill(arrays, stacked, variant, chain)
         return pack_arrays(arrays)
 
     def _fill(
-        self, leaves: Sequence[Any], stacked: list[bool], path: Path, steps: tuple[Step, ...]
+        self, leaves: Sequence[Any], stacked: list[bool], variant: TraceVariant, chain: Chain
     ) -> None:
-        finite, uniform = self._lanes(path, steps).run(
+        is_finite, one_variant = self._executable(variant, chain).run(
             self._batch,
-            path.closure,
-            self._more,
+            variant.closure,
+            self._seeds,
             leaves,
             stacked,
             None,
             self._threads,
-            self._told,
+            self._progress,
         )
-        if uniform and not finite:
-            self._raise_for(path, steps, None)
-        if not uniform:
+        if one_variant and not is_finite:
+            self._raise_for(variant, chain, None)
+        if not one_variant:
             clear_arrays(leaves)
-            for group, rows in self._groups():
-                self._add(group, rows, steps, path.stage(steps), leaves, stacked)
-        if self._told is not None:
-            self._told.end()
+            for taken, rows in self._rows_by_variant():
+                self._add(taken, rows, chain, variant.derived(chain), leaves, stacked)
+        if self._progress is not None:
+            self._progress.end()
 
-    def _lanes(self, path: Path, steps: tuple[Step, ...]) -> Any:
-        more = () if self._more is None else tuple(self._more.tree.varying())
-        return path.lanes(steps, more)
+    def _executable(self, variant: TraceVariant, chain: Chain) -> Any:
+        seeds_vary = () if self._seeds is None else tuple(self._seeds.tree.varying())
+        return variant.batch_executable(chain, seeds_vary)
 
-    def _groups(self) -> list[tuple[Path, list[int]]]:
-        """The rows by the way they take, the way that was found first in the first place."""
-        groups: list[tuple[Path, list[int]]] = []
+    def _rows_by_variant(self) -> list[tuple[TraceVariant, list[int]]]:
+        """The rows that each variant takes, the variant that was found first in front."""
+        groups: list[tuple[TraceVariant, list[int]]] = []
         tree, rest = self._batch.tree, list(range(len(self._batch)))
-        for path in self._paths.of(tree):
-            own, rest = self._split(path, rest)
+        for variant in self._source.of(tree):
+            own, rest = self._split(variant, rest)
             if own:
-                groups.append((path, own))
+                groups.append((variant, own))
             if not rest:
                 break
         while rest:
-            path, is_new = self._paths.trace(tree, self._batch.row(rest[0]))
-            # A row that takes a known way was not recognised since it is not finite there.
-            own, others = self._split(path, rest[1:]) if is_new else ([], rest[1:])
-            groups.append((path, [rest[0], *own]))
+            variant, is_new = self._source.trace(tree, self._batch.row(rest[0]))
+            # A row of a known variant was not recognised if it is not finite there.
+            own, others = self._split(variant, rest[1:]) if is_new else ([], rest[1:])
+            groups.append((variant, [rest[0], *own]))
             rest = others
         return sorted(groups, key=lambda group: group[0].number)
 
-    def _split(self, path: Path, rows: list[int]) -> tuple[list[int], list[int]]:
-        lanes = path.guard_lanes()
-        return lanes.split(self._batch, path.closure, None, rows, self._threads, None)
+    def _split(self, variant: TraceVariant, rows: list[int]) -> tuple[list[int], list[int]]:
+        executable = variant.guard_executable()
+        return executable.split(self._batch, variant.closure, None, rows, self._threads, None)
 
     def _add(
         self,
-        path: Path,
+        variant: TraceVariant,
         rows: list[int],
-        steps: tuple[Step, ...],
-        like: Stage,
+        chain: Chain,
+        like: DerivedProgram,
         leaves: Sequence[Any],
         stacked: list[bool],
     ) -> None:
-        results = path.stage(steps).results
+        results = variant.derived(chain).results
         if not results.same_layout(like.results):
             raise TypeError(
                 "the rows of a batch must all give results of one structure, got "
                 f"{like.results} and {results}"
             )
-        finite, _ = self._lanes(path, steps).run(
+        is_finite, _ = self._executable(variant, chain).run(
             self._batch,
-            path.closure,
-            self._more,
+            variant.closure,
+            self._seeds,
             leaves,
             stacked,
             rows,
             self._threads,
-            self._told,
+            self._progress,
         )
-        if self._told is not None:
-            self._told.before += len(rows)
-        if not finite:
-            self._raise_for(path, steps, rows)
+        if self._progress is not None:
+            self._progress.rows_before += len(rows)
+        if not is_finite:
+            self._raise_for(variant, chain, rows)
 
-    def _raise_for(self, path: Path, steps: tuple[Step, ...], rows: list[int] | None) -> None:
+    def _raise_for(self, variant: TraceVariant, chain: Chain, rows: list[int] | None) -> None:
         """Raise what the function itself raises for the first row that it refuses, if it does."""
-        lanes = self._lanes(path, steps)
-        _, bad = lanes.split(self._batch, path.closure, self._more, rows, self._threads, None)
+        executable = self._executable(variant, chain)
+        _, bad = executable.split(
+            self._batch, variant.closure, self._seeds, rows, self._threads, None
+        )
         next_bad = 0  # mostly none raises, and then the function need not be run for each
         while True:
-            next_bad = first_refused(path.traced, self._batch, path.closure, bad, next_bad)
+            traced, closure = variant.traced, variant.closure
+            next_bad = first_refused(traced, self._batch, closure, bad, next_bad)
             if next_bad < 0:
                 return
-            self._paths.refuse(self._batch.tree, self._batch.row(bad[next_bad]))
+            self._source.call_function(self._batch.tree, self._batch.row(bad[next_bad]))
             next_bad += 1
 
 
-class Room:
-    """Arrays for the numbers of the results of a batch, some of them stacked, with an axis of rows.
+class OutputBuffers:
+    """Arrays for the numbers of the results of a batch; stacked ones have an axis of rows.
 
-    They are those in `out` where there is one; if rows are read from its memory too, it gets the
-    numbers at the end.
+    They are those in `out` where there is one. If rows are read from that memory, too, it gets the
+    numbers after all rows have been read.
     """
 
     def __init__(self, results: PyTree, buffered: int, out: Any, batch: Batch) -> None:
         self._results, self._out = results, out
         self._kept = None if buffered < 0 or out is None else results.child(0)
-        self._late: list[Any] = []
+        self._copied_at_the_end: list[Any] = []
         if out is None:
             self.arrays, self.stacked = results.arrays()
             return
         buffers, stacked = (results if buffered < 0 else results.child(buffered)).buffers(out)
         if batch.overlaps(buffers):
-            self._late, buffers = buffers, [buffer.copy() for buffer in buffers]
+            self._copied_at_the_end = buffers
+            buffers = [buffer.copy() for buffer in buffers]
         arrays, others = ([], []) if self._kept is None else self._kept.arrays()
         self._own = len(arrays)
         self.arrays, self.stacked = arrays + buffers, others + stacked
 
     def result(self) -> Any:
-        """What is to be returned, once the numbers are there."""
+        """The object to return, once the numbers are in the arrays."""
         if self._out is None:
             return self._results.make_of_arrays(self.arrays)
-        for late, array in zip(self._late, self.arrays[self._own :], strict=False):
-            late[...] = array
+        pairs = zip(self._copied_at_the_end, self.arrays[self._own :], strict=False)
+        for buffer, array in pairs:
+            buffer[...] = array
         if self._kept is None:
             return self._out
         return self._kept.make_of_arrays(self.arrays[: self._own]), self._out
 
 
-class Told:
-    """A progress callback told of rows that are done, ever more of them and at last of all.
+class RowProgress:
+    """Calls back with the number of finished rows, which only grows, and at last with all of them.
 
-    Rows that are worked on again, by the way that they take, are not counted back. Rows before are
-    those that are done beside the ones of the run that calls.
+    Rows that a second variant works on again are not counted back. rows_before are the rows that
+    are done beside those of the run that calls.
     """
 
     def __init__(self, callback: Callable[[int, int], object], rows: int) -> None:
         self._callback, self._rows = callback, rows
-        self._last = self.before = 0
+        self._last = self.rows_before = 0
 
     def __call__(self, done: int, _: int) -> None:
-        if self.before + done > self._last:
-            self._last = self.before + done
+        if self.rows_before + done > self._last:
+            self._last = self.rows_before + done
             self._callback(self._last, self._rows)
 
     def end(self) -> None:
-        """All rows are done, which is said if anything was."""
+        """Report that all rows are done, if any were reported."""
         if 0 < self._last < self._rows:
             self._callback(self._rows, self._rows)
 
 
-def _read_more(more: More, stage: Stage, rows: int) -> Batch:
-    given, axes = more
-    assert stage.more_of is not None
-    batch = Batch((given,), (axes(stage.more_of) if callable(axes) else axes,), [])
+def _read_seeds(seeds: Seeds, derived: DerivedProgram, rows: int) -> Batch:
+    structure = derived.seed_structure
+    assert structure is not None
+    axes = seeds.axes(structure) if callable(seeds.axes) else seeds.axes
+    batch = Batch((seeds.value,), (axes,), [])
     tree = batch.tree.child(0)
-    if batch.has_values or not tree.same_layout(stage.more_of):
-        raise TypeError(f"each row must be given {stage.more_of}, got {tree}")
+    if batch.has_values or not tree.same_layout(structure):
+        raise TypeError(f"each row must be given {structure}, got {tree}")
     if batch.has_rows and len(batch) != rows:
         raise ValueError(f"a batch of {rows} rows was given more for {len(batch)} rows")
     return batch

@@ -10,7 +10,7 @@ from collections.abc import Sized
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from arenagrad._compile.transforms import Argnums, Step, checked_argnums
+from arenagrad._compile.transforms import Argnums, Transform, checked_argnums
 from arenagrad._programs import read_arguments
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from arenagrad._compile.program import Program
 
 
-class Bound(partial[Any]):
+class BoundMethod(partial[Any]):
     # A partial, since that is called natively.
-    func: "Compiled"
+    func: "Compiled[..., Any]"
 
     @property
     def __doc__(self) -> str | None:  # type: ignore[override]
@@ -58,7 +58,7 @@ class Bound(partial[Any]):
 
     def jvp(self, args: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         """The results, and how fast they change with the tangents; see Compiled.jvp."""
-        read = read_arguments((self.__self__,), [0 in self.func._options.static_argnums])
+        read = read_arguments((self.__self__,), [0 in self.func._evaluation.options.static_argnums])
         if read is not None and isinstance(tangents, tuple | list):
             by = read[0].child(0).gradient()
             tangents = (by.make_of_arrays(by.arrays()[0]), *tangents)
@@ -84,10 +84,10 @@ class Bound(partial[Any]):
         made: Program = self.func.program(self.__self__, *args)
         return made
 
-    def derive(self, *steps: Step) -> "Bound":
-        """The method that these steps make of this one; their argnums leave out the object."""
-        behind = ((kind, None if by is None else _behind(by)) for kind, by in steps)
-        return Bound(self.func.derive(*behind), self.__self__)
+    def derive(self, *transforms: Transform) -> "BoundMethod":
+        """The method that transforms make of this one; their argnums leave out the object."""
+        behind = (t if t.argnums is None else _shifted(t) for t in transforms)
+        return BoundMethod(self.func.derive(*behind), self.__self__)
 
     @property
     def __self__(self) -> Any:
@@ -95,9 +95,9 @@ class Bound(partial[Any]):
         return self.args[0]
 
     @property
-    def __func__(self) -> "Compiled":
+    def __func__(self) -> "Compiled[..., Any]":
         """The compiled function, as bound methods have it."""
-        func: Compiled = self.func
+        func: Compiled[..., Any] = self.func
         return func
 
     @property
@@ -114,12 +114,14 @@ class Bound(partial[Any]):
             raise AttributeError(f"a bound compiled function has no {name}")
         return getattr(self.func, name)
 
-    def __get__(self, instance: object, owner: type | None = None) -> "Bound":
+    def __get__(self, instance: object, owner: type | None = None) -> "BoundMethod":
         return self
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, Bound) and self.func is other.func and self.__self__ is other.__self__
+            isinstance(other, BoundMethod)
+            and self.func is other.func
+            and self.__self__ is other.__self__
         )
 
     def __hash__(self) -> int:
@@ -130,7 +132,7 @@ class Bound(partial[Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle and copy: as methods are."""
-        return Bound, (self.func, self.__self__)
+        return BoundMethod, (self.func, self.__self__)
 
     def _with(self, given: Any) -> Any:
         """The arguments with the object before them; what is no tuple is left to be refused."""
@@ -138,8 +140,13 @@ class Bound(partial[Any]):
 
     def _behind(self, args: Sized, argnums: Argnums) -> Argnums:
         """What these argnums are for the function. Raises what `checked_argnums` does."""
-        statics = self.func._options.statics(1 + len(args))
+        statics = self.func._evaluation.options.statics(1 + len(args))
         return _behind(checked_argnums(argnums, len(args), [k - 1 for k in statics]))
+
+
+def _shifted(transform: Transform) -> Transform:
+    assert transform.argnums is not None
+    return Transform(transform.kind, _behind(transform.argnums))
 
 
 def _behind(argnums: Argnums) -> Argnums:

@@ -7,25 +7,24 @@ from collections import OrderedDict
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from arenagrad._compile.batch_run import BatchRun, Progress, Room
-from arenagrad._compile.trace_cache import Path, Paths
-from arenagrad._compile.transforms import Step
+from arenagrad._compile.batch_run import BatchRun, OutputBuffers, Progress, Reduction
+from arenagrad._compile.trace_cache import TraceCache, TraceVariant
+from arenagrad._compile.transforms import Chain
 from arenagrad._programs import Batch, clear_arrays, divide_arrays, put_rows
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 # A chunk has so many instructions to run, some ten milliseconds, or there are so many chunks.
-_WORK = 16_000_000
+_INSTRUCTIONS_PER_CHUNK = 16_000_000
 _MOST_CHUNKS = 64
 
 
 def map_rows(
-    paths: Paths,
+    cache: TraceCache,
     batch: Batch,
-    steps: tuple[Step, ...],
-    reduced: bool,
-    mean: bool,
+    chain: Chain,
+    reduction: Reduction,
     threads: int,
     progress: Progress,
     executor: "Executor | None",
@@ -34,23 +33,22 @@ def map_rows(
 ) -> Any:
     """What BatchRun.run gives, by an executor or, without one, here.
 
-    All ways are traced here first, so that nothing depends on who works on what.
+    All variants are traced here first, so that nothing depends on which worker gets which rows.
     """
-    whole = BatchRun(paths, batch, reduced, threads, None)
-    path, rows = whole.path(), len(batch)
-    stage = path.stage(steps)
-    whole.find_ways()
-    results = stage.results.stacked(rows, not reduced)
-    room = Room(results, stage.buffered, out, batch)
-    leaves, stacked = room.arrays, room.stacked
+    whole = BatchRun(cache, batch, reduction, threads, None)
+    variant, rows = whole.variant(), len(batch)
+    derived = variant.derived(chain)
+    whole.trace_all_rows()
+    results = derived.results.stacked(rows, not reduction.is_summed)
+    buffers = OutputBuffers(results, derived.buffered, out, batch)
+    leaves, stacked = buffers.arrays, buffers.stacked
     clear_arrays(leaves)
-    ways = _shipment(paths, path, type(executor).__module__ == "concurrent.futures.process")
+    in_processes = type(executor).__module__ == "concurrent.futures.process"
+    shipment = _shipment_for(cache, variant, in_processes)
     if chunksize is None:
-        first_found = min(ways.paths.all(), key=lambda path: path.number)
-        work = len(first_found.program(steps))
-        chunksize = max(-(-_WORK // max(work, 1)), -(-rows // _MOST_CHUNKS))
+        chunksize = _default_chunksize(shipment.cache, chain, rows)
     ends = [(k, min(k + chunksize, rows)) for k in range(0, rows, chunksize)]
-    chunks = [Chunk(ways, batch.part(*some), steps, reduced, threads) for some in ends]
+    chunks = [Chunk(shipment, batch.part(*some), chain, reduction, threads) for some in ends]
     futures = [] if executor is None else [executor.submit(chunk) for chunk in chunks]
     try:
         for k, (first, last) in enumerate(ends):
@@ -61,99 +59,115 @@ def map_rows(
     finally:
         for future in futures:
             future.cancel()
-    if mean:
+    if reduction.is_mean:
         divide_arrays(leaves, rows)
-    return room.result()
+    return buffers.result()
 
 
-def _shipment(paths: Paths, path: Path, shares_main: bool) -> "Shipment":
-    """The ways for such arguments, as they were shipped last if they are still the same.
+def _default_chunksize(cache: TraceCache, chain: Chain, rows: int) -> int:
+    """As many rows as are worth a task of their own, and not less than a 64th of all."""
+    first_found = min(cache.all(), key=lambda variant: variant.number)
+    instructions = max(len(first_found.program(chain)), 1)
+    return max(-(-_INSTRUCTIONS_PER_CHUNK // instructions), -(-rows // _MOST_CHUNKS))
 
-    The processes have them then, and need not compile them again.
+
+def _shipment_for(cache: TraceCache, variant: TraceVariant, shares_main: bool) -> "Shipment":
+    """The variants for such arguments, as they were shipped last if they are still the same.
+
+    The processes have these already, and need not unpickle them again.
     """
-    ways, last = paths.like(path), paths.shipped
-    if isinstance(last, Shipment) and last.holds(ways, shares_main):
+    like, last = cache.like(variant), cache.shipped
+    if isinstance(last, Shipment) and last.holds(like, shares_main):
         return last
-    shipment = paths.shipped = Shipment(ways, shares_main)
+    shipment = cache.shipped = Shipment(like, shares_main)
     return shipment
 
 
 class Chunk:
     """Some rows to be worked on: called, it gives the numbers of their results in one array.
 
-    In a pickle it is numbers and a Shipment: what stands in the structure of a row, such as a
-    Module, must be the object that the ways were traced with.
+    In a pickle it is numbers and a Shipment: objects in the structure of a row, such as a Module,
+    must be those that the variants were traced with.
     """
 
     def __init__(
-        self, ways: "Shipment", batch: Batch, steps: tuple[Step, ...], reduced: bool, threads: int
+        self,
+        shipment: "Shipment",
+        batch: Batch,
+        chain: Chain,
+        reduction: Reduction,
+        threads: int,
     ) -> None:
-        self._ways, self._batch, self._how = ways, batch, (steps, reduced, threads)
+        self._shipment, self._batch = shipment, batch
+        self._chain, self._reduction, self._threads = chain, reduction, threads
 
     def __call__(self) -> Any:
-        steps, reduced, threads = self._how
-        return BatchRun(self._ways.paths, self._batch, reduced, threads, None).packed(steps)
+        run = BatchRun(self._shipment.cache, self._batch, self._reduction, self._threads, None)
+        return run.packed(self._chain)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _chunk, (self._ways, *self._batch.numbers(), *self._how)
+        settings = self._chain, self._reduction, self._threads
+        return _restored_chunk, (self._shipment, *self._batch.numbers(), *settings)
 
 
-def _chunk(ways: "Shipment", first: Any, varying: Any, *how: Any) -> Chunk:
-    tree = ways.paths.all()[0].arguments
-    return Chunk(ways, Batch.of_numbers(tree, first, varying), *how)
+def _restored_chunk(shipment: "Shipment", first: Any, varying: Any, *settings: Any) -> Chunk:
+    tree = shipment.cache.all()[0].arguments
+    return Chunk(shipment, Batch.of_numbers(tree, first, varying), *settings)
 
 
 class Shipment:
-    """Ways on their way to other processes: pickled once for all chunks, unpickled once in each.
+    """Variants for other processes: pickled once for all chunks, unpickled once in each process.
 
-    Unless pickle cannot do it, or would name things of a `__main__` that the other processes do not
-    share: then each chunk has them by its own pickler, such as cloudpickle, which knows more.
+    If pickle cannot do that, or would name things of a `__main__` that the other processes do not
+    share, each chunk brings them by its own pickler, such as cloudpickle, which can do more.
     """
 
-    def __init__(self, paths: Paths, shares_main: bool = False) -> None:
-        self.paths, self._shares_main = paths, shares_main
+    def __init__(self, cache: TraceCache, shares_main: bool = False) -> None:
+        self.cache, self._shares_main = cache, shares_main
         self._name, self._bytes = os.urandom(16), b""
         self._can_pickle = True
 
-    def holds(self, paths: Paths, shares_main: bool) -> bool:
-        """Whether it is a shipment of these ways, and they pickle as they did.
+    def holds(self, cache: TraceCache, shares_main: bool) -> bool:
+        """Whether it is a shipment of these variants, and they pickle as they did.
 
-        Modules, closures and functions that are objects come with what they hold at the time.
+        Modules, closures and functions that are objects are pickled with what they hold now, so
+        variants with any of these are shipped anew.
         """
-        ways = paths.all()
+        variants = cache.all()
         return (
             self._shares_main == shares_main
-            and isinstance(paths.function, FunctionType)
-            and set(ways) == set(self.paths.all())
-            and not any(path.arguments.has_modules or len(path.closure) for path in ways)
+            and isinstance(cache.function, FunctionType)
+            and set(variants) == set(self.cache.all())
+            and not any(v.arguments.has_modules or len(v.closure) for v in variants)
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._can_pickle and not self._bytes:
             try:
-                self._bytes = pickle.dumps(self.paths, pickle.HIGHEST_PROTOCOL)
+                self._bytes = pickle.dumps(self.cache, pickle.HIGHEST_PROTOCOL)
             except (pickle.PicklingError, AttributeError, TypeError):
                 self._can_pickle = False
             if b"__main__" in self._bytes and not self._shares_main:
                 self._can_pickle = False
         if not self._can_pickle:
-            return Shipment, (self.paths,)
-        return _arrived, (self._name, self._bytes)
+            return Shipment, (self.cache,)
+        return _received, (self._name, self._bytes)
 
 
-_ARRIVED: OrderedDict[bytes, Shipment] = OrderedDict()
-_MOST_ARRIVED = 4
+_RECEIVED: OrderedDict[bytes, Shipment] = OrderedDict()
+_MOST_RECEIVED = 4
 _lock = threading.Lock()
 
 
-def _arrived(name: bytes, content: bytes) -> Shipment:
+def _received(name: bytes, content: bytes) -> Shipment:
+    """The shipment of this name, unpickled unless this process has it already."""
     with _lock:
-        known = _ARRIVED.get(name)
+        known = _RECEIVED.get(name)
     if known is not None:
         return known
     shipment = Shipment(pickle.loads(content))
     with _lock:
-        _ARRIVED[name] = shipment
-        while len(_ARRIVED) > _MOST_ARRIVED:
-            _ARRIVED.popitem(last=False)
+        _RECEIVED[name] = shipment
+        while len(_RECEIVED) > _MOST_RECEIVED:
+            _RECEIVED.popitem(last=False)
     return shipment

@@ -4,10 +4,10 @@ import os
 from pathlib import Path as FilePath
 from typing import Any
 
-from arenagrad._compile.batch_run import BatchRun
-from arenagrad._compile.program_file import Calling, program_of_bytes, program_to_bytes
-from arenagrad._compile.trace_cache import Path
-from arenagrad._compile.transforms import Step
+from arenagrad._compile.batch_run import BatchRun, Reduction
+from arenagrad._compile.program_file import CallConvention, program_of_bytes, program_to_bytes
+from arenagrad._compile.trace_cache import Outcome, TraceVariant
+from arenagrad._compile.transforms import Chain, chain_of
 from arenagrad._core import FormatError
 from arenagrad._programs import Batch, NativeDispatch, PyTree, read_arguments
 from arenagrad._support.arguments import by_position, thread_count
@@ -20,15 +20,16 @@ class Program(NativeDispatch):
     Called with arguments of that structure it gives what the function gives, a derivative's program
     the derivative, without the function: it can be saved, and run where there is no function.
 
-    It is one way through the function's comparisons: ValueError is raised for numbers that take
-    another. The errors of the mathematics are raised as the function would.
+    It is one variant of the function: ValueError is raised for numbers that take another. The
+    errors of the mathematics are raised as the function would.
     """
 
     def __init__(
-        self, path: Path, steps: tuple[Step, ...], calling: Calling, threads: int = 1
+        self, variant: TraceVariant, chain: Chain, convention: CallConvention, threads: int = 1
     ) -> None:
         super().__init__(self._call)
-        self._path, self._steps, self._calling, self._threads = path, steps, calling, threads
+        self._variant, self._chain = variant, chain_of(chain)
+        self._convention, self._threads = convention, threads
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program to a file, with the structure of its arguments and results.
@@ -39,7 +40,7 @@ class Program(NativeDispatch):
         Raises TypeError for structures with objects that have no safe bytes: other than None,
         bools, ints, floats, texts and tuples of these; OSError if the file cannot be written.
         """
-        content = program_to_bytes(self._path, self._steps, self._calling)
+        content = program_to_bytes(self._variant, self._chain, self._convention)
         with complete_file(path) as file:
             file.write(content)
 
@@ -69,79 +70,82 @@ class Program(NativeDispatch):
         group_bytes. Of a Jacobian also derivatives ("reverse" or "forward"), entries, and
         entries_computed, which are those that are not always 0.
         """
-        program, runner = self._path.program(self._steps), self._path.runner(self._steps)
+        program = self._variant.program(self._chain)
+        executable = self._variant.point_executable(self._chain)
         return {
             "instructions": len(program),
             "inputs": program.inputs,
             "outputs": program.outputs,
             "guards": program.guards,
-            "closure": len(self._path.closure),
+            "closure": len(self._variant.closure),
             "counts": program.counts,
             "bytes": program.bytes,
-            "groups": runner.groups,
-            "group_bytes": runner.bytes,
-            **self._path.stage(self._steps).stats,
+            "groups": executable.groups,
+            "group_bytes": executable.bytes,
+            **self._variant.derived(self._chain).stats,
         }
 
     def text(self) -> str:
         """The program, one line an instruction, such as `v7 = Mul v1 v2`."""
-        return self._path.program(self._steps).text()
+        return self._variant.program(self._chain).text()
 
     def __repr__(self) -> str:
-        return f"<Program of {len(self._path.program(self._steps))} instructions>"
+        return f"<Program of {len(self._variant.program(self._chain))} instructions>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Program, (self._path, self._steps, self._calling, self._threads)
+        return Program, (self._variant, self._chain, self._convention, self._threads)
 
     def _call(self, *args: Any, out: Any = None, **named: Any) -> Any:
-        """What the native NativeDispatch does not know."""
+        """The fallback of the native dispatch."""
         by_position(named)
-        calling, ways = self._calling, _OneWay(self._path, self._steps)
-        statics = [k in calling.static_argnums for k in range(len(args))]
-        if calling.in_axes is not None:
-            batch = Batch(args, calling.in_axes, statics)
-            run = BatchRun(ways, batch, calling.reduced, self._threads, None)
-            return run.run(self._steps, None, calling.mean, out)
+        convention, source = self._convention, _SingleVariant(self._variant, self._chain)
+        statics = [k in convention.static_argnums for k in range(len(args))]
+        if convention.in_axes is not None:
+            batch = Batch(args, convention.in_axes, statics)
+            reduction = Reduction(convention.reduced, convention.mean)
+            run = BatchRun(source, batch, reduction, self._threads, None)
+            return run.run(self._chain, None, out)
         read = read_arguments(args, statics)
         if read is None:
             raise TypeError("a program takes numbers, not Values")
         tree, numbers = read
-        runner = ways.of(tree)[0].runner(self._steps)
-        answer = runner.run(numbers, None, out, False)
-        if answer is not None and not answer[0]:
-            ways.refuse(tree, numbers)
-            answer = runner.run(numbers, None, out, True)
-        if answer is None:
-            raise ValueError(_OTHER_WAY)
-        self._remember(0, runner)
-        return answer[1]
+        (variant,) = source.of(tree)
+        outcome, result = variant.run(self._chain, numbers, None, out, False)
+        if outcome is Outcome.NOT_FINITE:
+            source.call_function(tree, numbers)
+            outcome, result = variant.run(self._chain, numbers, None, out, True)
+        if outcome is Outcome.OTHER_VARIANT:
+            raise ValueError(_OTHER_VARIANT)
+        self._remember(0, variant.point_executable(self._chain))
+        return result
 
 
-_OTHER_WAY = (
-    "a program is one way through the function's comparisons, and these numbers take another: "
-    "call the function"
+_OTHER_VARIANT = (
+    "a program is one variant of the function, and these numbers take another: call the function"
 )
 
 
-class _OneWay:
-    """The one way that a program knows, where a function has Paths."""
+class _SingleVariant:
+    """The one variant that a program holds, where a function has a TraceCache."""
 
-    def __init__(self, path: Path, steps: tuple[Step, ...]) -> None:
-        self._path, self._steps = path, steps
+    def __init__(self, variant: TraceVariant, chain: Chain) -> None:
+        self._variant, self._chain = variant, chain
 
-    def of(self, arguments: PyTree) -> list[Path]:
-        if arguments != self._path.arguments:
-            raise TypeError(f"this program is for {self._path.arguments}, got {arguments}")
-        return [self._path]
+    def of(self, arguments: PyTree) -> list[TraceVariant]:
+        if arguments != self._variant.arguments:
+            raise TypeError(f"this program is for {self._variant.arguments}, got {arguments}")
+        return [self._variant]
 
-    def trace(self, arguments: PyTree, numbers: Any) -> tuple[Path, bool]:
-        self.refuse(arguments, numbers)
-        if self._path.runner(self._steps).run(numbers, None, None, True) is None:
-            raise ValueError(_OTHER_WAY)
-        return self._path, False
+    def trace(self, arguments: PyTree, numbers: Any) -> tuple[TraceVariant, bool]:
+        self.call_function(arguments, numbers)
+        outcome, _ = self._variant.run(self._chain, numbers, None, None, True)
+        if outcome is Outcome.OTHER_VARIANT:
+            raise ValueError(_OTHER_VARIANT)
+        return self._variant, False
 
-    def refuse(self, arguments: PyTree, numbers: Any) -> None:
-        program, closure = self._path.program(self._steps), self._path.closure
+    def call_function(self, arguments: PyTree, numbers: Any) -> None:
+        """Raise what the function would, which the program alone can tell."""
+        program, closure = self._variant.program(self._chain), self._variant.closure
         program.refuse([*numbers, *closure.numbers()])
 
 

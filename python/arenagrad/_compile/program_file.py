@@ -13,8 +13,8 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from arenagrad._compile.trace_cache import Path
-from arenagrad._compile.transforms import Stage, Step
+from arenagrad._compile.trace_cache import TraceVariant
+from arenagrad._compile.transforms import Chain, DerivedProgram, Transform, TransformKind
 from arenagrad._core import FormatError, Value
 from arenagrad._programs import Closure, Instructions, PyTree
 
@@ -22,11 +22,11 @@ VERSION = 1
 _MAGIC = b"AGPF"
 _FRONT = struct.Struct("<4sHIII")
 _SUM = struct.Struct("<I")
-_STEPS: tuple[Step, ...] = (("saved", None),)  # of which a loaded program is the stage
+_LOADED: Chain = (Transform(TransformKind.LOADED),)  # the chain of a loaded program
 _STATS: dict[str, type] = {"derivatives": str, "entries": int, "entries_computed": int}
 
 
-class Calling(NamedTuple):
+class CallConvention(NamedTuple):
     """How a program is called: as a function compiled with these options is."""
 
     in_axes: Any = None
@@ -35,31 +35,31 @@ class Calling(NamedTuple):
     mean: bool = False
 
 
-def program_to_bytes(path: Path, steps: tuple[Step, ...], calling: Calling) -> bytes:
-    """A stage of a way through a function, and how it is called, as the bytes of a file.
+def program_to_bytes(variant: TraceVariant, chain: Chain, convention: CallConvention) -> bytes:
+    """A derived program of a variant, and how it is called, as the bytes of a file.
 
     Raises TypeError for what has none.
     """
-    stage = path.stage(steps)
+    derived = variant.derived(chain)
     head = {
-        "arguments": _parts(path.arguments, "arguments"),
-        "results": _parts(stage.results, "results"),
-        "strict": path.strict,
-        "buffered": stage.buffered,
-        "stats": stage.stats,
-        "in_axes": _axes(calling.in_axes),
-        "static_argnums": list(calling.static_argnums),
-        "reduced": calling.reduced,
-        "mean": calling.mean,
+        "arguments": _parts(variant.arguments, "arguments"),
+        "results": _parts(derived.results, "results"),
+        "strict": variant.strict,
+        "buffered": derived.buffered,
+        "stats": derived.stats,
+        "in_axes": _axes(convention.in_axes),
+        "static_argnums": list(convention.static_argnums),
+        "reduced": convention.reduced,
+        "mean": convention.mean,
     }
-    text, program = json.dumps(head).encode(), path.program(steps).to_bytes()
-    numbers = path.closure.numbers()
+    text, program = json.dumps(head).encode(), variant.program(chain).to_bytes()
+    numbers = variant.closure.numbers()
     front = _FRONT.pack(_MAGIC, VERSION, len(text), len(program), len(numbers))
     content = b"".join((front, text, program, struct.pack(f"<{len(numbers)}d", *numbers)))
     return content + _SUM.pack(zlib.crc32(content))
 
 
-def program_of_bytes(content: bytes) -> tuple[Path, tuple[Step, ...], Calling]:
+def program_of_bytes(content: bytes) -> tuple[TraceVariant, Chain, CallConvention]:
     """What `program_to_bytes` was given. Raises some Exception for anything else."""
     if content[:4] != _MAGIC:
         raise FormatError("it is not of arenagrad's making")
@@ -82,7 +82,7 @@ def program_of_bytes(content: bytes) -> tuple[Path, tuple[Step, ...], Calling]:
 
 def _checked(
     head: dict[str, Any], program: Instructions, numbers: Sequence[float]
-) -> tuple[Path, tuple[Step, ...], Calling]:
+) -> tuple[TraceVariant, Chain, CallConvention]:
     arguments, results = _tree(head["arguments"]), _tree(head["results"])
     if arguments.numbers + len(numbers) != program.inputs or results.numbers != program.outputs:
         raise FormatError("its program does not fit its arguments or results")
@@ -94,23 +94,23 @@ def _checked(
         raise FormatError("it has buffers for no results")
     if not all(type(stat) is _STATS[name] for name, stat in stats.items()):
         raise FormatError("it has figures of an unknown kind")
-    calling = Calling(
+    convention = CallConvention(
         _axes_of(head["in_axes"]),
         tuple(map(_whole, head["static_argnums"])),
         _truth(head["reduced"]),
         _truth(head["mean"]),
     )
-    if calling.reduced < calling.mean or (calling.in_axes is None and calling.reduced):
+    if convention.reduced < convention.mean or (convention.in_axes is None and convention.reduced):
         raise FormatError("it reduces what has no rows")
     closure = Closure(tuple(Value(number) for number in numbers))
-    stage = Stage(program, results, buffered, stats=stats)
-    path = Path.of_stage(arguments, closure, _truth(head["strict"]), _STEPS, stage)
+    derived = DerivedProgram(program, results, buffered, stats=stats)
+    variant = TraceVariant.of_derived(arguments, closure, _truth(head["strict"]), _LOADED, derived)
     # What will run it must take it.
-    if calling.in_axes is None:
-        path.runner(_STEPS)
+    if convention.in_axes is None:
+        variant.point_executable(_LOADED)
     else:
-        path.lanes(_STEPS)
-    return path, _STEPS, calling
+        variant.batch_executable(_LOADED)
+    return variant, _LOADED, convention
 
 
 # Structures

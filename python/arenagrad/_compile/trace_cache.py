@@ -1,16 +1,23 @@
-"""The ways through a function that have been traced, each with the programs made of it.
+"""The variants of a function that have been traced, each with the programs made of it.
 
-Comparisons of Values decide which way a function takes. A program holds one way only and says when
-the numbers would have gone another one; that way is then traced too and kept beside it.
+Comparisons of Values decide which variant a call takes. A program holds one variant only and says
+when the numbers would have taken another; that one is then traced, too, and kept beside it.
 """
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 from arenagrad._compile.function_references import function_of, reference_to
-from arenagrad._compile.transforms import Stage, Step, Steps
+from arenagrad._compile.transforms import (
+    Chain,
+    DerivedProgram,
+    Transforms,
+    chain_of,
+    has_row_sum,
+)
 from arenagrad._programs import (
     BatchExecutable,
     Closure,
@@ -21,14 +28,22 @@ from arenagrad._programs import (
     capture,
 )
 
-# Ways that are kept of one function for arguments of one structure.
-MOST_PATHS = 256
-# Structures of arguments for which ways are kept; those used longest ago go first.
+# Variants that are kept of one function for arguments of one structure.
+MOST_VARIANTS = 256
+# Structures of arguments for which variants are kept; the least recently used go first.
 MOST_STRUCTURES = 256
 
 
-class Path:
-    """One way through a function for arguments of one structure, and what has been made of it.
+class Outcome(Enum):
+    """What a run of one variant at one point came to."""
+
+    FINISHED = 1
+    NOT_FINITE = 2  # a result is not finite: the function itself may raise there
+    OTHER_VARIANT = 3  # a comparison came out otherwise: the result means nothing
+
+
+class TraceVariant:
+    """One variant of a function for arguments of one structure, and the programs made of it.
 
     Thread-safe: two threads may make the same thing twice, one of which is then kept.
     """
@@ -42,239 +57,268 @@ class Path:
         strict: bool,
     ) -> None:
         self.arguments, self.closure, self.strict = arguments, closure, strict
-        self.number = 0  # in the order in which the ways of a function were found
+        self.number = 0  # in the order in which the variants of a function were found
         self.traced = program
-        self._steps = Steps(arguments, len(closure), strict)
-        self._stages: dict[tuple[Step, ...], Stage] = {(): Stage(program, results)}
-        self._runners: dict[tuple[Step, ...], PointExecutable] = {}
-        self._lanes: dict[tuple[Any, ...], BatchExecutable] = {}
+        self._transforms = Transforms(arguments, len(closure), strict)
+        self._derived: dict[Chain, DerivedProgram] = {(): DerivedProgram(program, results)}
+        self._point_executables: dict[Chain, PointExecutable] = {}
+        self._batch_executables: dict[Any, BatchExecutable] = {}
 
     @classmethod
-    def of_stage(
+    def of_derived(
         cls,
         arguments: PyTree,
         closure: Closure,
         strict: bool,
-        steps: tuple[Step, ...],
-        stage: Stage,
-    ) -> "Path":
-        """One of which nothing is known but a stage; steps, which must be some, stand for it."""
-        path = cls(arguments, stage.program, stage.results, closure, strict)
-        path._stages = {steps: stage}
-        return path
+        chain: Chain,
+        derived: DerivedProgram,
+    ) -> "TraceVariant":
+        """A variant of which only one derived program is known, under a chain of its own."""
+        variant = cls(arguments, derived.program, derived.results, closure, strict)
+        variant._derived = {chain: derived}
+        return variant
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a pickle keeps: the programs, without what runs them here."""
+        """What a pickle keeps: the programs, without the executables made of them here."""
         kept = ("arguments", "closure", "strict", "number", "traced")
-        return {name: getattr(self, name) for name in kept} | {"_stages": dict(self._stages)}
+        return {name: getattr(self, name) for name in kept} | {"_derived": dict(self._derived)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_stages" in state:  # a pickle of an earlier version
+            state["_derived"] = state.pop("_stages")
+        state["_derived"] = {chain_of(k): derived for k, derived in state["_derived"].items()}
         vars(self).update(state)
-        self._steps = Steps(self.arguments, len(self.closure), self.strict)
-        self._runners, self._lanes = {}, {}
+        self._transforms = Transforms(self.arguments, len(self.closure), self.strict)
+        self._point_executables, self._batch_executables = {}, {}
 
-    def share(self, twin: "Path") -> None:
+    def share(self, twin: "TraceVariant") -> None:
         """Use what has been made of a twin, which differs in the Modules among its arguments only.
 
-        What runs one point reads the parameters of one Module, so that is not shared.
+        Point executables read the parameters of one Module, so these are not shared.
         """
-        for steps, stage in self._stages.items():
-            twin._stages.setdefault(steps, stage)
-        self.traced, self._stages, self._lanes = twin.traced, twin._stages, twin._lanes
+        for chain, derived in self._derived.items():
+            twin._derived.setdefault(chain, derived)
+        self.traced, self._derived = twin.traced, twin._derived
+        self._batch_executables = twin._batch_executables
 
-    def is_twin_of(self, other: "Path") -> bool:
-        """Whether they may share what has been made of them."""
+    def is_twin_of(self, other: "TraceVariant") -> bool:
+        """Whether both may share what has been made of them."""
         return (
             self.arguments.is_twin_of(other.arguments)
             and len(self.closure) == len(other.closure)
             and self.traced.same_as(other.traced)
-            and self.stage(()).results == other.stage(()).results
+            and self.derived(()).results == other.derived(()).results
         )
 
-    def stage(self, steps: tuple[Step, ...]) -> Stage:
-        """What these steps make of the function."""
-        stage = self._stages.get(steps)
-        if stage is None:
-            summed = any(kind == "sum" for kind, _ in steps[:-1])
-            stage = self._steps.apply(self.stage(steps[:-1]), steps[-1], summed)
-            stage = self._stages.setdefault(steps, stage)
-        return stage
+    def is_same_as(self, other: "TraceVariant") -> bool:
+        """Whether both have the same program, read the same closure and give the same results."""
+        mine, others = self.closure.values, other.closure.values
+        return (
+            self.traced.same_as(other.traced)
+            and len(mine) == len(others)
+            and all(a is b for a, b in zip(mine, others, strict=True))
+            and self.derived(()).results == other.derived(()).results
+        )
 
-    def program(self, steps: tuple[Step, ...]) -> Instructions:
-        """The program of a stage as it is run."""
-        stage = self.stage(steps)
-        # Steps tidy what they write; what was traced is kept as it is, to be derived from.
-        return stage.program if steps else stage.program.optimised(self.strict)
+    def derived(self, chain: Chain) -> DerivedProgram:
+        """What this chain of transforms makes of the function."""
+        derived = self._derived.get(chain)
+        if derived is None:
+            source = self.derived(chain[:-1])
+            derived = self._transforms.apply(source, chain[-1], has_row_sum(chain[:-1]))
+            derived = self._derived.setdefault(chain, derived)
+        return derived
 
-    def runner(self, steps: tuple[Step, ...]) -> PointExecutable:
-        """What runs these steps on one point."""
-        runner = self._runners.get(steps)
-        if runner is None:
-            stage = self.stage(steps)
-            runner = PointExecutable(
+    def program(self, chain: Chain) -> Instructions:
+        """The program of a chain as it is run."""
+        derived = self.derived(chain)
+        # Transforms optimise what they write; what was traced is kept as it is, as their source.
+        return derived.program if chain else derived.program.optimised(self.strict)
+
+    def point_executable(self, chain: Chain) -> PointExecutable:
+        """What runs this chain at one point."""
+        executable = self._point_executables.get(chain)
+        if executable is None:
+            derived = self.derived(chain)
+            executable = PointExecutable(
                 self.arguments,
                 self.closure,
-                self.program(steps),
-                stage.results,
-                stage.buffered,
+                self.program(chain),
+                derived.results,
+                derived.buffered,
                 self.strict,
             )
-            runner = self._runners.setdefault(steps, runner)
-        return runner
+            executable = self._point_executables.setdefault(chain, executable)
+        return executable
 
-    def lanes(self, steps: tuple[Step, ...], more: tuple[int, ...] = ()) -> BatchExecutable:
-        """What runs these steps on a batch; more: which of the further inputs vary."""
-        runner = self._lanes.get((steps, more))
-        if runner is None:
-            varies = [*self._steps.varying, *more]
-            runner = BatchExecutable(self.program(steps), varies, self.strict)
-            runner = self._lanes.setdefault((steps, more), runner)
-        return runner
+    def batch_executable(self, chain: Chain, seeds_vary: tuple[int, ...] = ()) -> BatchExecutable:
+        """What runs this chain on a batch; seeds_vary: which numbers of the seeds vary."""
+        executable = self._batch_executables.get((chain, seeds_vary))
+        if executable is None:
+            varies = [*self._transforms.varying, *seeds_vary]
+            executable = BatchExecutable(self.program(chain), varies, self.strict)
+            executable = self._batch_executables.setdefault((chain, seeds_vary), executable)
+        return executable
 
-    def guard_lanes(self) -> BatchExecutable:
-        """What finds the rows of a batch that go this way."""
-        runner = self._lanes.get(("guards",))
-        if runner is None:
+    def guard_executable(self) -> BatchExecutable:
+        """What finds the rows of a batch that take this variant."""
+        executable = self._batch_executables.get("guards")
+        if executable is None:
             guards = self.traced.picked([]).optimised(self.strict)
-            runner = BatchExecutable(guards, self._steps.varying, self.strict)
-            runner = self._lanes.setdefault(("guards",), runner)
-        return runner
+            executable = BatchExecutable(guards, self._transforms.varying, self.strict)
+            executable = self._batch_executables.setdefault("guards", executable)
+        return executable
+
+    def run(
+        self, chain: Chain, numbers: Any, seeds: Any, out: Any, accept_not_finite: bool
+    ) -> tuple[Outcome, Any]:
+        """Run a chain at one point: its outcome, and the result if it has finished.
+
+        Args:
+            chain: the transforms to apply.
+            numbers: those of the arguments.
+            seeds: an object of the structure of the seeds; ignored where the chain takes none.
+            out: buffers for the result, or None.
+            accept_not_finite: whether a result that is not finite is one.
+        """
+        structure = self.derived(chain).seed_structure
+        read = None
+        if structure is not None:
+            read = structure.numbers_of(seeds, "what is multiplied by the derivatives")
+        answer = self.point_executable(chain).run(numbers, read, out, accept_not_finite)
+        if answer is None:
+            return Outcome.OTHER_VARIANT, None
+        is_finite, result = answer
+        finished = is_finite or accept_not_finite
+        return (Outcome.FINISHED if finished else Outcome.NOT_FINITE), result
 
 
-class Paths:
-    """All ways of one function that have been traced."""
+class TraceCache:
+    """The variants of one function that have been traced."""
 
     def __init__(self, function: Callable[..., Any], strict: bool) -> None:
         self.function, self.strict = function, strict
         # No lock is held while the function runs: it may wait for other threads that trace.
         self._lock = threading.Lock()
         # By the structure of their arguments, the one used last at the end.
-        self._known: OrderedDict[PyTree, list[Path]] = OrderedDict()
+        self._known: OrderedDict[PyTree, list[TraceVariant]] = OrderedDict()
         self.shipped: Any = None  # what `map` last sent to other processes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The ways come as the state: the function may be an object that has this in it.
-        return _named_paths, (reference_to(self.function), self.strict), self.all()
+        # The variants come as the state: the function may be an object that refers to this cache.
+        return _restored_cache, (reference_to(self.function), self.strict), self.all()
 
-    def __setstate__(self, paths: list[Path]) -> None:
-        self.add(paths)
+    def __setstate__(self, variants: list[TraceVariant]) -> None:
+        self.add(variants)
 
-    def of(self, arguments: PyTree) -> list[Path]:
-        """Those for arguments of this structure, the one used last first."""
+    def of(self, arguments: PyTree) -> list[TraceVariant]:
+        """The variants for arguments of this structure, the one used last first."""
         with self._lock:
             if arguments not in self._known:
                 return []
             self._known.move_to_end(arguments)
             return list(self._known[arguments])
 
-    def trace(self, arguments: PyTree, numbers: Any) -> tuple[Path, bool]:
-        """The way that these numbers take, and whether it is a new one.
+    def trace(self, arguments: PyTree, numbers: Any) -> tuple[TraceVariant, bool]:
+        """The variant that these numbers take, and whether it is a new one.
 
-        Raises RuntimeError where there are too many.
+        Raises:
+            RuntimeError: where there are too many.
         """
-        made = capture(self.function, arguments, numbers, self.strict)
-        path = Path(arguments, *made, self.strict)
-        self._share(path)
+        captured = capture(self.function, arguments, numbers, self.strict)
+        variant = TraceVariant(arguments, *captured, self.strict)
+        self._share(variant)
         with self._lock:
-            known = self._place_for(arguments)
+            known = self._list_for(arguments)
             for other in known:
-                if _is_same(other, path):
+                if other.is_same_as(variant):
                     return other, False
-            if len(known) >= MOST_PATHS:
+            if len(known) >= MOST_VARIANTS:
                 raise RuntimeError(
-                    f"{_name(self.function)} has taken {MOST_PATHS} different ways through its "
-                    "comparisons, too many to keep a program of each: choose numbers with "
+                    f"{_name(self.function)} has {MOST_VARIANTS} variants, one for each sequence "
+                    "of outcomes of its comparisons, and no more are kept: choose numbers with "
                     "maximum(), minimum(), or where() of a Value, such as where((x - 0.5).relu(), "
-                    "a, b) for a if x > 0.5 else b, which need no way of their own"
+                    "a, b) for a if x > 0.5 else b, which need no variant of their own"
                 )
-            path.number = len(known)
-            known.insert(0, path)
-            surplus = self._surplus()
+            variant.number = len(known)
+            known.insert(0, variant)
+            surplus = self._take_surplus()
         del surplus
-        return path, True
+        return variant, True
 
-    def use(self, path: Path) -> None:
-        """Put a way first."""
+    def use(self, variant: TraceVariant) -> None:
+        """Put a variant first."""
         with self._lock:
-            known = self._known.get(path.arguments, [])
-            if path in known and known[0] is not path:
-                known.remove(path)
-                known.insert(0, path)
+            known = self._known.get(variant.arguments, [])
+            if variant in known and known[0] is not variant:
+                known.remove(variant)
+                known.insert(0, variant)
 
-    def refuse(self, arguments: PyTree, numbers: Any) -> None:
-        """Raise what the function does for numbers whose results are not finite, if it does."""
+    def call_function(self, arguments: PyTree, numbers: Any) -> None:
+        """Run the function itself, so that it raises where it does: results were not finite."""
         call_on_values(self.function, arguments, numbers)
 
-    def like(self, path: Path) -> "Paths":
-        """Those for the same arguments alone, this one first."""
-        like, known = Paths(self.function, self.strict), self.of(path.arguments)
-        like._known[path.arguments] = [path, *(other for other in known if other is not path)]
+    def like(self, variant: TraceVariant) -> "TraceCache":
+        """A cache of the variants for the same arguments only, this one first."""
+        like, known = TraceCache(self.function, self.strict), self.of(variant.arguments)
+        others = (other for other in known if other is not variant)
+        like._known[variant.arguments] = [variant, *others]
         return like
 
-    def all(self) -> list[Path]:
-        """Those for all arguments, for each structure the one used last first."""
+    def all(self) -> list[TraceVariant]:
+        """The variants for all arguments, for each structure the one used last first."""
         with self._lock:
-            return [path for paths in self._known.values() for path in paths]
+            return [variant for variants in self._known.values() for variant in variants]
 
-    def add(self, paths: list[Path]) -> None:
-        """Keep ways that have been traced elsewhere, behind those that are known."""
-        for path in paths:
-            self._share(path)
+    def add(self, variants: list[TraceVariant]) -> None:
+        """Keep variants that have been traced elsewhere, behind those that are known."""
+        for variant in variants:
+            self._share(variant)
         with self._lock:
             met = set(self._known)
-            for path in paths:
-                known = self._place_for(path.arguments)
-                if path.arguments in met:
-                    if len(known) >= MOST_PATHS or any(_is_same(other, path) for other in known):
+            for variant in variants:
+                known = self._list_for(variant.arguments)
+                if variant.arguments in met:
+                    is_known = any(other.is_same_as(variant) for other in known)
+                    if is_known or len(known) >= MOST_VARIANTS:
                         continue
-                    path.number = len(known)
-                known.append(path)
-            surplus = self._surplus()
+                    variant.number = len(known)
+                known.append(variant)
+            surplus = self._take_surplus()
         del surplus
 
     def count(self) -> int:
-        """How many there are in all."""
+        """The number of variants in all."""
         with self._lock:
-            return sum(len(paths) for paths in self._known.values())
+            return sum(len(variants) for variants in self._known.values())
 
-    def _place_for(self, arguments: PyTree) -> list[Path]:
-        """The list for ways of this structure, which has just been used. The lock is held."""
+    def _list_for(self, arguments: PyTree) -> list[TraceVariant]:
+        """The list for variants of this structure, which has just been used. The lock is held."""
         known = self._known.setdefault(arguments, [])
         self._known.move_to_end(arguments)
         return known
 
-    def _surplus(self) -> list[list[Path]]:
-        """What there is too much of, taken out. The lock is held.
+    def _take_surplus(self) -> list[list[TraceVariant]]:
+        """Take out the variants beyond the limit on structures. The lock is held.
 
-        The last references to Modules may be among it, so it must be dropped without the lock.
+        The last references to Modules may be among them, so they must be dropped without the lock.
         """
         surplus = []
         while len(self._known) > MOST_STRUCTURES:
             surplus.append(self._known.popitem(last=False)[1])
         return surplus
 
-    def _share(self, path: Path) -> None:
-        """Let a new way share with one for another Module, if there is one."""
-        if path.arguments.has_modules:
+    def _share(self, variant: TraceVariant) -> None:
+        """Let a new variant share with one for another Module, if there is one."""
+        if variant.arguments.has_modules:
             known = reversed(self.all())
-            twin = next((other for other in known if path.is_twin_of(other)), None)
+            twin = next((other for other in known if variant.is_twin_of(other)), None)
             if twin is not None:
-                path.share(twin)
+                variant.share(twin)
 
 
-def _named_paths(reference: Any, strict: bool) -> Paths:
-    return Paths(function_of(reference), strict)
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """Whether two ways have the same program, read the same closure and give the same."""
-    mine, yours = one.closure.values, other.closure.values
-    return (
-        one.traced.same_as(other.traced)
-        and len(mine) == len(yours)
-        and all(a is b for a, b in zip(mine, yours, strict=True))
-        and one.stage(()).results == other.stage(()).results
-    )
+def _restored_cache(reference: Any, strict: bool) -> TraceCache:
+    return TraceCache(function_of(reference), strict)
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -1,25 +1,69 @@
-"""What a compiled function does and its derivatives, each a program made from the one before.
+"""Derivatives and sums of a compiled function, each a program made from the one before.
 
-A stage is a program with the structure of its results. A step makes the next stage from one: a
-gradient, a Jacobian, a sum over the rows of a batch. Steps are applied one after another, so
-whatever has been derived can be derived again.
+A `DerivedProgram` is a program with the structure of its results. A `Transform` makes the next one
+from it: a gradient, a Jacobian, a sum over the rows of a batch. Transforms are applied one after
+another, as a chain, so a derivative can be differentiated again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, TypeAlias
 
 from arenagrad._programs import Instructions, PyTree
 
-# The name of a step and which arguments it is by: one, several, or None for all.
+# The number of an argument, or of several.
 Argnums: TypeAlias = int | tuple[int, ...]
-Step: TypeAlias = tuple[str, Argnums | None]
 
 
-class Stage:
-    """A program, and what it gives; never changed.
+class TransformKind(Enum):
+    """The kinds of transforms; the values are the names that pickles and files know."""
 
-    Its inputs are the numbers of the arguments, then those of the closure, then those of more_of if
-    there is one. buffered is the child of the results that an `out` holds, or -1 for the whole.
+    ROW_SUM = "sum"
+    VALUE_AND_GRAD = "value_and_grad"
+    GRAD = "grad"
+    JACOBIAN = "jacobian"
+    JACOBIAN_ENTRIES = "entries"  # those that are not always 0, side by side
+    JVP = "jvp"
+    VJP = "vjp"
+    HVP = "hvp"
+    LOADED = "saved"  # the program of a file, whose function is not known
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """One transform, and the arguments that it differentiates by (None: all, or not any)."""
+
+    kind: TransformKind
+    argnums: Argnums | None = None
+
+
+Chain: TypeAlias = tuple[Transform, ...]
+ROW_SUM = Transform(TransformKind.ROW_SUM)
+
+
+def has_row_sum(chain: Iterable[Transform]) -> bool:
+    """Whether the results of this chain are sums over the rows of a batch."""
+    return any(transform.kind is TransformKind.ROW_SUM for transform in chain)
+
+
+def chain_of(transforms: Iterable[Any]) -> Chain:
+    """The chain of transforms, where pickles of earlier versions hold pairs of name and argnums."""
+    return tuple(
+        transform
+        if isinstance(transform, Transform)
+        else Transform(TransformKind(transform[0]), transform[1])
+        for transform in transforms
+    )
+
+
+class DerivedProgram:
+    """A program and the structure of its results. Immutable.
+
+    Its inputs are the numbers of the arguments, then those of the closure, then those of the seeds
+    (tangents, cotangents or the vector of a product) if seed_structure is not None. buffered is the
+    child of the results that an `out` holds, or -1 for the whole. pattern has the rows and columns
+    of the entries of a sparse Jacobian.
     """
 
     def __init__(
@@ -27,71 +71,86 @@ class Stage:
         program: Instructions,
         results: PyTree,
         buffered: int = -1,
-        more_of: PyTree | None = None,
+        seed_structure: PyTree | None = None,
         stats: dict[str, Any] | None = None,
         pattern: tuple[Sequence[int], Sequence[int]] | None = None,
     ) -> None:
         self.program, self.results, self.buffered = program, results, buffered
-        self.more_of, self.stats, self.pattern = more_of, stats or {}, pattern
+        self.seed_structure, self.stats, self.pattern = seed_structure, stats or {}, pattern
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "more_of" in state:  # a pickle of an earlier version
+            state["seed_structure"] = state.pop("more_of")
+        vars(self).update(state)
 
 
-class Steps:
-    """How stages of one function are made, for arguments of one structure.
+class Transforms:
+    """The rules of all transforms, for arguments of one structure.
 
-    batched says whether its rows are summed, so that what does not vary gets sums of derivatives.
+    varying says of each input, closure included, whether it differs from row to row of a batch.
     """
 
-    def __init__(self, arguments: PyTree, closure: int, strict: bool) -> None:
+    def __init__(self, arguments: PyTree, closure_size: int, strict: bool) -> None:
         self.arguments, self.strict = arguments, strict
-        self.varying = [*arguments.varying(), *[0] * closure]
+        self.varying = [*arguments.varying(), *[0] * closure_size]
 
-    def apply(self, stage: Stage, step: Step, summed: bool) -> Stage:
-        """The stage that a step makes of another one; summed: which came after a sum over rows.
+    def apply(self, source: DerivedProgram, transform: Transform, summed: bool) -> DerivedProgram:
+        """The program that a transform makes of another one.
 
-        Raises TypeError for what cannot be differentiated, IndexError for arguments there are not.
+        Args:
+            source: the program to transform.
+            transform: what to do.
+            summed: whether a sum over the rows came before, so that gradients by what does not
+                vary are sums over the rows, too.
+
+        Raises:
+            TypeError: for results that cannot be differentiated.
+            IndexError: for arguments that do not exist.
         """
-        kind, argnums = step
+        argnums = transform.argnums
         if argnums is not None:
             argnums = checked_argnums(argnums, len(self.arguments), ())
-        made = getattr(self, "_" + kind)(stage, argnums, self.varying if summed else [])
-        assert isinstance(made, Stage)
-        return made
+        return _RULES[transform.kind](self, source, argnums, self.varying if summed else [])
 
-    def _sum(self, stage: Stage, _: Argnums | None, __: list[int]) -> Stage:
-        # Numbers of the function's own are summed too.
-        return Stage(stage.program.summed(self.strict), stage.results.summed())
+    def row_sum(self, source: DerivedProgram, _: Any, __: Any) -> DerivedProgram:
+        # Numbers that the function itself made are summed, too.
+        return DerivedProgram(source.program.summed(self.strict), source.results.summed())
 
-    def _value_and_grad(self, stage: Stage, argnums: Argnums, varies: list[int]) -> Stage:
-        if not stage.results.is_number:
+    def value_and_grad(
+        self, source: DerivedProgram, argnums: Argnums, varies: list[int]
+    ) -> DerivedProgram:
+        if not source.results.is_number:
             raise TypeError(
                 f"only a function that gives one number has a gradient, this one gives "
-                f"{stage.results}: use jacobian, or vjp"
+                f"{source.results}: use jacobian, or vjp"
             )
-        if varies and any(stage.results.varying()):
+        if varies and any(source.results.varying()):
             raise TypeError(
                 "only a function that gives one number has a gradient, this one gives one for each "
                 "row of a batch: use jvp or vjp"
             )
         by, inputs = self._by(argnums)
-        program = stage.program.reverse(inputs, varies, False, self.strict)
-        return Stage(program, PyTree.tuple_of([stage.results, by]), buffered=1)
+        program = source.program.reverse(inputs, varies, False, self.strict)
+        return DerivedProgram(program, PyTree.tuple_of([source.results, by]), buffered=1)
 
-    def _grad(self, stage: Stage, argnums: Argnums, varies: list[int]) -> Stage:
-        both = self._value_and_grad(stage, argnums, varies)
+    def grad(self, source: DerivedProgram, argnums: Argnums, varies: list[int]) -> DerivedProgram:
+        both = self.value_and_grad(source, argnums, varies)
         program = both.program.picked(range(1, both.program.outputs))
-        return Stage(program, both.results.child(1))
+        return DerivedProgram(program, both.results.child(1))
 
-    def _jacobian(self, stage: Stage, argnums: Argnums, varies: list[int]) -> Stage:
+    def jacobian(
+        self, source: DerivedProgram, argnums: Argnums, varies: list[int]
+    ) -> DerivedProgram:
         by, inputs = self._by(argnums)
         if varies and any(by.varying()):
             raise ValueError(
                 "a batch that is summed has no Jacobian or Hessian by what differs from row to row"
             )
-        made = stage.program.jacobian(inputs, varies, self.strict)
+        made = source.program.jacobian(inputs, varies, self.strict)
         program, rows, columns, by_reverse = made
-        first, width = stage.results.numbers, len(inputs)
-        results = by.jacobian(stage.results)
-        places = by.jacobian_places(stage.results)
+        first, width = source.results.numbers, len(inputs)
+        results = by.jacobian(source.results)
+        places = by.jacobian_places(source.results)
         which = [-1] * results.numbers
         for k, (row, column) in enumerate(zip(rows, columns, strict=True)):
             which[places[row * width + column]] = first + k
@@ -100,37 +159,40 @@ class Steps:
             "entries": results.numbers,
             "entries_computed": len(rows),
         }
-        return Stage(program.picked(which), results, stats=stats)
+        return DerivedProgram(program.picked(which), results, stats=stats)
 
-    def _entries(self, stage: Stage, argnums: Argnums, varies: list[int]) -> Stage:
-        """The entries of a Jacobian that are not always 0, side by side."""
+    def jacobian_entries(
+        self, source: DerivedProgram, argnums: Argnums, varies: list[int]
+    ) -> DerivedProgram:
         _, inputs = self._by(argnums)
-        program, rows, columns, _ = stage.program.jacobian(inputs, varies, self.strict)
-        first = stage.results.numbers
-        picked = program.picked(range(first, first + len(rows)))
-        return Stage(picked, PyTree.array([len(rows)]), pattern=(rows, columns))
+        program, rows, columns, _ = source.program.jacobian(inputs, varies, self.strict)
+        first = source.results.numbers
+        entries = program.picked(range(first, first + len(rows)))
+        return DerivedProgram(entries, PyTree.array([len(rows)]), pattern=(rows, columns))
 
-    def _jvp(self, stage: Stage, _: Argnums | None, __: list[int]) -> Stage:
+    def jvp(self, source: DerivedProgram, _: Any, __: Any) -> DerivedProgram:
         by, inputs = self._by(tuple(range(len(self.arguments))))
-        program = stage.program.tangent(inputs, self.strict)
-        results = PyTree.tuple_of([stage.results, stage.results.gradient()])
-        return Stage(program, results, more_of=by)
+        program = source.program.tangent(inputs, self.strict)
+        results = PyTree.tuple_of([source.results, source.results.gradient()])
+        return DerivedProgram(program, results, seed_structure=by)
 
-    def _vjp(self, stage: Stage, _: Argnums | None, varies: list[int]) -> Stage:
+    def vjp(self, source: DerivedProgram, _: Any, varies: list[int]) -> DerivedProgram:
         by, inputs = self._by(tuple(range(len(self.arguments))))
-        program = stage.program.reverse(inputs, varies, True, self.strict)
-        results = PyTree.tuple_of([stage.results, by])
-        return Stage(program, results, buffered=1, more_of=stage.results.gradient())
+        program = source.program.reverse(inputs, varies, True, self.strict)
+        results = PyTree.tuple_of([source.results, by])
+        seeds = source.results.gradient()
+        return DerivedProgram(program, results, buffered=1, seed_structure=seeds)
 
-    def _hvp(self, stage: Stage, argnums: Argnums, varies: list[int]) -> Stage:
-        gradient = self._grad(stage, argnums, varies)
+    def hvp(self, source: DerivedProgram, argnums: Argnums, varies: list[int]) -> DerivedProgram:
+        gradient = self.grad(source, argnums, varies)
         by, inputs = self._by(argnums)
         both = gradient.program.tangent(inputs, self.strict)
         count = gradient.results.numbers
-        return Stage(both.picked(range(count, 2 * count)), gradient.results, more_of=by)
+        product = both.picked(range(count, 2 * count))
+        return DerivedProgram(product, gradient.results, seed_structure=by)
 
     def _by(self, argnums: Argnums) -> tuple[PyTree, list[int]]:
-        """The structure of a gradient by these arguments, and which inputs they are."""
+        """The structure of a gradient by these arguments, and the inputs that hold them."""
         if isinstance(argnums, tuple):
             parts = [self._by(argnum) for argnum in argnums]
             return PyTree.tuple_of([tree for tree, _ in parts]), [k for _, ks in parts for k in ks]
@@ -138,11 +200,31 @@ class Steps:
         return tree.gradient(), list(range(start, start + tree.numbers))
 
 
-def checked_argnums(argnums: Any, count: int, statics: Sequence[int]) -> Argnums:
-    """These numbers of arguments, none negative.
+_Rule: TypeAlias = Callable[[Transforms, DerivedProgram, Any, list[int]], DerivedProgram]
+_RULES: dict[TransformKind, _Rule] = {
+    TransformKind.ROW_SUM: Transforms.row_sum,
+    TransformKind.VALUE_AND_GRAD: Transforms.value_and_grad,
+    TransformKind.GRAD: Transforms.grad,
+    TransformKind.JACOBIAN: Transforms.jacobian,
+    TransformKind.JACOBIAN_ENTRIES: Transforms.jacobian_entries,
+    TransformKind.JVP: Transforms.jvp,
+    TransformKind.VJP: Transforms.vjp,
+    TransformKind.HVP: Transforms.hvp,
+}
 
-    Raises TypeError unless they are an int or a tuple of ints, IndexError for one that is no
-    argument's, ValueError for one that comes twice or is static.
+
+def checked_argnums(argnums: Any, count: int, statics: Sequence[int]) -> Argnums:
+    """The numbers of arguments, none of them negative.
+
+    Args:
+        argnums: an int, or a tuple or list of ints; negative ones count from the last argument.
+        count: how many arguments there are.
+        statics: the arguments that are static.
+
+    Raises:
+        TypeError: for anything but ints.
+        IndexError: for a number that no argument has.
+        ValueError: for an argument that comes twice or is static.
     """
     if isinstance(argnums, tuple | list):
         several = tuple(_checked(argnum, count, statics) for argnum in argnums)

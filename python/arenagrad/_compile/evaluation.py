@@ -1,0 +1,132 @@
+"""How a compiled function answers a call: reads arguments, finds the variant, runs its program."""
+
+from collections.abc import Callable
+from typing import Any
+
+from arenagrad._compile.batch_run import BatchRun, Reduction, Seeds
+from arenagrad._compile.options import Options
+from arenagrad._compile.trace_cache import Outcome, TraceCache, TraceVariant
+from arenagrad._compile.transforms import ROW_SUM, Argnums, Chain, checked_argnums, has_row_sum
+from arenagrad._programs import Batch, NativeDispatch, PyTree, read_arguments
+
+
+class Evaluation:
+    """A function, its options, the transforms applied to it so far, and its traced variants."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        options: Options,
+        chain: Chain,
+        cache: TraceCache | None,
+    ) -> None:
+        self.function, self.options, self.chain = function, options, chain
+        self.cache = TraceCache(function, options.strict) if cache is None else cache
+        # The sum over the rows stands between the function and what is derived of the sum.
+        pending = () if not options.reduce or ROW_SUM in chain else (ROW_SUM,)
+        self.full_chain: Chain = (*chain, *pending)
+        self.reduction = Reduction(has_row_sum(self.full_chain), options.reduce == "mean")
+
+    def run(
+        self,
+        transforms: Chain,
+        args: tuple[Any, ...],
+        out: Any,
+        seeds: Seeds | None = None,
+        remember_in: NativeDispatch | None = None,
+        argnums: Argnums | None = None,
+    ) -> Any:
+        """The result of these transforms of the function.
+
+        Args:
+            transforms: what to apply behind the chain.
+            args: the arguments of the call.
+            out: buffers for the result, or None.
+            seeds: what the derivatives are multiplied by.
+            remember_in: the native dispatch that may answer the next such call by itself.
+            argnums: those that the call was given, which the dispatch compares.
+        """
+        chain = (*self.full_chain, *transforms)
+        if self.options.in_axes is not None:
+            return self.batch_run(args).run(chain, seeds, out)
+        read = read_arguments(args, self.statics(args))
+        if read is None and not chain and out is None:
+            return self.function(*args)
+        tree, numbers = _need_numbers(read)
+        given = None if seeds is None else seeds.value
+        variant, result = self._run_at_point(tree, numbers, chain, given, out)
+        if remember_in is not None:
+            remember_in._remember(argnums, variant.point_executable(chain))
+        return result
+
+    def run_for_variant(self, args: tuple[Any, ...], chain: Chain) -> tuple[TraceVariant, Any]:
+        """The variant that these arguments take at one point, and the result of a whole chain."""
+        tree, numbers = _need_numbers(read_arguments(args, self.statics(args)))
+        return self._run_at_point(tree, numbers, chain, None, None)
+
+    def _run_at_point(
+        self, tree: PyTree, numbers: Any, chain: Chain, seeds: Any, out: Any
+    ) -> tuple[TraceVariant, Any]:
+        """Run the variant that these numbers take, tracing it if it is not known.
+
+        Raises:
+            RuntimeError: if the variant just traced for these numbers refuses them.
+        """
+        variant, outcome, result = self._run_known(tree, numbers, chain, seeds, out)
+        if outcome is Outcome.OTHER_VARIANT:
+            variant, _ = self.cache.trace(tree, numbers)
+            outcome, result = variant.run(chain, numbers, seeds, out, False)
+        if outcome is Outcome.NOT_FINITE:
+            # The function itself raises, or the result is meant not to be finite.
+            self.cache.call_function(tree, numbers)
+            assert variant is not None
+            outcome, result = variant.run(chain, numbers, seeds, out, True)
+        if variant is None or outcome is Outcome.OTHER_VARIANT:
+            name = getattr(self.function, "__qualname__", self.function)
+            raise RuntimeError(
+                f"<compiled {name}> compared otherwise when it was run again on the same numbers: "
+                "what it does must depend on its arguments only"
+            )
+        self.cache.use(variant)
+        return variant, result
+
+    def _run_known(
+        self, tree: PyTree, numbers: Any, chain: Chain, seeds: Any, out: Any
+    ) -> tuple[TraceVariant | None, Outcome, Any]:
+        """Run the first known variant that takes these numbers."""
+        for variant in self.cache.of(tree):
+            outcome, result = variant.run(chain, numbers, seeds, out, False)
+            if outcome is not Outcome.OTHER_VARIANT:
+                return variant, outcome, result
+        return None, Outcome.OTHER_VARIANT, None
+
+    def batch(self, args: tuple[Any, ...], axes: Any) -> Batch:
+        """The rows of these arguments."""
+        return Batch(args, axes, self.statics(args))
+
+    def batch_run(self, args: tuple[Any, ...]) -> BatchRun:
+        """A run on the rows that in_axes names."""
+        options, batch = self.options, self.batch(args, self.options.in_axes)
+        return BatchRun(self.cache, batch, self.reduction, options.threads, options.progress)
+
+    def structure(self, args: tuple[Any, ...]) -> PyTree:
+        """The structure of these arguments, which must hold no Values."""
+        return _need_numbers(read_arguments(args, self.statics(args)))[0]
+
+    def statics(self, args: tuple[Any, ...]) -> list[bool]:
+        """For each argument whether it is static."""
+        statics = self.options.statics(len(args))
+        return [k in statics for k in range(len(args))]
+
+    def checked_argnums(self, args: tuple[Any, ...], argnums: Argnums) -> Argnums:
+        """The argnums of a derivative by these arguments; raises what `checked_argnums` does."""
+        return checked_argnums(argnums, len(args), self.options.statics(len(args)))
+
+
+def _need_numbers(read: tuple[PyTree, Any] | None) -> tuple[PyTree, Any]:
+    if read is None:
+        raise TypeError(
+            "derivatives of a compiled function, and results in out, are for numbers, not for "
+            "Values: compile the function around it, or use grad(grad(f)) and the like"
+        )
+    return read
