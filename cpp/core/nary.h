@@ -14,6 +14,24 @@
 
 namespace arenagrad::core {
 
+// The operands of a dot product: the start if there is one, then w..., then x.... `At` is a
+// position: an index into the operands or a pointer to them.
+template <class At> struct DotView {
+  At start; // not an operand of its own unless has_start()
+  At w, x;
+  std::size_t terms;
+
+  bool has_start() const { return w != start; }
+};
+
+// The view of `count` operands from `first` on, which is the only place that knows their order: an
+// odd number of them begins with the start.
+template <class At> constexpr DotView<At> dot_view(At first, std::size_t count) {
+  const std::size_t terms = count / 2;
+  const At w = first + count % 2;
+  return {first, w, w + terms, terms};
+}
+
 // The first of the largest; -inf at 0 if there is none above that.
 struct Largest {
   double value = -std::numeric_limits<double>::infinity();
@@ -84,9 +102,9 @@ template <class X> inline double nary_value(Op op, std::size_t n, X&& x, double*
     for (std::size_t i = 0; i < n; ++i) y *= x(i);
     return y;
   case Op::Dot: {
-    const std::size_t start = n % 2, terms = n / 2;
-    if (start != 0) y = x(0);
-    for (std::size_t i = start; i < start + terms; ++i) y += x(i) * x(i + terms);
+    const auto dot = dot_view(std::size_t{0}, n);
+    if (dot.has_start()) y = x(dot.start);
+    for (std::size_t k = 0; k < dot.terms; ++k) y += x(dot.w + k) * x(dot.x + k);
     return y;
   }
   case Op::Norm:
@@ -121,12 +139,12 @@ template <class X, class Add> inline void propagate_nary(Op op, std::size_t n, d
     return;
   }
   case Op::Dot: {
-    const std::size_t start = n % 2, terms = n / 2;
-    if (start != 0) add(0, g);
-    for (std::size_t i = start; i < start + terms; ++i) {
-      const double w = x(i), z = x(i + terms);
-      add(i, z * g);
-      add(i + terms, w * g);
+    const auto dot = dot_view(std::size_t{0}, n);
+    if (dot.has_start()) add(dot.start, g);
+    for (std::size_t k = 0; k < dot.terms; ++k) {
+      const double w = x(dot.w + k), z = x(dot.x + k);
+      add(dot.w + k, z * g);
+      add(dot.x + k, w * g);
     }
     return;
   }

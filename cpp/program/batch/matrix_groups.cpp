@@ -13,8 +13,8 @@ std::vector<Layer> layers_of(const Program& program, const std::vector<std::uint
   for (Index i = 0; i < program.size(); ++i) {
     const Instruction& at = program.instructions[i];
     if (candidates[i] == 0 || at.opcode != Opcode::DotN) continue;
-    const Dot dot = program.dot(at);
-    bool fits = dot.start == nullptr || varies[*dot.start] == 0;
+    const DotView dot = program.dot(at);
+    bool fits = !dot.has_start() || varies[*dot.start] == 0;
     x.clear();
     for (std::size_t k = 0; k < dot.terms && fits; ++k) {
       fits = varies[dot.w[k]] != varies[dot.x[k]];

@@ -102,8 +102,8 @@ private:
                   count(layer.results),
                   count(layer.x)};
     for (const Index i : layer.results) {
-      const Dot dot = program_.dot(program_.instructions[i]);
-      out_.packed.push_back(dot.start != nullptr ? number_of(places_[*dot.start]) : kNone);
+      const DotView dot = program_.dot(program_.instructions[i]);
+      out_.packed.push_back(dot.has_start() ? number_of(places_[*dot.start]) : kNone);
       for (std::size_t k = 0; k < dot.terms; ++k)
         out_.packed.push_back(number_of(places_[varies_[dot.w[k]] != 0 ? dot.x[k] : dot.w[k]]));
       out_.pointers.push_back(i);
@@ -172,8 +172,8 @@ private:
       bool all = true;
       program_.for_each_operand(at, [&](Index o) { all = all && varies(o); });
       if (all) {
-        const Dot dot = program_.dot(at);
-        if (dot.start != nullptr) term(Do::Total, y, *dot.start);
+        const DotView dot = program_.dot(at);
+        if (dot.has_start()) term(Do::Total, y, *dot.start);
         for (std::size_t k = 0; k < dot.terms; ++k) term(Do::Inner, y, dot.w[k], dot.x[k]);
         return;
       }

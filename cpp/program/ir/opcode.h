@@ -51,7 +51,8 @@ constexpr bool is_many(Opcode opcode) { return opcode >= Opcode::SumN && opcode 
 // Of `count` operands of a Many opcode, how many are in the first of its two lists: of a DotN the
 // start and w, of a Take the index, of others all.
 constexpr std::size_t leading(Opcode opcode, std::size_t count) {
-  return opcode == Opcode::DotN ? count - count / 2 : opcode == Opcode::Take ? 1 : count;
+  if (opcode == Opcode::DotN) return core::dot_view(std::size_t{0}, count).x;
+  return opcode == Opcode::Take ? 1 : count;
 }
 
 namespace table {

@@ -34,11 +34,8 @@ struct Guard {
   bool outcome;
 };
 
-// The operands of a DotN: x[k] times w[k] for all terms, plus *start if it is not null.
-struct Dot {
-  const Index *start, *w, *x;
-  std::size_t terms;
-};
+// The operands of a DotN, each the index of an instruction.
+using DotView = core::DotView<const Index*>;
 
 struct Program {
   std::vector<Instruction> instructions;
@@ -65,10 +62,10 @@ struct Program {
   }
 
   // Requires that i is a DotN.
-  Dot dot(const Instruction& i) const {
-    const Index* const first = lists.data() + i.a;
-    const std::size_t start = i.b % 2;
-    return {start != 0 ? first : nullptr, first + start, lists.data() + i.c, i.b / 2};
+  DotView dot(const Instruction& i) const {
+    DotView view = core::dot_view(lists.data() + i.a, i.b);
+    view.x = lists.data() + i.c; // a list of its own
+    return view;
   }
 
   // One line an instruction, such as "v7 = Mul v1 v2", then outputs and guards.

@@ -32,11 +32,11 @@ void sum_plain(double* y, const Lane* operands, std::size_t count, std::size_t n
 }
 
 void dot_plain(double* y, const Lane* operands, std::size_t count, std::size_t n) {
-  const std::size_t start = count % 2, terms = count / 2;
+  const auto dot = core::dot_view(std::size_t{0}, count);
   for (std::size_t i = 0; i < n; ++i) {
     const auto at = [=](std::size_t k) { return operands[k].at[i * operands[k].step]; };
-    double total = start != 0 ? at(0) : 0.0;
-    for (std::size_t k = start; k < start + terms; ++k) total += at(k) * at(k + terms);
+    double total = dot.has_start() ? at(dot.start) : 0.0;
+    for (std::size_t k = 0; k < dot.terms; ++k) total += at(dot.w + k) * at(dot.x + k);
     y[i] = total;
   }
 }

@@ -166,14 +166,15 @@ ARENAGRAD_INLINE V load_lane(Lane lane, std::size_t i, std::size_t count) {
 
 template <bool kStrict>
 void dot(double* y, const Lane* operands, std::size_t count, std::size_t n) {
-  const std::size_t terms = count / 2;
-  const bool has_start = count % 2 != 0;
-  const Lane *w = operands + (has_start ? 1 : 0), *x = w + terms;
+  const auto view = core::dot_view(operands, count);
+  const bool has_start = view.has_start();
+  const Lane *w = view.w, *x = view.x;
+  const std::size_t terms = view.terms;
   tiles(n, [=]<int kTile>(std::size_t i, std::size_t length) {
     V total[kTile];
     for (int t = 0; t < kTile; ++t) total[t] = V{};
     for (int t = 0; has_start && t < kTile; ++t)
-      total[t] = load_lane(operands[0], i + t * kLanes, length);
+      total[t] = load_lane(*view.start, i + t * kLanes, length);
     for (std::size_t k = 0; k < terms; ++k) {
       if (w[k].step != 0 && x[k].step != 0) {
         for (int t = 0; t < kTile; ++t)

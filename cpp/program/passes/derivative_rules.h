@@ -67,11 +67,11 @@ void owed_to_operands(const Program& program, Index i, Symbolic g, Value&& value
     for (const Index o : x) owed(o, g);
     return;
   case Opcode::DotN: {
-    const std::size_t start = x.size() % 2, terms = x.size() / 2;
-    if (start != 0) owed(x[0], g);
-    for (std::size_t k = start; k < start + terms; ++k) {
-      give(x[k], [&] { return value(x[k + terms]) * g; });
-      give(x[k + terms], [&] { return value(x[k]) * g; });
+    const DotView dot = program.dot(at);
+    if (dot.has_start()) owed(*dot.start, g);
+    for (std::size_t k = 0; k < dot.terms; ++k) {
+      give(dot.w[k], [&] { return value(dot.x[k]) * g; });
+      give(dot.x[k], [&] { return value(dot.w[k]) * g; });
     }
     return;
   }
@@ -137,11 +137,11 @@ template <class Value> Index tangent_of(const Program& program, Index i, Value&&
       if (tangents[o] != kNone) add(tangent(o));
     return sum;
   case Opcode::DotN: {
-    const std::size_t start = x.size() % 2, terms = x.size() / 2;
-    if (start != 0 && tangents[x[0]] != kNone) add(tangent(x[0]));
-    for (std::size_t k = start; k < start + terms; ++k) {
-      if (tangents[x[k]] != kNone) add(tangent(x[k]) * value(x[k + terms]));
-      if (tangents[x[k + terms]] != kNone) add(tangent(x[k + terms]) * value(x[k]));
+    const DotView dot = program.dot(at);
+    if (dot.has_start() && tangents[*dot.start] != kNone) add(tangent(*dot.start));
+    for (std::size_t k = 0; k < dot.terms; ++k) {
+      if (tangents[dot.w[k]] != kNone) add(tangent(dot.w[k]) * value(dot.x[k]));
+      if (tangents[dot.x[k]] != kNone) add(tangent(dot.x[k]) * value(dot.w[k]));
     }
     return sum;
   }

@@ -207,8 +207,12 @@ void Planner::sort_by(Opcode opcode, Index count, bool second) {
   const std::size_t n = order_.size();
   const bool many = is_many(opcode);
   std::size_t one = 0, other = std::min<std::size_t>(1, count - 1);
-  if (many) one = opcode == Opcode::DotN && count > 1 ? count % 2 : 0, other = count / 2;
-  if (opcode == Opcode::DotN) other = std::min<std::size_t>(one + count / 2, count - 1);
+  if (many) one = 0, other = count / 2;
+  if (opcode == Opcode::DotN) {
+    const auto dot = core::dot_view(std::size_t{0}, count);
+    const std::size_t last = count - 1; // a start alone has no factors
+    one = std::min(dot.w, last), other = std::min(dot.x, last);
+  }
   if (second) std::swap(one, other);
   const auto place = [&](std::size_t i, std::size_t k) {
     return std::uint64_t{many ? places_[i * count + k] : places_[k * n + i]};

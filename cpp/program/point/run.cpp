@@ -124,9 +124,9 @@ double sum_of(const double* v, const Index* at, std::size_t n, bool strict) {
 }
 
 double dot_of(const double* v, const Index* at, std::size_t n, bool strict) {
-  const double start = n % 2 != 0 ? v[*at++] : 0.0;
-  const Index* other = at + n / 2;
-  return chains(start, n / 2, strict, [=](std::size_t i) { return v[at[i]] * v[other[i]]; });
+  const DotView dot = core::dot_view(at, n);
+  const double start = dot.has_start() ? v[*dot.start] : 0.0;
+  return chains(start, dot.terms, strict, [=](std::size_t k) { return v[dot.w[k]] * v[dot.x[k]]; });
 }
 
 const Index* run_lists(const Steps& steps, Head head, const Index* at, double* v, double* scratch) {

@@ -24,18 +24,19 @@ struct Rows {
   const Index *matrix, *vector;
 
   Rows(const Index* lists, Index count, Index most, bool matrix_first) {
-    const Index terms = count / 2, start = count % 2;
-    matrix = lists + start + (matrix_first ? 0 : terms);
-    vector = lists + start + (matrix_first ? terms : 0);
+    const DotView dot = core::dot_view(lists, count);
+    const auto terms = static_cast<Index>(dot.terms);
+    matrix = matrix_first ? dot.w : dot.x;
+    vector = matrix_first ? dot.x : dot.w;
     matrix_even = is_even(matrix, terms, column_step);
     vector_even = is_even(vector, terms, vector_step);
     if (!matrix_even || most == 1) return;
     row_step = matrix[count] - matrix[0];
-    start_step = start != 0 ? lists[count] - lists[0] : 0;
+    start_step = dot.has_start() ? lists[count] - lists[0] : 0;
     if (row_step >= kBeside || start_step >= kBeside) return;
     for (; n < most; ++n) {
       const std::size_t at = static_cast<std::size_t>(n) * count;
-      bool same = start == 0 || lists[at] - lists[at - count] == start_step;
+      bool same = !dot.has_start() || lists[at] - lists[at - count] == start_step;
       for (Index k = 0; same && k < terms; ++k)
         same = vector[at + k] == vector[k] && matrix[at + k] - matrix[at - count + k] == row_step;
       if (!same) break;
@@ -51,12 +52,13 @@ Index Writer::matrix(Index to, const Index* lists, Index count, Index n) {
   const Rows left(lists, count, n, true), right(lists, count, n, false);
   const Rows& rows = left.matrix_even && (left.n >= right.n || !right.matrix_even) ? left : right;
   if (!rows.matrix_even) return 0;
-  const Index terms = count / 2;
+  const DotView dot = core::dot_view(lists, count);
+  const auto terms = static_cast<Index>(dot.terms);
   if (static_cast<std::size_t>(rows.n) * terms < 8 || (rows.n == 1 && !rows.vector_even)) return 0;
   put({kMatrix, 0, 0, 0},
       Matrix{to, rows.n, terms, rows.matrix[0], rows.n > 1 ? rows.row_step : 0, rows.column_step,
              rows.vector_even ? rows.vector[0] : kNone, rows.vector_even ? rows.vector_step : 1,
-             count % 2 != 0 ? lists[0] : kNone, rows.n > 1 ? rows.start_step : 0});
+             dot.has_start() ? *dot.start : kNone, rows.n > 1 ? rows.start_step : 0});
   if (!rows.vector_even) put_places(rows.vector, terms);
   want_scratch(static_cast<std::size_t>(rows.n) + terms);
   return rows.n;
