@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from arenagrad._compile.api import compile, grad, hessian, hvp, jacobian, value_and_grad
 from arenagrad._compile.compiled import Compiled
-from arenagrad._compile.former_names import register_former_names
 from arenagrad._compile.program import Program
 from arenagrad._core import (
     ArenaFullError,
@@ -107,9 +106,6 @@ else:
             return import_module(f"arenagrad.{name}")
         raise AttributeError(f"module 'arenagrad' has no attribute {name!r}")
 
-
-register_former_names()
-del register_former_names
 
 __version__: str = build_info()["version"]
 

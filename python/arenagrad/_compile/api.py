@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from arenagrad._compile.bound_method import BoundMethod
 from arenagrad._compile.compiled import Compiled
+from arenagrad._compile.former_names import register_former_names
 from arenagrad._compile.options import Options, Reduce
 from arenagrad._compile.transforms import Argnums, Transform, TransformKind
 
@@ -160,3 +161,5 @@ def _hashable(argnums: Any) -> Argnums:
 
 for _public in (compile, grad, value_and_grad, jacobian, hessian, hvp):
     _public.__module__ = "arenagrad"
+
+register_former_names()
