@@ -8,15 +8,15 @@ Python, slower but with the same meaning.
 
 import random
 from collections.abc import Iterable
-from os import PathLike
 from typing import Any
 
-from arenagrad import _core, saving
+from arenagrad import _core
 from arenagrad.engine import Value
+from arenagrad.saving import Stateful
 
 
-class Module:
-    """Something with parameters."""
+class Module(Stateful):
+    """Something with parameters, whose numbers can be saved."""
 
     def zero_grad(self) -> None:
         """Set the grad of every parameter to 0."""
@@ -26,40 +26,6 @@ class Module:
     def parameters(self) -> list[Value]:
         """The Values that training adjusts, in a fixed order; none here."""
         return []
-
-    def state_dict(self) -> dict[str, Any]:
-        """The data of every Value that the attributes hold, as a dict of NumPy arrays.
-
-        Attributes are walked in their order, Modules, lists, tuples and dicts among them in turn;
-        names are joined with dots, as in `layers.0.neurons.1.w`. A list or an object array of
-        Values, nested or not, is one array. Whatever else a Module holds is left out, and one that
-        is met again is not walked again. The arrays are copies.
-
-        Raises ValueError if two names are the same, or if `parameters()` lists a Value that stands
-        in none of these places.
-        """
-        return saving.state_dict(self)
-
-    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
-        """Write the numbers of a `state_dict()` into the Values of the same names.
-
-        With strict the names must be exactly those of this Module; without, what only one of the
-        two has is left alone. Raises ValueError, which tells all that does not fit: names, shapes,
-        arrays that hold no real numbers; no Value has changed then.
-        """
-        saving.load_state_dict(self, state, strict)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the `state_dict()` to a `.npz` file; see `arenagrad.save`."""
-        saving.save(self, path)
-
-    def load(self, path: str | PathLike[str]) -> None:
-        """Load the state in a file that `save` wrote.
-
-        Raises FormatError for a file that is damaged or none of ours, ValueError for one that does
-        not fit this Module; no Value has changed then.
-        """
-        saving.load_state_dict(self, saving.load(path))
 
 
 class Neuron(Module):

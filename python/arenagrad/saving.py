@@ -27,6 +27,44 @@ _LONGEST = 60_000  # bytes of a name: a zip archive has two for its length
 _NUMBERS = "fiub"  # the kinds of NumPy arrays that a file may hold: nothing that needs pickle
 
 
+class Stateful:
+    """The base of `nn.Module`: an object whose Values are saved by the names of its attributes."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The data of every Value that the attributes hold, as a dict of NumPy arrays.
+
+        Attributes are walked in their order, Modules, lists, tuples and dicts among them in turn;
+        names are joined with dots, as in `layers.0.neurons.1.w`. A list or an object array of
+        Values, nested or not, is one array. Whatever else a Module holds is left out, and one that
+        is met again is not walked again. The arrays are copies.
+
+        Raises ValueError if two names are the same, or if `parameters()` lists a Value that stands
+        in none of these places.
+        """
+        return state_dict(self)
+
+    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
+        """Write the numbers of a `state_dict()` into the Values of the same names.
+
+        With strict the names must be exactly those of this Module; without, what only one of the
+        two has is left alone. Raises ValueError, which tells all that does not fit: names, shapes,
+        arrays that hold no real numbers; no Value has changed then.
+        """
+        load_state_dict(self, state, strict)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the `state_dict()` to a `.npz` file; see `arenagrad.save`."""
+        save(self, path)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Load the state in a file that `save` wrote.
+
+        Raises FormatError for a file that is damaged or none of ours, ValueError for one that does
+        not fit this Module; no Value has changed then.
+        """
+        load_state_dict(self, load(path))
+
+
 def state_dict(module: Any) -> "dict[str, NDArray[np.float64]]":
     """The numbers of a Module's Values by name; see `Module.state_dict`."""
     groups = dict(_named_groups(module))
@@ -78,11 +116,9 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     Raises TypeError for anything else in the state and ValueError for names that collide; OSError
     if the file cannot be written.
     """
-    from arenagrad.nn import Module
-
     arrays: dict[str, Any] = {}
     try:
-        plan = _plan(state_dict(state) if isinstance(state, Module) else state, "", arrays)
+        plan = _plan(state_dict(state) if isinstance(state, Stateful) else state, "", arrays)
     except RecursionError:
         raise ValueError("the state is nested too deeply, or contains itself") from None
     with complete_file(path) as file:
@@ -121,15 +157,13 @@ def _named_groups(module: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _groups(name: str, thing: Any, seen: dict[int, Any]) -> Iterator[tuple[str, Any]]:
-    from arenagrad.nn import Module
-
     held = thing
     if hasattr(thing, "__array_interface__") and getattr(thing, "dtype", "") == "O":
         thing = thing.tolist()
     if isinstance(thing, Value):
         yield name, thing
         return
-    if not isinstance(thing, Module | dict | list | tuple) or id(held) in seen:
+    if not isinstance(thing, Stateful | dict | list | tuple) or id(held) in seen:
         return
     seen[id(held)] = thing  # kept, so that no list made here later lies where this one did
     if isinstance(thing, list | tuple):

@@ -9,12 +9,16 @@ one optimiser therefore do not multiply. SequentialLR runs one after the other.
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from arenagrad._support.arguments import at_least_zero, count, real
 
-if TYPE_CHECKING:
-    from arenagrad.optim import Optimizer
+
+class Scheduled(Protocol):
+    """An optimiser as its schedules see it, such as `optim.Optimizer`."""
+
+    lr: float
+    initial_lr: float | None
 
 
 class Schedule:
@@ -26,7 +30,7 @@ class Schedule:
 
     _KEPT: ClassVar[tuple[str, ...]] = ("optimizer",)  # what is no part of the state
 
-    def __init__(self, optimizer: "Optimizer") -> None:
+    def __init__(self, optimizer: Scheduled) -> None:
         if not hasattr(optimizer, "lr"):
             raise TypeError(f"optimizer must be an Optimizer, got {type(optimizer).__name__}")
         if optimizer.initial_lr is None:
@@ -103,7 +107,7 @@ class LambdaLR(Schedule):
 
     _KEPT = ("optimizer", "lr_lambda")
 
-    def __init__(self, optimizer: "Optimizer", lr_lambda: Callable[[int], float]) -> None:
+    def __init__(self, optimizer: Scheduled, lr_lambda: Callable[[int], float]) -> None:
         self.lr_lambda = lr_lambda
         super().__init__(optimizer)
 
@@ -114,7 +118,7 @@ class LambdaLR(Schedule):
 class StepLR(Schedule):
     """The rate times gamma every step_size steps. Raises ValueError if that is below 1."""
 
-    def __init__(self, optimizer: "Optimizer", step_size: int, gamma: float = 0.1) -> None:
+    def __init__(self, optimizer: Scheduled, step_size: int, gamma: float = 0.1) -> None:
         self.step_size = count("step_size", step_size, 1)
         self.gamma = real("gamma", gamma)
         super().__init__(optimizer)
@@ -126,9 +130,7 @@ class StepLR(Schedule):
 class MultiStepLR(Schedule):
     """The rate times gamma at each milestone, a number of steps; one given twice counts twice."""
 
-    def __init__(
-        self, optimizer: "Optimizer", milestones: Iterable[int], gamma: float = 0.1
-    ) -> None:
+    def __init__(self, optimizer: Scheduled, milestones: Iterable[int], gamma: float = 0.1) -> None:
         self.milestones = tuple(sorted(count("a milestone", m) for m in milestones))
         self.gamma = real("gamma", gamma)
         super().__init__(optimizer)
@@ -140,7 +142,7 @@ class MultiStepLR(Schedule):
 class ExponentialLR(Schedule):
     """The rate times gamma at every step."""
 
-    def __init__(self, optimizer: "Optimizer", gamma: float) -> None:
+    def __init__(self, optimizer: Scheduled, gamma: float) -> None:
         self.gamma = real("gamma", gamma)
         super().__init__(optimizer)
 
@@ -151,9 +153,7 @@ class ExponentialLR(Schedule):
 class ConstantLR(Schedule):
     """The rate times factor, from 0 to 1, for total_iters steps, then the base rate."""
 
-    def __init__(
-        self, optimizer: "Optimizer", factor: float = 1.0 / 3, total_iters: int = 5
-    ) -> None:
+    def __init__(self, optimizer: Scheduled, factor: float = 1.0 / 3, total_iters: int = 5) -> None:
         self.factor = _fraction("factor", factor)
         self.total_iters = count("total_iters", total_iters)
         super().__init__(optimizer)
@@ -171,7 +171,7 @@ class LinearLR(Schedule):
 
     def __init__(
         self,
-        optimizer: "Optimizer",
+        optimizer: Scheduled,
         start_factor: float = 1.0 / 3,
         end_factor: float = 1.0,
         total_iters: int = 5,
@@ -191,7 +191,7 @@ class LinearLR(Schedule):
 class PolynomialLR(Schedule):
     """The rate times the power of what is left of total_iters steps, at least one; then 0."""
 
-    def __init__(self, optimizer: "Optimizer", total_iters: int = 5, power: float = 1.0) -> None:
+    def __init__(self, optimizer: Scheduled, total_iters: int = 5, power: float = 1.0) -> None:
         self.total_iters = count("total_iters", total_iters, 1)
         self.power = at_least_zero("power", power)
         super().__init__(optimizer)
@@ -204,7 +204,7 @@ class PolynomialLR(Schedule):
 class CosineAnnealingLR(Schedule):
     """From the base rate down to eta_min along half a cosine of T_max steps, and up again."""
 
-    def __init__(self, optimizer: "Optimizer", T_max: int, eta_min: float = 0.0) -> None:
+    def __init__(self, optimizer: Scheduled, T_max: int, eta_min: float = 0.0) -> None:
         self.T_max = count("T_max", T_max, 1)
         self.eta_min = real("eta_min", eta_min)
         super().__init__(optimizer)
@@ -225,7 +225,7 @@ class OneCycleLR(Schedule):
 
     def __init__(
         self,
-        optimizer: "Optimizer",
+        optimizer: Scheduled,
         max_lr: float,
         total_steps: int | None = None,
         epochs: int | None = None,
@@ -298,7 +298,7 @@ class SequentialLR(Schedule):
     _KEPT = ("optimizer", "schedulers")
 
     def __init__(
-        self, optimizer: "Optimizer", schedulers: Sequence[Schedule], milestones: Sequence[int]
+        self, optimizer: Scheduled, schedulers: Sequence[Schedule], milestones: Sequence[int]
     ) -> None:
         self.schedulers = tuple(schedulers)
         self.milestones = tuple(count("a milestone", m) for m in milestones)

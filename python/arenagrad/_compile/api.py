@@ -9,8 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from arenagrad._compile.bound_method import BoundMethod
-from arenagrad._compile.compiled import Compiled
+from arenagrad._compile.compiled import BoundMethod, Compiled
 from arenagrad._compile.former_names import register_former_names
 from arenagrad._compile.options import Options, Reduce
 from arenagrad._compile.transforms import Argnums, Transform, TransformKind

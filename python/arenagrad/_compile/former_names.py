@@ -9,8 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from arenagrad import _core
-from arenagrad._compile.bound_method import BoundMethod
-from arenagrad._compile.compiled import restored
+from arenagrad._compile.compiled import BoundMethod, restored
 from arenagrad._compile.program_file import CallConvention
 from arenagrad._compile.trace_cache import TraceVariant, _restored_cache
 from arenagrad._compile.transforms import DerivedProgram
