@@ -1,27 +1,65 @@
-// arenagrad._core: the table of contents.
+// arenagrad._core and its submodules: the table of contents.
 #include "bindings/compiled/program.h"
 #include "bindings/value/trace.h"
+#include "former_names.h"
 
-PYBIND11_MODULE(_core, module) {
-  using namespace arenagrad::bindings;
-  module.doc() = "The compiled core of arenagrad.";
+namespace arenagrad::bindings {
+void bind_grad_mode(py::module_& module);
+void bind_zero_grad(py::module_& module);
+
+namespace {
+
+void bind_values(py::module_& module) {
   bind_errors(module);
   bind_value(module);
   bind_trace(module);
   bind_graph(module);
-  bind_ops(module);
-  bind_nary(module);
-  bind_functional(module);
-  bind_arrays(module);
+  bind_grad_mode(module);
   bind_build(module);
   bind_saving(module);
   bind_copying(module);
   bind_info(module);
-  bind_optim(module);
+}
+
+void bind_functions(py::module_& module) {
+  bind_ops(module);
+  bind_nary(module);
+  bind_arrays(module);
+  bind_zero_grad(module);
+}
+
+void bind_compiled(py::module_& module) {
   bind_tree(module);
   bind_program(module);
   bind_capture(module);
   bind_runner(module);
   bind_call(module);
   bind_batch(module);
+}
+
+// What `from module import *` takes: everything public in it.
+void list_public_names(py::module_& module) {
+  py::list names;
+  for (const auto& [name, object] : py::dict(module.attr("__dict__")))
+    if (!std::string(py::str(name)).starts_with('_')) names.append(name);
+  names.attr("sort")();
+  module.attr("__all__") = py::tuple(names);
+}
+
+} // namespace
+} // namespace arenagrad::bindings
+
+PYBIND11_MODULE(_core, module) {
+  using namespace arenagrad::bindings;
+  module.doc() = "The compiled core of arenagrad.";
+  bind_values(module);
+  auto functions = module.def_submodule(
+      "functions", "The functions of Values and numbers, which arenagrad.functions gives on.");
+  bind_functions(functions);
+  list_public_names(functions);
+  auto optim = module.def_submodule("optim", "The steps that the optimisers take.");
+  bind_optim(optim);
+  auto compiled = module.def_submodule("compiled", "The native parts of compiled functions.");
+  bind_compiled(compiled);
+  bind_former_names(module);
 }

@@ -14,7 +14,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
-from arenagrad import _core
+from arenagrad import functions
 from arenagrad.engine import Value
 
 __all__ = [
@@ -35,7 +35,7 @@ def mse(predictions: Any, targets: Any, reduction: Reduction = "mean") -> Any:
     2.0
     """
     shape, pairs = _pairs(predictions, targets, "targets", reduction)
-    return _reduced([_core.square(p - t) for p, t in pairs], reduction, predictions, shape)
+    return _reduced([functions.square(p - t) for p, t in pairs], reduction, predictions, shape)
 
 
 def cross_entropy(logits: Any, targets: Any, reduction: Reduction = "mean") -> Any:
@@ -50,13 +50,13 @@ def cross_entropy(logits: Any, targets: Any, reduction: Reduction = "mean") -> A
     0.6931471805599453
     """
     _check_reduction(reduction)
-    whole = _core.data_of(logits).shape
+    whole = functions.data_of(logits).shape
     if not whole or whole[-1] == 0:
         got = "no class" if whole else "one number"
         raise ValueError(f"logits must be lists of numbers, one for each class, got {got}")
     *axes, classes = whole
     shape = tuple(axes)
-    wanted = _core.data_of(targets).shape
+    wanted = functions.data_of(targets).shape
     if wanted not in (shape, whole):
         raise ValueError(
             f"targets must have the shape {shape} of indices or {whole} of probabilities, "
@@ -66,10 +66,10 @@ def cross_entropy(logits: Any, targets: Any, reduction: Reduction = "mean") -> A
     rows = _rows(logits, whole)
     if wanted == shape:
         indices = [_index(target, classes) for target in _flat(targets, shape)]
-        found = [-_core.log_softmax(row)[i] for row, i in zip(rows, indices, strict=True)]
+        found = [-functions.log_softmax(row)[i] for row, i in zip(rows, indices, strict=True)]
     else:
         pairs = zip(rows, _rows(targets, whole), strict=True)
-        found = [-_core.dot(likely, _core.log_softmax(row)) for row, likely in pairs]
+        found = [-functions.dot(likely, functions.log_softmax(row)) for row, likely in pairs]
     return _reduced(found, reduction, logits, shape)
 
 
@@ -83,14 +83,14 @@ def binary_cross_entropy(probabilities: Any, targets: Any, reduction: Reduction 
     [0.6931471805599453, 100.0]
     """
     shape, pairs = _pairs(probabilities, targets, "targets", reduction)
-    numbers = _core.data_of([p for p, _ in pairs]).tolist()
+    numbers = functions.data_of([p for p, _ in pairs]).tolist()
     for number in numbers:
         if not 0.0 <= number <= 1.0:
             raise ValueError(f"probabilities must be in [0, 1], got {number!r}")
     found = [
         _at_the_edge(p, t, number)
         if number * (1.0 - number) < _LEAST_SPREAD
-        else _mixed(t, p, lambda p: -_core.log(p), lambda p: -_core.log1p(-p))
+        else _mixed(t, p, lambda p: -functions.log(p), lambda p: -functions.log1p(-p))
         for (p, t), number in zip(pairs, numbers, strict=True)
     ]
     return _reduced(found, reduction, probabilities, shape)
@@ -105,7 +105,7 @@ def binary_cross_entropy_with_logits(
     1000.0
     """
     shape, pairs = _pairs(logits, targets, "targets", reduction)
-    found = [_mixed(t, x, lambda x: _core.softplus(-x), _core.softplus) for x, t in pairs]
+    found = [_mixed(t, x, lambda x: functions.softplus(-x), functions.softplus) for x, t in pairs]
     return _reduced(found, reduction, logits, shape)
 
 
@@ -118,10 +118,10 @@ def hinge(scores: Any, labels: Any, reduction: Reduction = "mean") -> Any:
     0.625
     """
     shape, pairs = _pairs(scores, labels, "labels", reduction)
-    for number in _core.data_of([y for _, y in pairs]).tolist():
+    for number in functions.data_of([y for _, y in pairs]).tolist():
         if number not in (-1.0, 1.0):
             raise ValueError(f"labels must be -1 or 1, got {number!r}")
-    return _reduced([_core.relu(s * -y + 1.0) for s, y in pairs], reduction, scores, shape)
+    return _reduced([functions.relu(s * -y + 1.0) for s, y in pairs], reduction, scores, shape)
 
 
 _LEAST_LOGARITHM = -100.0
@@ -134,7 +134,7 @@ def _mixed(target: Any, x: Any, one: Callable[[Any], Any], zero: Callable[[Any],
         return target * one(x) + (1.0 - target) * zero(x)
     if target in (0.0, 1.0):
         return one(x) if target else zero(x)
-    return _core.dot([target, 1.0 - target], [one(x), zero(x)])
+    return functions.dot([target, 1.0 - target], [one(x), zero(x)])
 
 
 def _at_the_edge(p: Any, target: Any, number: float) -> Any:
@@ -142,8 +142,8 @@ def _at_the_edge(p: Any, target: Any, number: float) -> Any:
     found = _mixed(
         target,
         number,
-        lambda x: -max(_core.log(x), _LEAST_LOGARITHM) if x > 0.0 else -_LEAST_LOGARITHM,
-        lambda x: -max(_core.log1p(-x), _LEAST_LOGARITHM) if x < 1.0 else -_LEAST_LOGARITHM,
+        lambda x: -max(functions.log(x), _LEAST_LOGARITHM) if x > 0.0 else -_LEAST_LOGARITHM,
+        lambda x: -max(functions.log1p(-x), _LEAST_LOGARITHM) if x < 1.0 else -_LEAST_LOGARITHM,
     )
     if not isinstance(p, Value):
         return found
@@ -158,7 +158,7 @@ def _pairs(
 ) -> tuple[Shape, list[tuple[Value | float, Value | float]]]:
     """The shape of xs, and its elements beside those of ys, after all checks."""
     _check_reduction(reduction)
-    first, second = _core.data_of(xs), _core.data_of(ys)
+    first, second = functions.data_of(xs), functions.data_of(ys)
     if first.shape != second.shape:
         raise ValueError(
             f"{name} must have the shape {first.shape} of what they judge, got {second.shape}"
@@ -211,9 +211,9 @@ def _rows(nested: Any, shape: Shape) -> list[Any]:
 def _reduced(losses: list[Any], reduction: str, like: Any, shape: Shape) -> Any:
     """The losses as asked for; one by one, they are nested like the predictions."""
     if reduction == "mean":
-        return _core.mean(losses)
+        return functions.mean(losses)
     if reduction == "sum":
-        return _core.sum(losses)
+        return functions.sum(losses)
     if not shape:
         return losses[0]
     nested = losses
@@ -221,6 +221,6 @@ def _reduced(losses: list[Any], reduction: str, like: Any, shape: Shape) -> Any:
         nested = [nested[i : i + size] for i in range(0, len(nested), size or 1)]
     if not hasattr(like, "reshape"):
         return nested
-    array = _core.data_of(nested).astype(object)
+    array = functions.data_of(nested).astype(object)
     array.ravel()[:] = losses
     return array

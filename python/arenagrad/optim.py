@@ -15,7 +15,7 @@ attributes that may be assigned between steps; the schedules below do that to `l
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from arenagrad import _steps
+from arenagrad._core import optim as native
 from arenagrad._support.arguments import at_least_zero, count, real
 from arenagrad.engine import Value
 from arenagrad.schedules import (
@@ -67,9 +67,9 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Value], settings: dict[str, Any]) -> None:
         checked = self._checked(settings)
-        self._parameters = _steps.Parameters(params)
+        self._parameters = native.Parameters(params)
         self._settings = tuple(settings)
-        self._state = {name: _steps.optimizer_state(len(self._parameters)) for name in self._ARRAYS}
+        self._state = {name: native.optimizer_state(len(self._parameters)) for name in self._ARRAYS}
         self.steps = 0
         self.__dict__.update(checked)
 
@@ -85,7 +85,7 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set the grad of every parameter to 0. Cost: about a nanosecond for each."""
-        _steps.zero_parameters(self._parameters)
+        native.zero_parameters(self._parameters)
 
     def step(self) -> None:
         """Update every parameter from its grad.
@@ -121,7 +121,7 @@ class Optimizer:
         steps = count("steps", state_dict["steps"])
         size = len(self._parameters)
         self._state = {
-            name: _steps.copy_of_state(state_dict[name], size, name) for name in self._ARRAYS
+            name: native.copy_of_state(state_dict[name], size, name) for name in self._ARRAYS
         }
         self.steps = steps
         self.__dict__.update(settings)
@@ -175,7 +175,7 @@ class SGD(Optimizer):
 
     def step(self) -> None:
         """Update every parameter from its grad. Cost: 1 to 2 ns each. Errors: see Optimizer."""
-        _steps.sgd_step(
+        native.sgd_step(
             self._parameters,
             self._state["momentum_buffer"],
             self.lr,
@@ -228,7 +228,7 @@ class Adam(Optimizer):
     def step(self) -> None:
         """Update every parameter from its grad. Cost: about 4 ns each. Errors: see Optimizer."""
         beta1, beta2 = self.betas
-        _steps.adam_step(
+        native.adam_step(
             self._parameters,
             self._state["exp_avg"],
             self._state["exp_avg_sq"],
@@ -298,7 +298,7 @@ class RMSprop(Optimizer):
 
     def step(self) -> None:
         """Update every parameter from its grad. Cost: about 4 ns each. Errors: see Optimizer."""
-        _steps.rmsprop_step(
+        native.rmsprop_step(
             self._parameters,
             self._state["square_avg"],
             self._state["grad_avg"],

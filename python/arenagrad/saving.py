@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arenagrad import _core
+from arenagrad import functions
 from arenagrad._core import FormatError, Value
 from arenagrad._support.files import complete_file
 
@@ -68,7 +68,7 @@ class Stateful:
 def state_dict(module: Any) -> "dict[str, NDArray[np.float64]]":
     """The numbers of a Module's Values by name; see `Module.state_dict`."""
     groups = dict(_named_groups(module))
-    arrays = {name: _core.data_of(group) for name, group in groups.items()}
+    arrays = {name: functions.data_of(group) for name, group in groups.items()}
     saved = {id(value) for group in groups.values() for value in _values_in(group)}
     lost = sum(isinstance(p, Value) and id(p) not in saved for p in module.parameters())
     if lost:
@@ -95,7 +95,7 @@ def load_state_dict(module: Any, state: Any, strict: bool = True) -> None:
         if name not in state:
             continue
         array = arrays[name] = np.asarray(state[name])
-        shape = _core.data_of(group).shape
+        shape = functions.data_of(group).shape
         if array.dtype.kind not in _NUMBERS:
             problems.append(f"{name} should hold numbers and has the dtype {array.dtype}")
         elif array.shape != shape:
@@ -103,7 +103,7 @@ def load_state_dict(module: Any, state: Any, strict: bool = True) -> None:
     if problems:
         raise ValueError("the state does not fit the module: " + "; ".join(problems))
     for name, array in arrays.items():
-        _core.assign(groups[name], array)
+        functions.assign(groups[name], array)
 
 
 def save(state: Any, path: str | os.PathLike[str]) -> None:
@@ -210,14 +210,14 @@ def _plan(thing: Any, name: str, arrays: dict[str, Any]) -> Any:
             raise TypeError(f"the keys of {name or 'a state'} must be texts or whole numbers")
         return {"dict": [[k, _plan(v, _below(name, k), arrays)] for k, v in thing.items()]}
     if isinstance(thing, Value) or (isinstance(thing, list | tuple) and _is_array_of_values(thing)):
-        thing = _core.data_of(thing)
+        thing = functions.data_of(thing)
     elif isinstance(thing, list | tuple):
         return {"list": [_plan(v, _below(name, i), arrays) for i, v in enumerate(thing)]}
     elif not isinstance(thing, np.ndarray | np.generic):
         raise TypeError(f"{name or 'a state'} is {type(thing).__name__}, which cannot be saved")
     array = np.asarray(thing)
     if array.dtype == object:
-        array = _core.data_of(array)
+        array = functions.data_of(array)
     if array.dtype.kind not in _NUMBERS:
         raise TypeError(f"{name or 'a state'} has the dtype {array.dtype}, which cannot be saved")
     if len(name.encode()) > _LONGEST:

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 import arenagrad
+import arenagrad.functions
 import arenagrad.losses
 import arenagrad.nn
 import arenagrad.optim
 from arenagrad import _core, compat
-from arenagrad._compile.former_names import FORMER_NATIVE
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_FUNCTION = 60  # lines
@@ -277,7 +277,10 @@ def public(module: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "module",
-    [arenagrad, arenagrad.nn, arenagrad.optim, arenagrad.losses, compat, arenagrad.engine, _core],
+    [
+        *(arenagrad, arenagrad.nn, arenagrad.optim, arenagrad.losses, compat, arenagrad.engine),
+        *(_core, _core.functions, _core.optim, _core.compiled),
+    ],
 )
 def test_everything_public_is_documented(module: Any) -> None:
     assert inspect.getdoc(module)
@@ -305,8 +308,11 @@ def natural(name: str) -> tuple[bool, list[tuple[int, str]]]:
 
 
 def test_the_list_of_public_names_is_sorted_and_complete() -> None:
-    names = arenagrad.__all__
-    assert names == sorted(names, key=natural)
+    names, functions = arenagrad.__all__, arenagrad.functions.__all__
+    assert functions == _core.functions.__all__ == tuple(sorted(functions))
+    assert names[: len(functions)] == functions
+    own = names[len(functions) :]
+    assert own == tuple(sorted(own, key=natural))
     assert len(set(names)) == len(names)
     source = ast.parse((ROOT / "python/arenagrad/__init__.py").read_text())
     bound = {
@@ -315,26 +321,43 @@ def test_the_list_of_public_names_is_sorted_and_complete() -> None:
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("arenagrad")
         for alias in node.names
     }
-    assert set(names) == bound | {"__version__"}
+    assert bound >= {"*", "__all__"}  # those of arenagrad.functions
+    assert set(own) == bound - {"*", "__all__"} | {"__version__"}
+    assert all(getattr(arenagrad, name) is getattr(_core.functions, name) for name in functions)
 
 
-def names_in_stub(name: str = "_core") -> dict[str, ast.AST]:
-    """What a stub declares itself, and what it takes whole from another one."""
-    tree = ast.parse((ROOT / f"python/arenagrad/{name}.pyi").read_text())
+NATIVE = {"__init__": _core} | {
+    name: getattr(_core, name) for name in ("functions", "optim", "compiled")
+}
+
+
+def names_in_stub(name: str = "__init__") -> dict[str, ast.AST]:
+    """What a stub declares, and the submodules it has."""
+    tree = ast.parse((ROOT / f"python/arenagrad/_core/{name}.pyi").read_text())
     names: dict[str, ast.AST] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             names[node.name] = node
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names[node.target.id] = node
-        elif isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
-            names |= names_in_stub((node.module or "").rpartition(".")[2])
+        elif isinstance(node, ast.ImportFrom) and node.module == "arenagrad._core":
+            names |= {alias.name: node for alias in node.names if alias.asname is not None}
     return {name: node for name, node in names.items() if not name.startswith("_")}
 
 
-def test_the_stub_names_exactly_what_the_native_module_has() -> None:
-    public_names = {name for name in vars(_core) if not name.startswith("_")}
-    assert set(names_in_stub()) == public_names - set(FORMER_NATIVE)
+@pytest.mark.parametrize("name", NATIVE)
+def test_the_stub_names_exactly_what_the_native_module_has(name: str) -> None:
+    present = {native for native in vars(NATIVE[name]) if not native.startswith("_")}
+    assert set(names_in_stub(name)) == present
+
+
+def test_native_submodules_are_imported_like_any_other_module() -> None:
+    for name, module in NATIVE.items():
+        if name != "__init__":
+            assert module.__name__ == f"arenagrad._core.{name}"
+            assert sys.modules[module.__name__] is importlib.import_module(module.__name__)
+    stubs = {path.stem for path in (ROOT / "python/arenagrad/_core").iterdir()}
+    assert stubs == set(NATIVE), "a stub for each native module and nothing else"
 
 
 def test_the_stub_declares_every_method_and_property_of_value() -> None:

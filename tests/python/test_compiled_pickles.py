@@ -214,23 +214,23 @@ def test_programs_pickle_too() -> None:
     assert p(0.5) == scaled.value_and_grad(0.5)
 
 
-@pytest.mark.parametrize("kind", ["Instructions", "PyTree", "Closure"])
+@pytest.mark.parametrize("kind", ["Program", "PyTree", "Closure"])
 def test_damaged_parts_in_a_pickle_are_refused(kind: str) -> None:
-    from arenagrad import _programs
+    from arenagrad._core import compiled
 
     parts: dict[str, list[Any]] = {
-        "Instructions": [b"", b"AGPR", b"x" * 50],
+        "Program": [b"", b"AGPR", b"x" * 50],
         "PyTree": [(), (1,), (("list", False, 3, ()),), (("static", False, None, ()),)],
         "Closure": [(1.0,), (None,)],
     }
-    cls = getattr(_programs, kind)
+    cls = getattr(compiled, kind)
     for state in parts[kind]:
         with pytest.raises((ag.FormatError, TypeError, RuntimeError)):
             cls(state)
 
 
 def test_batches_do_not_pickle_but_give_their_numbers() -> None:
-    from arenagrad._programs import Batch
+    from arenagrad._core.compiled import Batch
 
     batch = Batch((np.arange(12.0).reshape(4, 3), 5.0), (1, None), [])
     part = batch.part(1, 3)

@@ -229,7 +229,7 @@ def test_an_optimiser_that_its_own_parameter_knows_is_collected(through: str) ->
 
 
 def test_the_collector_of_python_sees_what_is_held() -> None:
-    parameters = arenagrad._core.Parameters([Value(1.0)])
+    parameters = arenagrad._core.optim.Parameters([Value(1.0)])
     assert gc.is_tracked(parameters)
     assert gc.get_referents(parameters)[-1] is parameters.values
 

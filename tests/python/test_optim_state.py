@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arenagrad import Value, _core, optim
+from arenagrad import Value, optim
+from arenagrad._core import optim as native
 
 # Every setting is given, and none is its default.
 FULL: dict[str, Callable[[Any], Any]] = {
@@ -160,34 +161,34 @@ def test_the_base_class_says_that_it_is_none() -> None:
 
 def test_arrays_that_do_not_fit_the_parameters_are_refused() -> None:
     ps = values()
-    parameters, right = _core.Parameters(ps), np.zeros(5)
+    parameters, right = native.Parameters(ps), np.zeros(5)
     settings = (0.1, 0.9, 0.99, 1e-8, 0.0, False, 1)
     fixed = np.zeros(5)
     fixed.flags.writeable = False
     for wrong in (np.zeros(4), np.zeros((5, 1)), np.zeros(0), fixed):
         for arrays in ((wrong, right), (right, wrong)):
             with pytest.raises(ValueError, match=r"array of state must hold|not writeable"):
-                _core.adam_step(parameters, *arrays, *settings)
+                native.adam_step(parameters, *arrays, *settings)
     strided: Any = np.zeros(10)[::2]
     for other in (np.zeros(5, np.float32), np.zeros(5, int), [0.0] * 5, None, strided):
         with pytest.raises(TypeError, match="incompatible function arguments"):
-            _core.adam_step(parameters, right, other, *settings)
+            native.adam_step(parameters, right, other, *settings)
     assert not right.any()
     assert [p.data for p in ps] == [p.data for p in values()]
 
 
 def test_parameters_made_without_their_init_are_refused_and_do_no_harm() -> None:
-    unmade = _core.Parameters.__new__(_core.Parameters)
+    unmade = native.Parameters.__new__(native.Parameters)
     one = np.zeros(1)
     attempts: list[Callable[[], Any]] = [
         lambda: unmade.values,
         lambda: len(unmade),
         lambda: pickle.dumps(unmade),
         lambda: copy.copy(unmade),
-        lambda: _core.zero_parameters(unmade),
-        lambda: _core.sgd_step(unmade, one, 0.1, 0.0, 0.0, 0.0, False, True),
-        lambda: _core.adam_step(unmade, one, one, 0.1, 0.9, 0.9, 0.1, 0.0, False, 1),
-        lambda: _core.rmsprop_step(unmade, one, one, one, 0.1, 0.9, 0.1, 0.0, 0.0, False),
+        lambda: native.zero_parameters(unmade),
+        lambda: native.sgd_step(unmade, one, 0.1, 0.0, 0.0, 0.0, False, True),
+        lambda: native.adam_step(unmade, one, one, 0.1, 0.9, 0.9, 0.1, 0.0, False, 1),
+        lambda: native.rmsprop_step(unmade, one, one, one, 0.1, 0.9, 0.1, 0.0, 0.0, False),
     ]
     for attempt in attempts:
         with pytest.raises(TypeError, match="Parameters without their __init__"):
@@ -195,7 +196,7 @@ def test_parameters_made_without_their_init_are_refused_and_do_no_harm() -> None
     gc.collect()
     wrong: Any = [Value(1.0)]
     with pytest.raises(TypeError, match="parameters must be Parameters, got list"):
-        _core.zero_parameters(wrong)
+        native.zero_parameters(wrong)
 
 
 # Saving and going on
@@ -254,7 +255,7 @@ def test_a_copied_optimiser_goes_on_with_parameters_of_its_own(name: str, copied
 def test_a_shallow_copy_of_an_optimiser_trains_the_same_values() -> None:
     optimizer = optim.SGD(values())
     assert copy.copy(optimizer).params == optimizer.params
-    parameters = copy.copy(_core.Parameters(optimizer.params))
+    parameters = copy.copy(native.Parameters(optimizer.params))
     assert parameters.values == optimizer.params
 
 

@@ -227,7 +227,7 @@ void bind_call(py::module_& module) {
                          {Py_tp_members, members},
                          {Py_tp_getset, getset},
                          {0, nullptr}};
-  PyType_Spec spec = {"arenagrad._core.NativeDispatch", sizeof(PyNativeDispatch), 0,
+  PyType_Spec spec = {"arenagrad._core.compiled.NativeDispatch", sizeof(PyNativeDispatch), 0,
                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
                           Py_TPFLAGS_HAVE_VECTORCALL,
                       slots};

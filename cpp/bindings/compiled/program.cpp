@@ -64,7 +64,7 @@ py::tuple jacobian(const ProgramPointer& of, const Indices& inputs, const Varies
 } // namespace
 
 void bind_program(py::module_& module) {
-  py::class_<Program, ProgramPointer>(module, "Instructions",
+  py::class_<Program, ProgramPointer>(module, "Program",
                                       "A linear program: what a function does to its inputs.")
       .def("__len__", &Program::size)
       .def_readonly("inputs", &Program::input_count, "How many numbers it reads.")

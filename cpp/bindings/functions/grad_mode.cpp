@@ -54,10 +54,13 @@ PyObject* zero_grad(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject
 
 } // namespace
 
-void bind_functional(py::module_& module) {
+void bind_grad_mode(py::module_& module) {
   module.def(
       "no_grad_step", no_grad, py::arg("step"),
       "Enter (+1) or leave (-1) a block of this thread in which operations record no graph.");
+}
+
+void bind_zero_grad(py::module_& module) {
   static PyMethodDef definitions[] = {
       definition("zero_grad", zero_grad,
                  "zero_grad($module, roots)\n--\n\n"

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from arenagrad._compile.trace_cache import TraceVariant
 from arenagrad._compile.transforms import Chain, DerivedProgram
-from arenagrad._programs import (
+from arenagrad._core.compiled import (
     Batch,
     PyTree,
     clear_arrays,
@@ -91,7 +91,9 @@ class BatchRun:
         """The numbers of all results in one array, sums not divided yet."""
         variant = self.variant()
         results = variant.derived(chain).results
-        arrays, stacked = results.stacked(len(self._batch), not self._reduction.is_summed).arrays()
+        arrays, stacked = results.stacked(
+            len(self._batch), not self._reduction.is_summed
+        ).new_output_buffers()
         self._fill(arrays, stacked, variant, chain)
         return pack_arrays(arrays)
 
@@ -201,26 +203,28 @@ class OutputBuffers:
         self._kept = None if buffered < 0 or out is None else results.child(0)
         self._copied_at_the_end: list[Any] = []
         if out is None:
-            self.arrays, self.stacked = results.arrays()
+            self.arrays, self.stacked = results.new_output_buffers()
             return
-        buffers, stacked = (results if buffered < 0 else results.child(buffered)).buffers(out)
+        buffers, stacked = (results if buffered < 0 else results.child(buffered)).output_buffers_in(
+            out
+        )
         if batch.overlaps(buffers):
             self._copied_at_the_end = buffers
             buffers = [buffer.copy() for buffer in buffers]
-        arrays, others = ([], []) if self._kept is None else self._kept.arrays()
+        arrays, others = ([], []) if self._kept is None else self._kept.new_output_buffers()
         self._own = len(arrays)
         self.arrays, self.stacked = arrays + buffers, others + stacked
 
     def result(self) -> Any:
         """The object to return, once the numbers are in the arrays."""
         if self._out is None:
-            return self._results.make_of_arrays(self.arrays)
+            return self._results.unflatten(self.arrays)
         pairs = zip(self._copied_at_the_end, self.arrays[self._own :], strict=False)
         for buffer, array in pairs:
             buffer[...] = array
         if self._kept is None:
             return self._out
-        return self._kept.make_of_arrays(self.arrays[: self._own]), self._out
+        return self._kept.unflatten(self.arrays[: self._own]), self._out
 
 
 class RowProgress:

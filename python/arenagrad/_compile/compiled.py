@@ -22,7 +22,7 @@ from arenagrad._compile.transforms import (
     chain_of,
     checked_argnums,
 )
-from arenagrad._programs import NativeDispatch, PyTree, read_arguments
+from arenagrad._core.compiled import NativeDispatch, PyTree, read_arguments
 from arenagrad._support.arguments import by_position, count
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ class BoundMethod(partial[Any]):
         read = read_arguments((self.__self__,), [0 in self.func._evaluation.options.static_argnums])
         if read is not None and isinstance(tangents, tuple | list):
             by = read[0].child(0).gradient()
-            tangents = (by.make_of_arrays(by.arrays()[0]), *tangents)
+            tangents = (by.unflatten(by.new_output_buffers()[0]), *tangents)
         return self.func.jvp(self._with(args), tangents)
 
     def vjp(self, args: tuple[Any, ...], cotangents: Any) -> Any:

@@ -7,7 +7,7 @@ from arenagrad._compile.batch_run import BatchRun, Reduction, Seeds
 from arenagrad._compile.options import Options
 from arenagrad._compile.trace_cache import Outcome, TraceCache, TraceVariant
 from arenagrad._compile.transforms import ROW_SUM, Argnums, Chain, checked_argnums, has_row_sum
-from arenagrad._programs import Batch, NativeDispatch, PyTree, read_arguments
+from arenagrad._core.compiled import Batch, NativeDispatch, PyTree, read_arguments
 
 
 class Evaluation:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from arenagrad._compile.batch_run import BatchRun, OutputBuffers, Progress, Reduction
 from arenagrad._compile.trace_cache import TraceCache, TraceVariant
 from arenagrad._compile.transforms import Chain
-from arenagrad._programs import Batch, clear_arrays, divide_arrays, put_rows
+from arenagrad._core.compiled import Batch, clear_arrays, divide_arrays, put_rows
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

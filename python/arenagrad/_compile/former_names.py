@@ -1,19 +1,18 @@
 """Names under which pickles of earlier versions look for classes and functions of this package.
 
 pickle imports a module by its name and asks it for an attribute. The modules below no longer exist
-as files; each stands in `sys.modules` with the attributes that pickles ask it for.
+as files; each stands in `sys.modules` with the attributes that pickles ask it for. The native module
+finds its own former names itself.
 """
 
 import sys
 from types import ModuleType
 from typing import Any
 
-from arenagrad import _core
 from arenagrad._compile.compiled import BoundMethod, restored
 from arenagrad._compile.program_file import CallConvention
 from arenagrad._compile.trace_cache import TraceVariant, _restored_cache
 from arenagrad._compile.transforms import DerivedProgram
-from arenagrad._programs import PyTree
 
 _FORMER: dict[str, dict[str, Any]] = {
     "arenagrad._bound": {"Bound": BoundMethod},
@@ -23,13 +22,9 @@ _FORMER: dict[str, dict[str, Any]] = {
     "arenagrad._stages": {"Stage": DerivedProgram},
 }
 
-# Attributes of the native module, which exists as it did.
-FORMER_NATIVE: dict[str, Any] = {"Tree": PyTree}
-
 
 def register_former_names() -> None:
     """Let pickles of earlier versions find what they name."""
-    vars(_core).update(FORMER_NATIVE)
     for module, attributes in _FORMER.items():
         former = ModuleType(module, "A module of an earlier version, for its pickles only.")
         vars(former).update(attributes)

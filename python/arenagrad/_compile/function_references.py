@@ -9,7 +9,7 @@ from importlib import import_module
 from types import FunctionType
 from typing import Any, TypeAlias
 
-from arenagrad._programs import NativeDispatch
+from arenagrad._core.compiled import NativeDispatch
 
 # A module and a name in it.
 Place: TypeAlias = tuple[str, str]

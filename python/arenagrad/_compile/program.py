@@ -9,7 +9,7 @@ from arenagrad._compile.program_file import CallConvention, program_of_bytes, pr
 from arenagrad._compile.trace_cache import Outcome, TraceVariant
 from arenagrad._compile.transforms import Chain, chain_of
 from arenagrad._core import FormatError
-from arenagrad._programs import Batch, NativeDispatch, PyTree, read_arguments
+from arenagrad._core.compiled import Batch, NativeDispatch, PyTree, read_arguments
 from arenagrad._support.arguments import by_position, thread_count
 from arenagrad._support.files import complete_file
 

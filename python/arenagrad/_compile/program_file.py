@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from arenagrad._compile.trace_cache import TraceVariant
 from arenagrad._compile.transforms import Chain, DerivedProgram, Transform, TransformKind
 from arenagrad._core import FormatError, Value
-from arenagrad._programs import Closure, Instructions, PyTree
+from arenagrad._core import compiled as native
+from arenagrad._core.compiled import Closure, PyTree
 
 VERSION = 1
 _MAGIC = b"AGPF"
@@ -75,13 +76,13 @@ def program_of_bytes(content: bytes) -> tuple[TraceVariant, Chain, CallConventio
     numbers_at = program_at + program_length
     if len(body) != numbers_at + 8 * count:
         raise FormatError("it is not as long as it says")
-    program = Instructions(body[program_at:numbers_at])
+    program = native.Program(body[program_at:numbers_at])
     numbers = struct.unpack_from(f"<{count}d", body, numbers_at)
     return _checked(json.loads(body[_FRONT.size : program_at]), program, numbers)
 
 
 def _checked(
-    head: dict[str, Any], program: Instructions, numbers: Sequence[float]
+    head: dict[str, Any], program: native.Program, numbers: Sequence[float]
 ) -> tuple[TraceVariant, Chain, CallConvention]:
     arguments, results = _tree(head["arguments"]), _tree(head["results"])
     if arguments.numbers + len(numbers) != program.inputs or results.numbers != program.outputs:
@@ -119,7 +120,7 @@ def _checked(
 def _parts(tree: PyTree, what: str) -> list[Any]:
     """What JSON says of a structure; a Module is a list of its numbers there."""
     parts: list[Any] = []
-    for kind, varies, size, extra in tree.parts():
+    for kind, varies, size, extra in tree.to_parts():
         if kind == "module":
             parts.append(["list", varies, size, []])
             parts += [["number", varies, None, []]] * size

@@ -18,10 +18,10 @@ from arenagrad._compile.transforms import (
     chain_of,
     has_row_sum,
 )
-from arenagrad._programs import (
+from arenagrad._core import compiled as native
+from arenagrad._core.compiled import (
     BatchExecutable,
     Closure,
-    Instructions,
     PointExecutable,
     PyTree,
     call_on_values,
@@ -51,7 +51,7 @@ class TraceVariant:
     def __init__(
         self,
         arguments: PyTree,
-        program: Instructions,
+        program: native.Program,
         results: PyTree,
         closure: Closure,
         strict: bool,
@@ -129,7 +129,7 @@ class TraceVariant:
             derived = self._derived.setdefault(chain, derived)
         return derived
 
-    def program(self, chain: Chain) -> Instructions:
+    def program(self, chain: Chain) -> native.Program:
         """The program of a chain as it is run."""
         derived = self.derived(chain)
         # Transforms optimise what they write; what was traced is kept as it is, as their source.
@@ -164,7 +164,7 @@ class TraceVariant:
         """What finds the rows of a batch that take this variant."""
         executable = self._batch_executables.get("guards")
         if executable is None:
-            guards = self.traced.picked([]).optimised(self.strict)
+            guards = self.traced.select([]).optimised(self.strict)
             executable = BatchExecutable(guards, self._transforms.varying, self.strict)
             executable = self._batch_executables.setdefault("guards", executable)
         return executable
@@ -184,7 +184,7 @@ class TraceVariant:
         structure = self.derived(chain).seed_structure
         read = None
         if structure is not None:
-            read = structure.numbers_of(seeds, "what is multiplied by the derivatives")
+            read = structure.flatten(seeds, "what is multiplied by the derivatives")
         answer = self.point_executable(chain).run(numbers, read, out, accept_not_finite)
         if answer is None:
             return Outcome.OTHER_VARIANT, None

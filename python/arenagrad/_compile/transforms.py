@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
-from arenagrad._programs import Instructions, PyTree
+from arenagrad._core import compiled
+from arenagrad._core.compiled import PyTree
 
 # The number of an argument, or of several.
 Argnums: TypeAlias = int | tuple[int, ...]
@@ -68,7 +69,7 @@ class DerivedProgram:
 
     def __init__(
         self,
-        program: Instructions,
+        program: compiled.Program,
         results: PyTree,
         buffered: int = -1,
         seed_structure: PyTree | None = None,
@@ -135,7 +136,7 @@ class Transforms:
 
     def grad(self, source: DerivedProgram, argnums: Argnums, varies: list[int]) -> DerivedProgram:
         both = self.value_and_grad(source, argnums, varies)
-        program = both.program.picked(range(1, both.program.outputs))
+        program = both.program.select(range(1, both.program.outputs))
         return DerivedProgram(program, both.results.child(1))
 
     def jacobian(
@@ -150,7 +151,7 @@ class Transforms:
         program, rows, columns, by_reverse = made
         first, width = source.results.numbers, len(inputs)
         results = by.jacobian(source.results)
-        places = by.jacobian_places(source.results)
+        places = by.jacobian_positions(source.results)
         which = [-1] * results.numbers
         for k, (row, column) in enumerate(zip(rows, columns, strict=True)):
             which[places[row * width + column]] = first + k
@@ -159,7 +160,7 @@ class Transforms:
             "entries": results.numbers,
             "entries_computed": len(rows),
         }
-        return DerivedProgram(program.picked(which), results, stats=stats)
+        return DerivedProgram(program.select(which), results, stats=stats)
 
     def jacobian_entries(
         self, source: DerivedProgram, argnums: Argnums, varies: list[int]
@@ -167,7 +168,7 @@ class Transforms:
         _, inputs = self._by(argnums)
         program, rows, columns, _ = source.program.jacobian(inputs, varies, self.strict)
         first = source.results.numbers
-        entries = program.picked(range(first, first + len(rows)))
+        entries = program.select(range(first, first + len(rows)))
         return DerivedProgram(entries, PyTree.array([len(rows)]), pattern=(rows, columns))
 
     def jvp(self, source: DerivedProgram, _: Any, __: Any) -> DerivedProgram:
@@ -188,7 +189,7 @@ class Transforms:
         by, inputs = self._by(argnums)
         both = gradient.program.tangent(inputs, self.strict)
         count = gradient.results.numbers
-        product = both.picked(range(count, 2 * count))
+        product = both.select(range(count, 2 * count))
         return DerivedProgram(product, gradient.results, seed_structure=by)
 
     def _by(self, argnums: Argnums) -> tuple[PyTree, list[int]]:

@@ -1,4 +1,4 @@
-"""The native steps that the optimisers of `arenagrad.optim` take; `_steps.pyi` describes them."""
+"""The native steps that the optimisers of `arenagrad.optim` take."""
 
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -7,16 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from arenagrad._core import Value, _Real
-
-__all__ = [
-    "Parameters",
-    "adam_step",
-    "copy_of_state",
-    "optimizer_state",
-    "rmsprop_step",
-    "sgd_step",
-    "zero_parameters",
-]
 
 class Parameters:
     """The Values that an optimiser trains."""

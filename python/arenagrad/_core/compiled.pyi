@@ -10,24 +10,6 @@ from typing_extensions import disjoint_base
 
 from arenagrad._core import Value
 
-__all__ = [
-    "Batch",
-    "BatchExecutable",
-    "Closure",
-    "Instructions",
-    "NativeDispatch",
-    "PointExecutable",
-    "PyTree",
-    "call_on_values",
-    "capture",
-    "clear_arrays",
-    "divide_arrays",
-    "first_refused",
-    "pack_arrays",
-    "put_rows",
-    "read_arguments",
-]
-
 _Numbers: TypeAlias = npt.NDArray[np.float64]
 _Part: TypeAlias = tuple[str, bool, Any, tuple[Any, ...]]
 _Progress: TypeAlias = Callable[[int, int], object] | None
@@ -121,7 +103,7 @@ class PyTree:
     def __hash__(self) -> int: ...
     def __len__(self) -> int: ...
 
-class Instructions:
+class Program:
     """A linear program: what a function does to its inputs. Immutable."""
 
     def __init__(self, bytes: builtins.bytes) -> None:
@@ -150,35 +132,35 @@ class Instructions:
     def text(self) -> str:
         """One line an instruction."""
 
-    def same_as(self, other: Instructions) -> bool:
+    def same_as(self, other: Program) -> bool:
         """Whether both are the same, bit by bit."""
 
-    def optimised(self, strict: bool) -> Instructions:
+    def optimised(self, strict: bool) -> Program:
         """A shorter program with the same results."""
 
-    def picked(self, which: Sequence[int]) -> Instructions:
+    def picked(self, which: Sequence[int]) -> Program:
         """The program of these outputs; 0 for each that is negative."""
 
     def reverse(
         self, inputs: Sequence[int], varies: Sequence[int], seeded: bool, strict: bool
-    ) -> Instructions:
+    ) -> Program:
         """The outputs, then the sum of the derivatives of all by each of these inputs.
 
         seeded: times cotangents, which are inputs behind the others.
         """
 
-    def tangent(self, inputs: Sequence[int], strict: bool) -> Instructions:
+    def tangent(self, inputs: Sequence[int], strict: bool) -> Program:
         """The outputs, then the tangent of each, given one of each of these inputs."""
 
     def jacobian(
         self, inputs: Sequence[int], varies: Sequence[int], strict: bool
-    ) -> tuple[Instructions, list[int], list[int], bool]:
+    ) -> tuple[Program, list[int], list[int], bool]:
         """The outputs, then the derivatives that are not always 0.
 
         Their rows and columns, and whether they come from reverse sweeps.
         """
 
-    def summed(self, strict: bool) -> Instructions:
+    def summed(self, strict: bool) -> Program:
         """Its outputs summed over the rows of a batch."""
 
     def refuse(self, inputs: Sequence[float]) -> None:
@@ -213,7 +195,7 @@ class PointExecutable:
         self,
         arguments: PyTree,
         closure: Closure,
-        program: Instructions,
+        program: Program,
         results: PyTree,
         buffered: int,
         strict: bool,
@@ -310,7 +292,7 @@ class Batch:
 class BatchExecutable:
     """A program ready to be run on the rows of a batch."""
 
-    def __init__(self, program: Instructions, varies: Sequence[int], strict: bool) -> None:
+    def __init__(self, program: Program, varies: Sequence[int], strict: bool) -> None:
         """Plan the program; varies says of each input whether it differs from row to row."""
 
     @property
@@ -364,14 +346,14 @@ def read_arguments(
 
 def capture(
     function: Callable[..., Any], arguments: PyTree, numbers: _Numbers, strict: bool
-) -> tuple[Instructions, PyTree, Closure]:
+) -> tuple[Program, PyTree, Closure]:
     """Run a function on Values of these numbers: its program, results and closure."""
 
 def call_on_values(function: Callable[..., Any], arguments: PyTree, numbers: _Numbers) -> Any:
     """Run a function on Values of these numbers: what it gives."""
 
 def first_refused(
-    traced: Instructions, batch: Batch, closure: Closure, rows: Sequence[int], start: int
+    traced: Program, batch: Batch, closure: Closure, rows: Sequence[int], start: int
 ) -> int:
     """The first of these rows, from number start on, for which what was traced raises, or -1."""
 

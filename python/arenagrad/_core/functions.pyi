@@ -1,6 +1,7 @@
 """The functions of Values and numbers: those of one, two and any number of operands.
 
-They are native; `functions.pyi` describes them.
+`arenagrad.functions` and `arenagrad` give them on: this stub and the tables in the sources are the
+only lists of them.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ import numpy as np
 
 from arenagrad._core import Value, _Real
 
-__all__ = [
+__all__: tuple[str, ...] = (
     "abs",
     "arccos",
     "arccosh",
@@ -68,7 +69,7 @@ __all__ = [
     "values",
     "where",
     "zero_grad",
-]
+)
 
 @type_check_only
 class _Function(Protocol):

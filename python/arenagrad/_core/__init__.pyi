@@ -16,9 +16,9 @@ from typing import (
 import numpy as np
 from typing_extensions import disjoint_base
 
-from arenagrad._programs import *  # noqa: F403, the rest of this module, described there
-from arenagrad._steps import *  # noqa: F403
-from arenagrad.functions import *  # noqa: F403
+from arenagrad._core import compiled as compiled
+from arenagrad._core import functions as functions
+from arenagrad._core import optim as optim
 
 # What counts as a real number at run time: NumPy's scalars are registered with numbers.Real there,
 # which no type checker sees. SupportsFloat would let a Value pass, by its __getattr__.
