@@ -88,7 +88,7 @@ void bind_program(py::module_& module) {
           },
           py::arg("strict"), "A shorter program with the same results.")
       .def(
-          "picked",
+          "select",
           [](const ProgramPointer& p, const std::vector<py::ssize_t>& which) {
             Indices outputs;
             for (const py::ssize_t k : which) {
@@ -98,7 +98,7 @@ void bind_program(py::module_& module) {
             }
             return made([&] { return program::picked(*p, outputs); });
           },
-          py::arg("which"), "The program of these outputs; 0 for each that is negative.")
+          py::arg("which"), "The program of these outputs; 0 for each negative number.")
       .def(
           "reverse",
           [](const ProgramPointer& p, const Indices& inputs, const Varies& varies, bool seeded,

@@ -47,16 +47,16 @@ void bind_tree(py::module_& module) {
       .def("axes", &PyTree::axes, "The in_axes of arguments of this structure.")
       .def("jacobian", &PyTree::jacobian, py::arg("results"),
            "The structure of all derivatives of results by this.")
-      .def("jacobian_places", &PyTree::jacobian_places, py::arg("results"),
+      .def("jacobian_positions", &PyTree::jacobian_places, py::arg("results"),
            "Where each entry of the matrix of derivatives stands among the numbers of jacobian().")
       .def("stacked", &PyTree::stacked, py::arg("rows"), py::arg("all"),
            "The structure of the results of a batch: arrays in place of what varies, or of all.")
       .def(
-          "arrays", [](const PyTree& tree) { return as_tuple(tree.arrays()); },
+          "new_output_buffers", [](const PyTree& tree) { return as_tuple(tree.arrays()); },
           "Arrays of zeros for all numbers, and whether each has an axis of rows: one for each "
           "array, and one for numbers that follow one another.")
       .def(
-          "buffers",
+          "output_buffers_in",
           [](const PyTree& tree, const py::object& out) { return as_tuple(tree.buffers(out)); },
           py::arg("out"), "The same in the memory of `out`. Raises TypeError and ValueError.")
       .def_static(
@@ -69,14 +69,14 @@ void bind_tree(py::module_& module) {
           py::arg("shape"), "A single array.")
       .def_static("tuple_of", &PyTree::tuple_of, py::arg("parts"), "A tuple of these.")
       .def(
-          "numbers_of",
+          "flatten",
           [](const PyTree& tree, const py::object& object, const std::string& what) {
             return as_array(tree.numbers_of(object, what.c_str()));
           },
           py::arg("object"), py::arg("what"), "The numbers of an object of this structure.")
-      .def("make_of_arrays", &PyTree::make_of_arrays, py::arg("arrays"),
-           "An object of this structure of numbers in arrays().")
-      .def("parts", &PyTree::parts,
+      .def("unflatten", &PyTree::make_of_arrays, py::arg("arrays"),
+           "An object of this structure, of the numbers in such buffers.")
+      .def("to_parts", &PyTree::parts,
            "Its branches, each as its kind, whether it varies, its size, and () or (extra,).")
       .def(py::init(&PyTree::of_parts), py::arg("parts"))
       .def("__reduce__",

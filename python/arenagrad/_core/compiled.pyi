@@ -22,7 +22,7 @@ class PyTree:
     """
 
     def __init__(self, parts: tuple[_Part, ...]) -> None:
-        """The tree of such parts, see parts(). Raises FormatError for anything else."""
+        """The tree of such parts, see to_parts(). Raises FormatError for anything else."""
 
     @property
     def numbers(self) -> int:
@@ -71,31 +71,31 @@ class PyTree:
     def jacobian(self, results: PyTree) -> PyTree:
         """The structure of all derivatives of results by this."""
 
-    def jacobian_places(self, results: PyTree) -> list[int]:
+    def jacobian_positions(self, results: PyTree) -> list[int]:
         """Where each entry of the matrix of derivatives stands among the numbers of jacobian()."""
 
     def stacked(self, rows: int, all: bool) -> PyTree:
         """The structure of the results of a batch: arrays in place of what varies, or of all."""
 
-    def arrays(self) -> tuple[list[_Numbers], list[bool]]:
+    def new_output_buffers(self) -> tuple[list[_Numbers], list[bool]]:
         """Arrays of zeros for all numbers, and whether each has an axis of rows.
 
         There is one for each array, and one for numbers that follow one another.
         """
 
-    def buffers(self, out: Any) -> tuple[list[_Numbers], list[bool]]:
+    def output_buffers_in(self, out: Any) -> tuple[list[_Numbers], list[bool]]:
         """The same in the memory of out. Raises TypeError and ValueError."""
 
-    def numbers_of(self, object: Any, what: str) -> _Numbers:
+    def flatten(self, object: Any, what: str) -> _Numbers:
         """The numbers of an object of this structure.
 
         Arrays may stand for lists. Raises TypeError, saying what was wanted, for another structure.
         """
 
-    def make_of_arrays(self, arrays: Sequence[_Numbers]) -> Any:
-        """An object of this structure of numbers in arrays()."""
+    def unflatten(self, arrays: Sequence[_Numbers]) -> Any:
+        """An object of this structure, of the numbers in such buffers."""
 
-    def parts(self) -> tuple[_Part, ...]:
+    def to_parts(self) -> tuple[_Part, ...]:
         """Its branches: kind, whether it varies, size (a shape for arrays), and () or (extra,)."""
 
     def __reduce__(self) -> tuple[Any, ...]: ...
@@ -138,8 +138,8 @@ class Program:
     def optimised(self, strict: bool) -> Program:
         """A shorter program with the same results."""
 
-    def picked(self, which: Sequence[int]) -> Program:
-        """The program of these outputs; 0 for each that is negative."""
+    def select(self, which: Sequence[int]) -> Program:
+        """The program of these outputs; 0 for each negative number."""
 
     def reverse(
         self, inputs: Sequence[int], varies: Sequence[int], seeded: bool, strict: bool
