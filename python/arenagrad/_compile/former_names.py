@@ -1,8 +1,8 @@
 """Names under which pickles of earlier versions look for classes and functions of this package.
 
 pickle imports a module by its name and asks it for an attribute. The modules below no longer exist
-as files; each stands in `sys.modules` with the attributes that pickles ask it for. The native module
-finds its own former names itself.
+as files; each stands in `sys.modules` with the attributes that pickles ask it for. The native
+module finds its own former names itself.
 """
 
 import sys

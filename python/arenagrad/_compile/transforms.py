@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 
-from arenagrad._core import compiled
+from arenagrad._core import compiled as native
 from arenagrad._core.compiled import PyTree
 
 # The number of an argument, or of several.
@@ -69,7 +69,7 @@ class DerivedProgram:
 
     def __init__(
         self,
-        program: compiled.Program,
+        program: native.Program,
         results: PyTree,
         buffered: int = -1,
         seed_structure: PyTree | None = None,
