@@ -11,8 +11,8 @@ number TypeError. Cost: a few nodes an element.
 """
 
 import operator
-from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeAlias, overload
 
 from arenagrad import functions
 from arenagrad.engine import Value
@@ -28,6 +28,12 @@ __all__ = [
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 
 
+@overload
+def mse(
+    predictions: Value | Iterable[Value], targets: Any, reduction: Literal["mean", "sum"] = ...
+) -> Value: ...
+@overload
+def mse(predictions: Any, targets: Any, reduction: Reduction = ...) -> Any: ...
 def mse(predictions: Any, targets: Any, reduction: Reduction = "mean") -> Any:
     """The squares of the differences.
 
@@ -38,6 +44,14 @@ def mse(predictions: Any, targets: Any, reduction: Reduction = "mean") -> Any:
     return _reduced([functions.square(p - t) for p, t in pairs], reduction, predictions, shape)
 
 
+@overload
+def cross_entropy(
+    logits: Iterable[Value] | Iterable[Iterable[Value]],
+    targets: Any,
+    reduction: Literal["mean", "sum"] = ...,
+) -> Value: ...
+@overload
+def cross_entropy(logits: Any, targets: Any, reduction: Reduction = ...) -> Any: ...
 def cross_entropy(logits: Any, targets: Any, reduction: Reduction = "mean") -> Any:
     """Minus the logarithms of the softmax of logits at the right classes.
 
@@ -73,6 +87,12 @@ def cross_entropy(logits: Any, targets: Any, reduction: Reduction = "mean") -> A
     return _reduced(found, reduction, logits, shape)
 
 
+@overload
+def binary_cross_entropy(
+    probabilities: Value | Iterable[Value], targets: Any, reduction: Literal["mean", "sum"] = ...
+) -> Value: ...
+@overload
+def binary_cross_entropy(probabilities: Any, targets: Any, reduction: Reduction = ...) -> Any: ...
 def binary_cross_entropy(probabilities: Any, targets: Any, reduction: Reduction = "mean") -> Any:
     """-t * log(p) - (1 - t) * log(1 - p), for probabilities p that each target t is 1.
 
@@ -96,6 +116,14 @@ def binary_cross_entropy(probabilities: Any, targets: Any, reduction: Reduction 
     return _reduced(found, reduction, probabilities, shape)
 
 
+@overload
+def binary_cross_entropy_with_logits(
+    logits: Value | Iterable[Value], targets: Any, reduction: Literal["mean", "sum"] = ...
+) -> Value: ...
+@overload
+def binary_cross_entropy_with_logits(
+    logits: Any, targets: Any, reduction: Reduction = ...
+) -> Any: ...
 def binary_cross_entropy_with_logits(
     logits: Any, targets: Any, reduction: Reduction = "mean"
 ) -> Any:
@@ -109,6 +137,12 @@ def binary_cross_entropy_with_logits(
     return _reduced(found, reduction, logits, shape)
 
 
+@overload
+def hinge(
+    scores: Value | Iterable[Value], labels: Any, reduction: Literal["mean", "sum"] = ...
+) -> Value: ...
+@overload
+def hinge(scores: Any, labels: Any, reduction: Reduction = ...) -> Any: ...
 def hinge(scores: Any, labels: Any, reduction: Reduction = "mean") -> Any:
     """How much label * score falls short of 1, or 0 if it does not. Labels are -1 or 1.
 

@@ -124,6 +124,35 @@ def functions_have_types(a: Value) -> None:
     assert_type(arenagrad.__version__, str)
 
 
+def sums_and_losses_have_types(a: Value, mixed: list[Value | float]) -> None:
+    """A Value for Values, a float for numbers, and Any where only the run knows."""
+    assert_type(arenagrad.sum([a, a]), Value)
+    assert_type(arenagrad.sum([1.0, 2.0]), float)
+    assert_type(arenagrad.mean([a]), Value)
+    assert_type(arenagrad.norm([3.0, 4.0]), float)
+    assert_type(arenagrad.dot([a, a], [1.0, 2.0]), Value)
+    assert_type(arenagrad.dot([1.0, 2.0], [a, a]), Value)
+    assert_type(arenagrad.dot([1.0, 2.0], [3.0, 4.0]), float)
+    assert_type(arenagrad.logsumexp(mixed), Any)
+    assert_type(arenagrad.losses.mse([a], [1.0]), Value)
+    assert_type(arenagrad.losses.hinge([a], [1.0], "none"), Any)
+    assert_type(arenagrad.nn.Neuron(2)([1.0, a]), Value)
+
+
+def squared(x: float, weight: float = 1.0) -> float:
+    """A function of numbers, which its compiled form keeps as its signature."""
+    return weight * x * x
+
+
+def compiled_functions_keep_parameters_and_result() -> None:
+    """Numbers may stand for Values, so that other arguments give Any and no error."""
+    f = arenagrad.compile(squared)
+    assert_type(f(2.0, weight=3.0), float)
+    assert_type(f(np.ones(3)), Any)
+    assert_type(f(2.0, out=None), Any)
+    assert_type(arenagrad.grad(squared)(2.0), Any)
+
+
 def pictures_have_types(a: Value) -> None:
     """A Value or several are drawn; nothing else is."""
     picture = arenagrad.draw([a, a + 1], limit=50, digits=2, attributes=["label", "m"])

@@ -142,9 +142,14 @@ ceil: _Function
 erf: _Function
 lgamma: _Function
 
-# What is a Value if an operand is one, else a float, can be told apart at run time only.
+# A result is a Value if an operand is one, else a float. Of mixed lists only the run knows.
 _Operands: TypeAlias = Iterable[Any]
 
+@overload
+def sum(xs: Iterable[Value], start: Value | _Real = 0.0) -> Value: ...
+@overload
+def sum(xs: Iterable[_Real], start: _Real = 0.0) -> float: ...
+@overload
 def sum(xs: _Operands, start: Value | _Real = 0.0) -> Any:
     """Start + xs[0] + xs[1] + ..., left to right, as one node.
 
@@ -154,24 +159,51 @@ def sum(xs: _Operands, start: Value | _Real = 0.0) -> Any:
     operand, and as much again in the sweep.
     """
 
+@overload
+def mean(xs: Iterable[Value]) -> Value: ...
+@overload
+def mean(xs: Iterable[_Real]) -> float: ...
+@overload
 def mean(xs: _Operands) -> Any:
     """sum(xs) / len(xs), as one node. Raises ValueError for an empty xs, else as sum does."""
 
+@overload
+def prod(xs: Iterable[Value]) -> Value: ...
+@overload
+def prod(xs: Iterable[_Real]) -> float: ...
+@overload
 def prod(xs: _Operands) -> Any:
     """The product of xs, left to right, as one node; 1 if xs is empty. Raises as sum does."""
 
+@overload
+def dot(ws: Iterable[Value], xs: _Operands, start: Value | _Real = 0.0) -> Value: ...
+@overload
+def dot(ws: Iterable[_Real], xs: Iterable[Value], start: Value | _Real = 0.0) -> Value: ...
+@overload
+def dot(ws: Iterable[_Real], xs: Iterable[_Real], start: _Real = 0.0) -> float: ...
+@overload
 def dot(ws: _Operands, xs: _Operands, start: Value | _Real = 0.0) -> Any:
     """Start + ws[0]*xs[0] + ws[1]*xs[1] + ..., left to right, as one node.
 
     Raises ValueError unless ws and xs are equally long, else as sum does.
     """
 
+@overload
+def norm(xs: Iterable[Value]) -> Value: ...
+@overload
+def norm(xs: Iterable[_Real]) -> float: ...
+@overload
 def norm(xs: _Operands) -> Any:
     """The root of the sum of the squares of xs, as one node; partial 0 where all are 0.
 
     Neither overflows nor underflows unless the result does. Raises as sum does.
     """
 
+@overload
+def logsumexp(xs: Iterable[Value]) -> Value: ...
+@overload
+def logsumexp(xs: Iterable[_Real]) -> float: ...
+@overload
 def logsumexp(xs: _Operands) -> Any:
     """log(exp(xs[0]) + exp(xs[1]) + ...) without overflow, as one node.
 
