@@ -15,6 +15,7 @@ from types import CodeType, FunctionType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from arenagrad._core import Value
+from arenagrad._support.command import command_name
 
 if TYPE_CHECKING:
     import ast
@@ -111,7 +112,7 @@ def _read(script: str) -> tuple[bytes, str]:
 
 
 def _refuse(reason: str) -> NoReturn:
-    print(f"python -m arenagrad run: {reason}", file=sys.stderr)
+    print(f"{command_name()} run: {reason}", file=sys.stderr)
     raise SystemExit(2)
 
 

@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from matplotlib.image import imread
 
 import arenagrad
+from arenagrad._cli.main import main
 
 HIDE = """
 import sys
@@ -49,6 +52,14 @@ def cli(tmp_path: Path) -> Run:
         )
 
     return run
+
+
+def installed_command() -> str:
+    """The path of the command `arenagrad`; skips the test where only the package is there."""
+    found = shutil.which("arenagrad", path=sysconfig.get_path("scripts"))
+    if found is None:
+        pytest.skip("the package was not installed by an installer: there is no command")
+    return found
 
 
 def steps_of(output: str) -> list[str]:
@@ -179,6 +190,59 @@ def test_info_prints_versions_build_and_arena(cli: Run) -> None:
 
 def test_version_is_that_of_the_package(cli: Run) -> None:
     assert cli("--version").stdout == f"arenagrad {arenagrad.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [("/some/bin/arenagrad", "arenagrad"), ("/some/arenagrad/__main__.py", "python -m arenagrad")],
+)
+def test_usage_and_errors_begin_with_the_command_as_it_was_called(
+    called: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called])
+    for arguments, prefix in (
+        ([], f"usage: {name} [-h]"),
+        (["run"], f"usage: {name} run [-h]"),
+        (["demo", "--steps", "0"], f"usage: {name} demo [-h]"),
+        (["run", "absent.py"], f"{name} run: can't open file "),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(arguments)
+        assert capsys.readouterr().err.startswith(prefix)
+
+
+def test_the_command_arenagrad_does_what_the_module_does(cli: Run, tmp_path: Path) -> None:
+    command = installed_command()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "beside.py").write_text("answer = 42\n", encoding="utf-8")
+    (tmp_path / "folder" / "script.py").write_text(
+        "import sys, beside, micrograd\n"
+        "print(__name__, sys.argv, sys.path[0], beside.answer, micrograd.__name__)\n",
+        encoding="utf-8",
+    )
+    for arguments in (
+        ["--version"],
+        ["info"],
+        ["run", "folder/script.py", "--", "-h"],
+        ["run", "absent.py"],
+        ["fly"],
+        ["--help"],
+    ):
+        module = cli(*arguments)
+        done = subprocess.run(
+            [command, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == module.returncode
+        for ours, theirs in ((done.stdout, module.stdout), (done.stderr, module.stderr)):
+            assert " ".join(ours.split()) == " ".join(
+                theirs.replace("python -m arenagrad", "arenagrad").split()
+            )
 
 
 def test_bench_checks_the_answers_and_prints_times_and_ratios(cli: Run) -> None:

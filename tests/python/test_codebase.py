@@ -43,7 +43,16 @@ IGNORED = [
 ]
 TOP = {
     *("pyproject.toml", "CMakeLists.txt", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *("LICENSE", "cpp", "python", "tests", "benchmarks", "examples"),
+    *(
+        "CMakePresets.json",
+        "noxfile.py",
+        "LICENSE",
+        "cpp",
+        "python",
+        "tests",
+        "benchmarks",
+        "examples",
+    ),
 }
 EXPLAINED_BY = [
     "cpp/core/ops.def",

@@ -1,4 +1,4 @@
-"""The command line: `python -m arenagrad run | demo | bench | info`.
+"""The command line: `arenagrad run | demo | bench | info`, or `python -m arenagrad ...`.
 
 Only the command that was asked for is imported, so that each needs no more than it uses.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from arenagrad import __version__
+from arenagrad._support.command import command_name
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _LARGEST_SEED = 2**32 - 1  # numpy's limit
@@ -69,7 +70,7 @@ def _add_run(commands: _Commands) -> None:
     run = commands.add_parser(
         "run",
         help="run a micrograd script, unchanged, on arenagrad",
-        usage="python -m arenagrad run [-h] [--replace-class NAME] script.py [argument ...]",
+        usage="%(prog)s [-h] [--replace-class NAME] script.py [argument ...]",
         description="Run a script with arenagrad in the place of micrograd. What follows the "
         "script are its own arguments, passed on untouched.",
         allow_abbrev=False,
@@ -138,7 +139,7 @@ def _add_info(commands: _Commands) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m arenagrad",
+        prog=command_name(),
         description="micrograd's Value on a C++ arena: run scripts on it, see it, time it.",
         allow_abbrev=False,
     )
@@ -172,7 +173,7 @@ def _split(arguments: Sequence[str]) -> tuple[Sequence[str], list[str]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    arguments are those after `python -m arenagrad`, by default those of this process. Raises
+    arguments are those after the command's name, by default those of this process. Raises
     SystemExit with code 2 for arguments that make no sense and with code 1 for a missing package.
     """
     own, script_arguments = _split(sys.argv[1:] if arguments is None else arguments)

@@ -46,4 +46,4 @@ def _plain(axes: Any) -> Any:
         return tuple(_plain(axis) for axis in axes)
     if isinstance(axes, dict):
         return {key: _plain(axis) for key, axis in axes.items()}
-    return int(axes) if isinstance(axes, Integral) and not isinstance(axes, bool) else axes
+    return axes if isinstance(axes, bool) or not isinstance(axes, Integral) else int(axes)

@@ -175,7 +175,7 @@ class Words:
 
     def cells(self, value: Value) -> list[str]:
         """The label if there is one, data and grad."""
-        label = value.label
+        label: object = value.label
         text = clean(label if isinstance(label, str) else self._short(label), LONGEST_LABEL)
         numbers = [f"data {self.number(value.data)}", f"grad {self.number(value.grad)}"]
         return [text, *numbers] if text else numbers

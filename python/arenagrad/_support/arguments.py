@@ -23,7 +23,7 @@ def at_least_zero(name: str, value: Any) -> float:
 
 def whole(name: str, value: Any) -> int:
     """The value as an int. Raises TypeError unless it is a whole number; a bool is none."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number, got {type(value).__name__}")
     return int(value)
 
