@@ -151,6 +151,7 @@ def figures() -> dict[str, tuple[float, float, float]]:
         return {row["name"]: measured(row) for row in TABLE}
 
 
+@pytest.mark.slow
 def test_no_operation_is_more_than_one_ulp_worse_than_the_c_function_it_is_made_of(
     figures: dict[str, tuple[float, float, float]],
 ) -> None:
@@ -175,6 +176,7 @@ def test_the_operations_that_are_c_functions_give_the_bits_of_python_s_math() ->
             assert node(row, operands)[0].data == function(*operands), (row["name"], operands)
 
 
+@pytest.mark.slow
 def test_the_table_in_the_docs_is_complete_and_true(
     figures: dict[str, tuple[float, float, float]],
 ) -> None:

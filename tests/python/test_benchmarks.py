@@ -107,6 +107,7 @@ def test_pure_values_may_hang_together_by_long_chains() -> None:
     assert sys.getrecursionlimit() == limit
 
 
+@pytest.mark.slow
 def test_the_gpt_has_as_many_nodes_as_meant_in_both_engines() -> None:
     assert gpt.graph_size() in gpt.NODES
     assert len(gpt.names()) > 50
@@ -114,6 +115,7 @@ def test_the_gpt_has_as_many_nodes_as_meant_in_both_engines() -> None:
     assert all(len(tokens) <= gpt_script.CONTEXT for tokens in names)
 
 
+@pytest.mark.slow
 def test_the_gpt_has_the_same_gradients_and_losses_in_both_engines() -> None:
     models = [gpt_script.GPT(value, 7) for value in (arenagrad.Value, pure_value.Value)]
     losses = [gpt_script.loss(model, "anna") for model in models]
@@ -207,6 +209,7 @@ def test_same_bits_means_same_bits() -> None:
         measure.same_bits("x", [1.0], [1.0, 1.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
@@ -229,6 +232,7 @@ def test_only_different_answers_are_a_failure(
     assert f"eager: {said}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_json(tmp_path: Path) -> None:
     file = tmp_path / "out.json"
     done = subprocess.run(

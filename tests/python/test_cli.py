@@ -67,6 +67,7 @@ def steps_of(output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith("step ")]
 
 
+@pytest.mark.slow
 def test_demo_reports_its_steps_and_saves_the_picture_where_it_says(
     cli: Run, tmp_path: Path
 ) -> None:
@@ -84,11 +85,13 @@ def test_demo_reports_its_steps_and_saves_the_picture_where_it_says(
     assert "2/2" in done.stderr, "the progress bar belongs on the error stream"
 
 
+@pytest.mark.slow
 def test_demo_saves_moons_png_in_the_current_folder_by_default(cli: Run, tmp_path: Path) -> None:
     assert cli("demo", "--steps", "1").returncode == 0
     assert (tmp_path / "moons.png").is_file()
 
 
+@pytest.mark.slow
 def test_demo_computes_the_same_from_the_same_seed_and_something_else_from_another(
     cli: Run,
 ) -> None:
@@ -100,6 +103,7 @@ def test_demo_computes_the_same_from_the_same_seed_and_something_else_from_anoth
     assert steps_of(one) != steps_of(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [(), ("--compiled",)])
 def test_demo_reaches_full_accuracy_with_the_notebooks_settings(
     cli: Run, how: tuple[str, ...]
@@ -109,6 +113,7 @@ def test_demo_reaches_full_accuracy_with_the_notebooks_settings(
     assert steps[-1].endswith("accuracy 100.0%")
 
 
+@pytest.mark.slow
 def test_the_compiled_demo_says_and_draws_what_the_other_one_does(cli: Run, tmp_path: Path) -> None:
     eager = cli("demo", "--steps", "4", "--out", "eager.png").stdout.splitlines()
     done = cli("demo", "--steps", "4", "--compiled", "--out", "compiled.png")
@@ -125,6 +130,7 @@ def test_the_compiled_demo_says_and_draws_what_the_other_one_does(cli: Run, tmp_
     assert abs(ours - theirs).mean() < 1e-4 < ours.std()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -157,6 +163,7 @@ def test_bad_arguments_are_explained_before_any_work(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["sklearn", "matplotlib", "tqdm"])
 def test_demo_without_an_extra_package_says_how_to_install_it(cli: Run, package: str) -> None:
     done = cli("demo", "--steps", "1", hide=(package,))
@@ -211,6 +218,7 @@ def test_usage_and_errors_begin_with_the_command_as_it_was_called(
         assert capsys.readouterr().err.startswith(prefix)
 
 
+@pytest.mark.slow
 def test_the_command_arenagrad_does_what_the_module_does(cli: Run, tmp_path: Path) -> None:
     command = installed_command()
     (tmp_path / "folder").mkdir()
@@ -245,6 +253,7 @@ def test_the_command_arenagrad_does_what_the_module_does(cli: Run, tmp_path: Pat
             )
 
 
+@pytest.mark.slow
 def test_bench_checks_the_answers_and_prints_times_and_ratios(cli: Run) -> None:
     done = cli("bench", "--rounds", "1")
     assert done.returncode == 0, done.stderr
@@ -256,6 +265,7 @@ def test_bench_checks_the_answers_and_prints_times_and_ratios(cli: Run) -> None:
     assert "CONFIG_ARGS" in done.stdout
 
 
+@pytest.mark.slow
 def test_bench_without_micrograd_times_arenagrad_and_says_how_to_install_it(cli: Run) -> None:
     done = cli("bench", "--rounds", "1", hide=("micrograd",))
     assert done.returncode == 0, done.stderr

@@ -433,6 +433,14 @@ def test_a_test_left_out_gives_its_reason(path: Path) -> None:
         assert call.args or "reason" in {k.arg for k in call.keywords}, f"line {call.lineno}"
 
 
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_every_file_of_tests_has_one_that_is_quick(path: Path) -> None:
+    nodes = ast.parse(path.read_text()).body
+    tests = [n for n in nodes if isinstance(n, ast.FunctionDef) and n.name.startswith("test")]
+    slow = [n for n in tests if "pytest.mark.slow" in map(ast.unparse, n.decorator_list)]
+    assert len(slow) < len(tests)
+
+
 def test_the_guide_to_the_tests_mentions_every_file_of_them() -> None:
     guide = (ROOT / "tests/README.md").read_text()
     for path in files("tests/python", suffixes=(".py",)):

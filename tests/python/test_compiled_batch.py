@@ -220,6 +220,7 @@ def rows_for(seconds: float, f: Callable[..., Any]) -> Any:
     return np.linspace(0.0, 1.0, int(count * seconds / taken / 2))
 
 
+@pytest.mark.slow
 def test_a_long_run_is_interrupted_by_ctrl_c_and_tells_how_far_it_is() -> None:
     told: list[tuple[int, int]] = []
     timer = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])

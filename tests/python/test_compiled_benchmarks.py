@@ -96,6 +96,7 @@ def test_random_graphs_stay_in_their_domains() -> None:
     assert np.isfinite(gradients).all()
 
 
+@pytest.mark.slow
 def test_the_compiled_gpt_learns_as_the_pure_one_does() -> None:
     ours, theirs = compiled_gpt.Training().step, gpt.stepper(pure_value.Value)
     for _ in range(3):

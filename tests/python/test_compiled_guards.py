@@ -28,6 +28,7 @@ def branching(x: Any) -> Any:
     return sorted(x)[1]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(FLOATS, FLOATS, FLOATS), min_size=1, max_size=8))
 def test_every_outcome_of_every_comparison_gives_what_the_function_gives(

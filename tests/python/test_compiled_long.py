@@ -50,6 +50,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("how", ["call", "grad"])
 def test_ctrl_c_stops_a_long_run(threads: int, how: str, tmp_path: Path) -> None:

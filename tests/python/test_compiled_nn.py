@@ -155,6 +155,7 @@ def test_a_module_in_plain_python_compiles_too() -> None:
     assert result == pytest.approx(data_of(layer(ROWS[0])).tolist(), rel=1e-14)
 
 
+@pytest.mark.slow
 def test_the_compiled_moons_step_has_the_losses_and_accuracies_of_the_eager_one() -> None:
     engine, problem = moons.arenagrad_engine(), moons.make_problem(3)
     eager, compiled = (moons.make_model(engine, 3) for _ in range(2))

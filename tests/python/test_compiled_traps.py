@@ -256,6 +256,7 @@ with ThreadPoolExecutor(4) as pool:
 """
 
 
+@pytest.mark.slow
 def test_the_first_calls_may_come_from_several_threads_at_once(tmp_path: Path) -> None:
     for _ in range(3):
         done = run_python(tmp_path, "script.py", script=_FIRST_CALLS)
@@ -269,6 +270,7 @@ def test_compiled_functions_pickle_by_every_protocol(protocol: int) -> None:
     assert pickle.loads(pickle.dumps(f, protocol))(3.0, 4.0) == 5.0
 
 
+@pytest.mark.slow
 def test_progress_of_rows_of_several_ways_never_goes_back_and_ends_at_all() -> None:
     told: list[tuple[int, int]] = []
 

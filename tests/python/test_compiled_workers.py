@@ -129,6 +129,7 @@ POOLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["module", "script"])
 @pytest.mark.parametrize("kind", POOLS)
 def test_workers_run_what_was_traced_here_and_map_reduces_it(

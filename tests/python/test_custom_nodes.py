@@ -68,6 +68,7 @@ def test_a_rule_of_the_lecture_is_called_at_its_turn() -> None:
     assert [round(v.grad, 4) for v in (x1, w1, x2, w2)] == [-1.5, 1.0, 0.5, 0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(5))
 def test_own_nodes_among_native_ones_give_the_adjoints_of_micrograd(block: int) -> None:
     own, sweeps = (lecture_tanh, lecture_exp, lecture_dot), 0
@@ -162,6 +163,7 @@ def act(choose: random.Random, pool: list[tuple[Any, Any]], created: list[Any]) 
         choose.choice([int, gc.collect, arenagrad.collect])()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(4))
 def test_nodes_live_and_die_as_python_objects_do_whatever_is_dropped(block: int) -> None:
     for seed in range(block * 10, (block + 1) * 10):

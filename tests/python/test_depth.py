@@ -59,6 +59,7 @@ def deepest_chain() -> list[Any]:
     return [*built, nodes()]
 
 
+@pytest.mark.slow
 def test_a_chain_of_five_million_nodes_is_built_swept_and_freed(tmp_path: Path) -> None:
     data, start, one, root, count, left = in_own_process(tmp_path, deepest_chain)
     assert data == DEEPEST + 2.0
@@ -86,6 +87,7 @@ def deepest_chain_listed() -> dict[str, Any]:
     return {**seen, "left": nodes()}
 
 
+@pytest.mark.slow
 def test_five_million_nodes_are_listed_in_order(tmp_path: Path) -> None:
     assert in_own_process(tmp_path, deepest_chain_listed) == {
         "length": DEEPEST + 1,
@@ -160,6 +162,7 @@ def of_three_operands() -> list[Any]:
     return dropped(build)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chain", [with_attributes, with_closures, of_a_subclass, of_three_operands]
 )
@@ -217,6 +220,7 @@ def linked_ring() -> list[int]:
     return linked(Value, link_next, ring=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "build",
     [
@@ -247,6 +251,7 @@ def one_node_with_a_million_operands() -> list[Any]:
     return [exact, listed, same, edges, arenagrad.arena_info()["edges"], nodes()]
 
 
+@pytest.mark.slow
 def test_one_node_may_have_a_million_operands(tmp_path: Path) -> None:
     exact, listed, same, edges, edges_left, nodes_left = in_own_process(
         tmp_path, one_node_with_a_million_operands
@@ -267,6 +272,7 @@ def sum_of_a_million_leaves() -> list[Any]:
     return [*grads, count, nodes()]
 
 
+@pytest.mark.slow
 def test_the_sum_of_a_million_leaves_has_a_gradient_of_one_each(tmp_path: Path) -> None:
     # A leaf for the 0 that sum() starts with, and an addition for each of the million.
     assert in_own_process(tmp_path, sum_of_a_million_leaves) == [1.0, 2 * WIDE + 1, WIDE]

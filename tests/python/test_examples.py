@@ -261,6 +261,7 @@ def test_a_file_that_is_no_saved_training_is_refused_with_its_name(
         gpt.resume(path, None, gpt.Training)
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_refused_with_its_name_or_read_as_it_was(tmp_path: Path) -> None:
     shape = gpt.Shape(width=4, heads=2, context=6)
     gpt.save(gpt.Training(["anna", "bob"], shape, 7, "nary"), tmp_path / "good.npz")
@@ -284,6 +285,7 @@ def test_a_damaged_file_is_refused_with_its_name_or_read_as_it_was(tmp_path: Pat
 # The command line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hot", gpt.HOT)
 def test_the_command_trains_saves_resumes_and_makes_up_names(tmp_path: Path, hot: str) -> None:
     first = ["--data", str(NAMES), "--seed", "5", "--hot", hot, "--samples", "3"]
@@ -312,6 +314,7 @@ def test_names_come_from_the_package_where_no_file_is_given(tmp_path: Path) -> N
     assert tokens == "27"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "hide", "message"),
     [

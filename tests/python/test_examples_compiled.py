@@ -126,6 +126,7 @@ def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
 def test_the_command_does_what_that_of_gpt_does_and_tells_the_rates(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("\n".join(NAMES), encoding="utf-8")
     start = ["--data", "names.txt", "--seed", "5", "--samples", "3"]

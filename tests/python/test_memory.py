@@ -120,6 +120,7 @@ def training(wrap: Callable[[Value], Value], keep: bool) -> list[list[int]]:
     return list(peaks.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("wrap", [lecture_tanh, decorated, refusing, plain])
 def test_five_thousand_training_steps_take_no_more_than_two_thousand(
@@ -148,6 +149,7 @@ def three_million_nodes() -> list[Any]:
     return [full, used, arenagrad.arena_info(), resident() - start]
 
 
+@pytest.mark.slow
 def test_a_graph_of_three_million_nodes_costs_forty_bytes_each_and_goes_with_its_root(
     tmp_path: Path,
 ) -> None:
@@ -181,6 +183,7 @@ def long_loops_that_alternate() -> int:
     return most
 
 
+@pytest.mark.slow
 def test_garbage_between_living_graphs_is_found_in_time(tmp_path: Path) -> None:
     assert in_own_process(tmp_path, "long_loops_that_alternate()") < 1_000_000
 
@@ -194,6 +197,7 @@ def five_million_handles() -> list[int]:
     return [full - start, resident() - start, nodes()]
 
 
+@pytest.mark.slow
 def test_five_million_handles_give_their_memory_back(tmp_path: Path) -> None:
     full, left, nodes_left = in_own_process(tmp_path, "five_million_handles()")
     assert full >= 5_000_000 * (32 + 8)
@@ -279,6 +283,7 @@ def test_a_dead_cycle_is_collected_and_what_it_holds_is_finalised(
     assert nodes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", CYCLES)
 def test_a_dead_cycle_goes_by_itself_in_time(make: Callable[[], list[Value]]) -> None:
     most = 0

@@ -167,6 +167,7 @@ def test_results_are_those_of_the_loop_or_of_mathematics(name: str, n: int) -> N
         assert close(y.data, exact, 4 + n, bound)
 
 
+@pytest.mark.slow
 @every
 def test_a_hundred_thousand_operands_are_one_operation(name: str) -> None:
     entry, xs = oracle(name), draws(name, 100_000, 0.999, 1.001)

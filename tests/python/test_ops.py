@@ -175,6 +175,7 @@ def check_value(row: dict[str, Any], operands: tuple[float, ...]) -> None:
         assert y.data.hex() == oracle.python(*operands).hex(), (operands, "the zero's sign")
 
 
+@pytest.mark.slow
 @points_of(edges)
 def test_values_at_the_edges_are_within_their_ulps_or_refused_as_python_refuses_them(
     row: dict[str, Any], a: float
@@ -233,6 +234,7 @@ def test_partials_are_within_four_ulps_over_the_sampling_domain(row: dict[str, A
         check_partials(row, operands)
 
 
+@pytest.mark.slow
 @points_of(edges)
 def test_partials_at_the_edges_are_within_four_ulps_too(row: dict[str, Any], a: float) -> None:
     oracle = oracle_of(row)

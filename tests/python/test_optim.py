@@ -90,6 +90,7 @@ MANY: list[Callable[[Any], Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MANY)
 @pytest.mark.parametrize("order", ["as made", "shuffled", "with gaps", "each alone"])
 def test_it_is_all_one_where_parameters_lie(make: Any, order: str) -> None:

@@ -79,6 +79,7 @@ def differentiate_in_many_ways(run: Run, choose: Random, special: bool) -> int:
     return sweeps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("special", [False, True], ids=["ordinary", "special"])
 @pytest.mark.parametrize("block", range(10))
 def test_graphs_and_adjoints_are_those_of_micrograd_to_the_last_bit(
@@ -94,6 +95,7 @@ def test_graphs_and_adjoints_are_those_of_micrograd_to_the_last_bit(
     assert refused > 0, "and some steps are refused"
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, database=None)
 @given(st.randoms(use_true_random=False), st.booleans())
 def test_no_expression_can_be_found_on_which_the_two_differ(choose: Random, special: bool) -> None:
@@ -101,6 +103,7 @@ def test_no_expression_can_be_found_on_which_the_two_differ(choose: Random, spec
     differentiate_in_many_ways(run, choose, special)
 
 
+@pytest.mark.slow
 def test_adjoints_are_those_of_micrograds_own_backward_sweep_after_sweep() -> None:
     compared = 0
     for seed in range(1000):

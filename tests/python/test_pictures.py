@@ -218,6 +218,7 @@ def test_a_chain_of_a_hundred_thousand_nodes_is_folded() -> None:
     assert_well_laid_out(drawn)
 
 
+@pytest.mark.slow
 def test_a_long_chain_can_be_drawn_whole() -> None:
     x = start = Value(1.0, label="start")
     for _ in range(1500):

@@ -239,6 +239,7 @@ def sealed(body: bytes) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
 
 
+@pytest.mark.slow
 def test_every_truncation_is_refused(content: bytes, tmp_path: Path) -> None:
     load(content, tmp_path)
     for length in range(len(content)):
@@ -261,6 +262,7 @@ def test_every_flipped_bit_is_noticed(content: bytes, tmp_path: Path) -> None:
             load(bytes(damaged), tmp_path)
 
 
+@pytest.mark.slow
 def test_changed_bytes_under_a_right_checksum_never_do_harm(content: bytes, tmp_path: Path) -> None:
     draw = random.Random(4)
     loaded = 0

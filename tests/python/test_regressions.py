@@ -168,6 +168,7 @@ def with_an_owner(x: Value, out: Value) -> Callable[[], None]:
     return lambda: None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [recursive, counting, with_a_list_of_itself, with_an_owner])
 def test_memory_is_flat_though_the_state_holds_cycles_of_its_own(
     kind: Callable[[Value, Value], Callable[[], None]],

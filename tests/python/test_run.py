@@ -155,6 +155,7 @@ SAME = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SAME)
 def test_a_script_runs_as_python_itself_runs_it(
     python: Callable[..., Done], tmp_path: Path, case: str

@@ -37,6 +37,7 @@ def deep_round_trips() -> list[Any]:
     return [*found, arenagrad.arena_info()["nodes"]]
 
 
+@pytest.mark.slow
 def test_a_million_nodes_in_a_chain_pickle_and_copy_on_a_small_stack(tmp_path: Path) -> None:
     *found, bytes_each, left = in_own_process(
         tmp_path, deep_round_trips, module="test_saving_limits"

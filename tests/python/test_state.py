@@ -273,6 +273,7 @@ def test_a_file_cut_short_at_any_length_is_refused_by_name(tmp_path: Path) -> No
         arenagrad.load(tmp_path / "absent.npz")
 
 
+@pytest.mark.slow
 @settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -311,6 +312,7 @@ for action in COMMON + RARE:
     add_rule(action)
 
 
+@pytest.mark.slow
 def test_values_agree_with_the_model_whatever_is_done_to_them() -> None:
     run_state_machine_as_test(
         Machine,
@@ -326,6 +328,7 @@ def test_values_agree_with_the_model_whatever_is_done_to_them() -> None:
     )
 
 
+@pytest.mark.slow
 def test_values_agree_with_the_model_over_a_long_life() -> None:
     choose = random.Random(7)
     gc.collect()

@@ -233,7 +233,11 @@ def test_a_plus_sign_changes_nothing() -> None:
     "function",
     [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow],
 )
-@pytest.mark.parametrize("other", [None, "text", b"x", {}, {1}, 1j, object(), print], ids=repr)
+@pytest.mark.parametrize(
+    "other",
+    [None, "text", b"x", {}, {1}, 1j, object(), print],
+    ids=lambda other: type(other).__name__,  # an address would be another in each worker
+)
 def test_an_operator_refuses_other_types_as_python_does(
     function: Callable[[Any, Any], Any], other: Any
 ) -> None:
