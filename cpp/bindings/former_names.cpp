@@ -9,7 +9,7 @@ namespace py = pybind11;
 
 struct FormerName {
   const char* former;
-  const char* submodule;
+  const char* submodule; // null: the module itself
   const char* name;
 };
 
@@ -21,14 +21,20 @@ constexpr FormerName kFormerNames[] = {
     {"LaneRunner", "compiled", "BatchExecutable"},
     {"Call", "compiled", "NativeDispatch"},
     {"Instructions", "compiled", "Program"},
+    {"_Arriving", nullptr, "_GraphDecoder"},
+    {"_Arrived", nullptr, "_DecodedPart"},
+    {"_pick", nullptr, "_value_of_part"},
 };
 
 // Until 0.1 everything lay in arenagrad._core itself, under the name that it still has.
 constexpr const char* kSubmodules[] = {"functions", "optim", "compiled"};
 
 py::object find_former_name(py::handle module, const std::string& name) {
-  for (const FormerName& row : kFormerNames)
-    if (name == row.former) return module.attr(row.submodule).attr(row.name);
+  for (const FormerName& row : kFormerNames) {
+    if (name != row.former) continue;
+    if (row.submodule == nullptr) return module.attr(row.name);
+    return module.attr(row.submodule).attr(row.name);
+  }
   if (!name.starts_with('_'))
     for (const char* submodule : kSubmodules)
       if (py::hasattr(module.attr(submodule), name.c_str()))

@@ -1,24 +1,24 @@
 // arenagrad._core and its submodules: the table of contents.
-#include "bindings/compiled/program.h"
-#include "bindings/value/trace.h"
+#include <string>
+
+#include "bindings.h"
 #include "former_names.h"
 
 namespace arenagrad::bindings {
-void bind_grad_mode(py::module_& module);
-void bind_zero_grad(py::module_& module);
-
 namespace {
 
-void bind_values(py::module_& module) {
+namespace py = pybind11;
+
+void bind_core(py::module_& module) {
   bind_errors(module);
   bind_value(module);
   bind_trace(module);
   bind_graph(module);
-  bind_grad_mode(module);
-  bind_build(module);
-  bind_saving(module);
-  bind_copying(module);
   bind_info(module);
+  bind_grad_mode(module);
+  bind_dense_layer(module);
+  bind_pickle(module);
+  bind_copy(module);
 }
 
 void bind_functions(py::module_& module) {
@@ -28,13 +28,17 @@ void bind_functions(py::module_& module) {
   bind_zero_grad(module);
 }
 
+// In the order in which signatures name classes.
 void bind_compiled(py::module_& module) {
-  bind_tree(module);
+  bind_pytree(module);
   bind_program(module);
+  bind_closure(module);
   bind_capture(module);
-  bind_runner(module);
-  bind_call(module);
+  bind_point_executable(module);
+  bind_native_dispatch(module);
   bind_batch(module);
+  bind_batch_executable(module);
+  bind_row_arrays(module);
 }
 
 // What `from module import *` takes: everything public in it.
@@ -52,13 +56,13 @@ void list_public_names(py::module_& module) {
 PYBIND11_MODULE(_core, module) {
   using namespace arenagrad::bindings;
   module.doc() = "The compiled core of arenagrad.";
-  bind_values(module);
+  bind_core(module);
   auto functions = module.def_submodule(
       "functions", "The functions of Values and numbers, which arenagrad.functions gives on.");
   bind_functions(functions);
   list_public_names(functions);
   auto optim = module.def_submodule("optim", "The steps that the optimisers take.");
-  bind_optim(optim);
+  bind_optimizers(optim);
   auto compiled = module.def_submodule("compiled", "The native parts of compiled functions.");
   bind_compiled(compiled);
   bind_former_names(module);

@@ -97,7 +97,8 @@ def includes(path: Path) -> list[str]:
 
 def without_comments(path: Path) -> str:
     """C++ text without comments and string literals."""
-    text = re.sub(r'"(\\.|[^"\\\n])*"', '""', path.read_text())
+    text = re.sub(r'R"\(.*?\)"', '""', path.read_text(), flags=re.DOTALL)
+    text = re.sub(r'"(\\.|[^"\\\n])*"', '""', text)
     return re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
 
 

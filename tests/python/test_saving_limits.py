@@ -85,13 +85,13 @@ def test_a_damaged_graph_is_refused_and_changes_nothing(data: Any) -> None:
     arenagrad.collect()
     before = arenagrad.arena_info()
     with pytest.raises(FormatError):
-        _core._Arrived(_core._Arriving(), bytes(good), 0, [])  # type: ignore[attr-defined]
+        _core._DecodedPart(_core._GraphDecoder(), bytes(good), 0, [])  # type: ignore[attr-defined]
     assert arenagrad.arena_info() == before
 
 
 def test_a_hostile_pickle_of_our_parts_is_refused() -> None:
     good = portion_of(Value(2.0) ** 3)  # a leaf, its hidden exponent, the power
-    arriving, arrived = _core._Arriving, _core._Arrived  # type: ignore[attr-defined]
+    arriving, arrived = _core._GraphDecoder, _core._DecodedPart  # type: ignore[attr-defined]
     for number, classes in [
         *((3, []), (1, []), (2, [(1, Sub)]), (2, [(3, Sub)]), (2, [(0, int)]), (2, [(0, "Sub")])),
         *((2, [(0, Sub), (0, Sub)]), (2, [(2, Sub), (0, Sub)]), (2, None), (2, [(2**70, Sub)])),
@@ -111,11 +111,11 @@ def test_a_hostile_pickle_of_our_parts_is_refused() -> None:
         arrived(arrivals, good, 2, [])
     for wrong in (None, arrivals, Value(1.0)):
         with pytest.raises(FormatError):
-            _core._pick(arrivals, wrong)  # type: ignore[attr-defined]
+            _core._value_of_part(arrivals, wrong)  # type: ignore[attr-defined]
     unmade = arrived.__new__(arrived)
     for attempt in (
         *(lambda e=e: arrived(e, good, 2, []) for e in (unmade, None, arriving.__new__(arriving))),
-        lambda: _core._pick(arrivals, unmade),  # type: ignore[attr-defined]
+        lambda: _core._value_of_part(arrivals, unmade),  # type: ignore[attr-defined]
         lambda: unmade.__setstate__([]),
     ):
         with pytest.raises(FormatError, match="not what it should be"):
@@ -126,7 +126,7 @@ def test_a_graph_of_another_version_is_told_apart_from_a_damaged_one() -> None:
     good = bytearray(portion_of(Value(2.0)))
     good[4] = 7
     with pytest.raises(FormatError, match="has the format 7, and this version reads 1"):
-        _core._Arrived(_core._Arriving(), bytes(good), 0, [])  # type: ignore[attr-defined]
+        _core._DecodedPart(_core._GraphDecoder(), bytes(good), 0, [])  # type: ignore[attr-defined]
 
 
 def test_an_operation_that_is_not_known_is_named_in_letters_that_can_be_shown() -> None:
@@ -136,11 +136,11 @@ def test_an_operation_that_is_not_known_is_named_in_letters_that_can_be_shown() 
         body = good.replace(b"Tanh", name)[:-4]
         bad = body + zlib.crc32(body).to_bytes(4, "little")
         with pytest.raises(FormatError) as caught:
-            _core._Arrived(_core._Arriving(), bad, 0, [])  # type: ignore[attr-defined]
+            _core._DecodedPart(_core._GraphDecoder(), bad, 0, [])  # type: ignore[attr-defined]
         assert str(caught.value).endswith(f"that this version does not know: {shown}")
 
 
-PARTS = ("_Session", "_Portion", "_Arriving", "_Arrived", "_Copying")
+PARTS = ("_PickleSession", "_PicklePart", "_GraphDecoder", "_DecodedPart", "_DeepCopy")
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -155,7 +155,7 @@ def test_a_part_made_without_its_init_cannot_be_pickled_and_does_no_harm(
         unmade.__reduce__()
     for left in (unmade, 3, None):
         x = Value(1.0)
-        y, again = copy.deepcopy([x * 2.0, x], {_core._Copying: left})  # type: ignore[attr-defined]
+        y, again = copy.deepcopy([x * 2.0, x], {_core._DeepCopy: left})  # type: ignore[attr-defined]
         assert y._prev > {again}
     repr(unmade)
     del unmade
@@ -163,9 +163,9 @@ def test_a_part_made_without_its_init_cannot_be_pickled_and_does_no_harm(
 
 
 def test_a_value_that_is_being_loaded_keeps_its_node() -> None:
-    arrivals = _core._Arriving()  # type: ignore[attr-defined]
-    part = _core._Arrived(arrivals, portion_of(Value(2.0) ** 3), 2, [])  # type: ignore[attr-defined]
-    value = _core._pick(arrivals, part)  # type: ignore[attr-defined]
+    arrivals = _core._GraphDecoder()  # type: ignore[attr-defined]
+    part = _core._DecodedPart(arrivals, portion_of(Value(2.0) ** 3), 2, [])  # type: ignore[attr-defined]
+    value = _core._value_of_part(arrivals, part)  # type: ignore[attr-defined]
     with pytest.raises(RuntimeError, match="its operands cannot change"):
         value.__init__(1.0, (Value(1.0),), "other")
     del part, arrivals

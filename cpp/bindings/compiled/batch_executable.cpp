@@ -1,13 +1,11 @@
-// Batches and what runs programs on them.
+// arenagrad._core.compiled.BatchExecutable: a program ready to be run on the rows of a batch. The
+// GIL is given up meanwhile and taken back to look for Ctrl-C and to tell how far it is.
 #include <pybind11/stl.h>
 
-#include <algorithm>
 #include <chrono>
 #include <optional>
 
 #include "batch.h"
-#include "bindings/instance.h"
-#include "bindings/pytree/numpy.h"
 #include "closure.h"
 #include "program.h"
 #include "program/batch/rows.h"
@@ -19,7 +17,8 @@ namespace {
 using program::Column;
 using Columns = std::vector<Column>;
 
-struct Run {
+// How a batch is run.
+struct BatchRun {
   std::size_t threads;
   py::object progress; // called with rows done and rows to be done, or None
 };
@@ -37,7 +36,7 @@ public:
   // if there are such, and then adds to what is not stacked.
   py::tuple run(const Batch& batch, const Closure& closure, const Batch* more,
                 const std::vector<py::array>& leaves, const std::vector<bool>& stacked,
-                const std::optional<Batch::Rows>& rows, const Run& run) const {
+                const std::optional<Batch::Rows>& rows, const BatchRun& run) const {
     const Columns to = columns_of(leaves, stacked);
     if (!rows) {
       const program::Rows outcome =
@@ -55,9 +54,9 @@ public:
     return py::make_tuple(outcome.finite, outcome.guards);
   }
 
-  // The rows of these that go this program's way and are finite where they must be, and the others.
+  // The rows of these for which all guards hold and all is finite that must be, and the others.
   py::tuple split(const Batch& batch, const Closure& closure, const Batch* more,
-                  const std::optional<Batch::Rows>& rows, const Run& run) const {
+                  const std::optional<Batch::Rows>& rows, const BatchRun& run) const {
     std::vector<std::uint8_t> good(rows ? rows->size() : batch.rows());
     std::vector<double> unused(output_count_);
     Columns to;
@@ -80,8 +79,8 @@ private:
   Inputs inputs_of(const Batch& batch, const Closure& closure, const Batch* more,
                    const std::optional<Batch::Rows>& rows) const {
     if (!rows) return inputs_of(batch, closure, more);
-    std::vector<Batch> taken{batch.taken(*rows)};
-    if (more != nullptr) taken.push_back(more->taken(*rows));
+    std::vector<Batch> taken{batch.copy_of(*rows)};
+    if (more != nullptr) taken.push_back(more->copy_of(*rows));
     Inputs inputs = inputs_of(taken[0], closure, more != nullptr ? &taken[1] : nullptr);
     inputs.taken = std::move(taken);
     return inputs;
@@ -126,7 +125,7 @@ private:
   }
 
   program::Rows run_on(const Inputs& inputs, const Columns& outputs, std::size_t rows,
-                       std::uint8_t* good, const Run& run) const {
+                       std::uint8_t* good, const BatchRun& run) const {
     const auto watch = [&](std::size_t done) {
       const py::gil_scoped_acquire held;
       if (PyErr_CheckSignals() != 0) throw py::error_already_set(); // Ctrl-C
@@ -166,79 +165,32 @@ py::ssize_t first_refused(const program::Program& traced, const Batch& batch,
   return -1;
 }
 
-py::array_t<double> row(const Batch& batch, std::size_t k) {
-  if (k >= batch.rows()) throw py::index_error("a batch has no such row");
-  const std::vector<double> numbers = batch.row(k);
-  return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
-}
-
-void put_rows(const std::vector<py::array>& leaves, const std::vector<bool>& stacked,
-              const Batch::Doubles& packed, std::size_t first, std::size_t count,
-              std::size_t rows) {
-  const double* from = packed.data();
-  auto left = static_cast<std::size_t>(packed.size());
-  std::size_t filled = 0;
-  for (std::size_t leaf = 0; leaf < leaves.size(); ++leaf) {
-    const py::array& array = leaves[leaf];
-    auto* const to = const_cast<double*>(doubles(array.ptr()));
-    auto size = static_cast<std::size_t>(array.size());
-    const std::size_t width = size / rows;
-    if (stacked[leaf]) size = width * count;
-    if (size > left || first + count > rows) break;
-    if (stacked[leaf])
-      std::copy_n(from, size, to + first * width);
-    else
-      program::add_to(to, from, size);
-    from += size, left -= size;
-    ++filled;
-  }
-  if (filled != leaves.size() || left != 0)
-    throw py::value_error("the results of some rows do not fit those of all");
-}
-
 } // namespace
 
-void bind_batch(py::module_& module) {
-  py::class_<Batch>(module, "Batch", "The arguments of a batch, with an axis of rows.")
-      .def(py::init<const py::tuple&, const py::object&, const std::vector<bool>&>(),
-           py::arg("arguments"), py::arg("axes"), py::arg("statics"))
-      .def_property_readonly("tree", &Batch::tree, "The structure of one row.")
-      .def_property_readonly("has_values", &Batch::has_values, "Whether it has Values in it.")
-      .def_property_readonly("has_rows", &Batch::has_rows, "Whether any argument has rows.")
-      .def("__len__", &Batch::rows)
-      .def("row", row, py::arg("k"), "The numbers of row k.")
-      .def("overlaps", &Batch::overlaps, py::arg("arrays"),
-           "Whether any of these arrays has memory that the rows are read from.")
-      .def("part", &Batch::part, py::arg("first"), py::arg("last"),
-           "The rows from first to before last, where they are.")
-      .def("numbers", &Batch::numbers,
-           "The numbers of the first row, and of all rows those that vary.")
-      .def_static("of_numbers", &Batch::of_numbers, py::arg("tree"), py::arg("first"),
-                  py::arg("varying"), "The batch of rows of this structure with such numbers.")
-      .def("__reduce__", no_pickle);
-  py::class_<BatchExecutable, std::shared_ptr<BatchExecutable>>(
-      module, "BatchExecutable", "A program ready to be run on the rows of a batch.")
+void bind_batch_executable(py::module_& module) {
+  py::class_<BatchExecutable>(module, "BatchExecutable",
+                              "A program ready to be run on the rows of a batch.")
       .def(py::init([](const ProgramPointer& program, const std::vector<std::uint8_t>& varies,
                        bool strict) {
-             return std::make_shared<BatchExecutable>(*program, varies, strict);
+             return std::make_unique<BatchExecutable>(*program, varies, strict);
            }),
            py::arg("program"), py::arg("varies"), py::arg("strict"))
       .def_property_readonly(
-          "slots", [](const BatchExecutable& runner) { return runner.plan().slots(); },
+          "slots", [](const BatchExecutable& executable) { return executable.plan().slots(); },
           "How many rows of numbers are alive at once.")
       .def_property_readonly(
-          "block", [](const BatchExecutable& runner) { return runner.plan().block(); },
+          "block", [](const BatchExecutable& executable) { return executable.plan().block(); },
           "How many rows are worked on at a time.")
       .def_property_readonly(
-          "bytes", [](const BatchExecutable& runner) { return runner.plan().bytes(); },
+          "bytes", [](const BatchExecutable& executable) { return executable.plan().bytes(); },
           "The memory that it takes.")
       .def(
           "run",
-          [](const BatchExecutable& runner, const Batch& batch, const Closure& closure,
+          [](const BatchExecutable& executable, const Batch& batch, const Closure& closure,
              const Batch* more, const std::vector<py::array>& leaves,
              const std::vector<bool>& stacked, const std::optional<Batch::Rows>& rows,
              std::size_t threads, const py::object& progress) {
-            return runner.run(batch, closure, more, leaves, stacked, rows, {threads, progress});
+            return executable.run(batch, closure, more, leaves, stacked, rows, {threads, progress});
           },
           py::arg("batch"), py::arg("closure"), py::arg("more"), py::arg("leaves"),
           py::arg("stacked"), py::arg("rows"), py::arg("threads"), py::arg("progress"),
@@ -246,14 +198,14 @@ void bind_batch(py::module_& module) {
           "be, and whether all guards came out as they should.")
       .def(
           "split",
-          [](const BatchExecutable& runner, const Batch& batch, const Closure& closure,
+          [](const BatchExecutable& executable, const Batch& batch, const Closure& closure,
              const Batch* more, const std::optional<Batch::Rows>& rows, std::size_t threads,
              const py::object& progress) {
-            return runner.split(batch, closure, more, rows, {threads, progress});
+            return executable.split(batch, closure, more, rows, {threads, progress});
           },
           py::arg("batch"), py::arg("closure"), py::arg("more"), py::arg("rows"),
           py::arg("threads"), py::arg("progress"),
-          "The rows that go this program's way, and the others.");
+          "The rows for which all guards hold and all is finite that must be, and the others.");
   module.def(
       "first_refused",
       [](const ProgramPointer& traced, const Batch& batch, const Closure& closure,
@@ -262,37 +214,6 @@ void bind_batch(py::module_& module) {
       py::arg("traced"), py::arg("batch"), py::arg("closure"), py::arg("rows"), py::arg("start"),
       "Which of these rows, from number `start` on, is the first for which the function that was "
       "traced raises; -1 if there is none.");
-  module.def(
-      "clear_arrays",
-      [](const std::vector<py::array>& arrays) {
-        for (const py::array& array : arrays)
-          std::fill_n(const_cast<double*>(doubles(array.ptr())), array.size(), 0.0);
-      },
-      py::arg("arrays"), "Set contiguous arrays of float64 to 0.");
-  module.def(
-      "pack_arrays",
-      [](const std::vector<py::array>& arrays) {
-        py::ssize_t size = 0;
-        for (const py::array& array : arrays) size += array.size();
-        py::array_t<double> packed(size);
-        double* to = packed.mutable_data();
-        for (const py::array& array : arrays)
-          to = std::copy_n(doubles(array.ptr()), array.size(), to);
-        return packed;
-      },
-      py::arg("arrays"), "The numbers of contiguous arrays of float64 in one.");
-  module.def("put_rows", put_rows, py::arg("leaves"), py::arg("stacked"), py::arg("packed"),
-             py::arg("first"), py::arg("count"), py::arg("rows"),
-             "Put the packed results of some of the rows into those of all: into their places what "
-             "is stacked, and add what is not.");
-  module.def(
-      "divide_arrays",
-      [](const std::vector<py::array>& arrays, double by) {
-        for (const py::array& array : arrays)
-          program::divide(const_cast<double*>(doubles(array.ptr())), by,
-                          static_cast<std::size_t>(array.size()));
-      },
-      py::arg("arrays"), py::arg("by"), "Divide contiguous arrays of float64 by a number.");
 }
 
 } // namespace arenagrad::bindings

@@ -4,7 +4,9 @@
 
 #include <unordered_set>
 
-#include "bindings/pytree/pytree.h"
+#include "bindings/pytree/flatten.h"
+#include "bindings/pytree/module_parameters.h"
+#include "bindings/pytree/unflatten.h"
 #include "bindings/value/record.h"
 #include "closure.h"
 #include "program.h"
@@ -31,85 +33,62 @@ void refuse_twice(const std::vector<py::object>& leaves) {
                             "twice among their parameters()");
 }
 
+// A Value for each number of the arguments: new ones, and the parameters of Modules as they are.
+std::vector<py::object> inputs_of_trace(Trace& trace, const PyTree& arguments,
+                                        const double* numbers) {
+  std::vector<py::object> leaves;
+  for (const TreeNode& node : arguments.nodes()) {
+    if (node.children != 0) continue;
+    if (node.kind == Kind::Module) {
+      for (const py::handle value : parameters_of(node.extra.ptr())) {
+        leaves.push_back(py::reinterpret_borrow<py::object>(value));
+        trace.input_of(value.ptr());
+      }
+      numbers += node.numbers;
+    } else {
+      for (std::size_t k = 0; k < node.numbers; ++k) leaves.push_back(trace.input(*numbers++));
+    }
+  }
+  refuse_twice(leaves);
+  if (leaves.size() != arguments.numbers())
+    throw py::value_error("parameters() of a Module gave another number of Values than before");
+  return leaves;
+}
+
 py::tuple capture(const py::object& function, const PyTree& arguments, const Numbers& numbers,
                   bool strict) {
   if (static_cast<std::size_t>(numbers.size()) != arguments.numbers())
     throw py::value_error("a function is traced with as many numbers as its arguments have");
   program::Captured captured;
-  Results results;
+  FlatResults results;
   std::vector<py::object> outer;
   {
-    Trace trace;
-    std::vector<py::object> leaves;
-    const double* next = numbers.data();
-    for (const TreeNode& branch : arguments.branches()) {
-      if (branch.children != 0) continue;
-      if (branch.kind == Kind::Module) {
-        for (const py::handle value : parameters_of(branch.extra.ptr())) {
-          leaves.push_back(py::reinterpret_borrow<py::object>(value));
-          trace.input_of(value.ptr());
-        }
-        next += branch.numbers;
-      } else {
-        for (std::size_t k = 0; k < branch.numbers; ++k) leaves.push_back(trace.input(*next++));
-      }
-    }
-    refuse_twice(leaves);
-    if (leaves.size() != arguments.numbers())
-      throw py::value_error("parameters() of a Module gave another number of Values than before");
-    const py::tuple given = arguments.make_of(leaves);
-    results = read_results(function(*given));
+    Trace trace; // ends before anything below can run code of the user
+    const py::tuple given =
+        unflatten_values(arguments, inputs_of_trace(trace, arguments, numbers.data()));
+    results = flatten_results(function(*given));
     captured = trace.finish(results.values, passes_before_derivatives(strict));
     for (const core::NodeId node : captured.outer)
       outer.push_back(py::reinterpret_steal<py::object>(object_of(node)));
   }
   return py::make_tuple(std::make_shared<program::Program>(std::move(captured.program)),
-                        results.tree, std::make_shared<Closure>(std::move(outer)));
+                        std::move(results.structure), std::make_unique<Closure>(std::move(outer)));
 }
 
-// What the function gives for Values of these numbers, as it is.
+// The result of the function for Values of these numbers, as it is.
 py::object call_on_values(const py::object& function, const PyTree& arguments,
                           const Numbers& numbers) {
   std::vector<py::object> leaves;
   leaves.reserve(arguments.numbers());
   const double* next = numbers.data();
   for (std::size_t k = 0; k < arguments.numbers(); ++k) leaves.push_back(new_leaf(*next++));
-  const py::tuple given = arguments.make_of(leaves);
+  const py::tuple given = unflatten_values(arguments, leaves);
   return function(*given);
-}
-
-std::shared_ptr<Closure> closure_of(const py::tuple& given) {
-  std::vector<py::object> values;
-  for (const py::handle value : given) {
-    if (!is_value(value.ptr()))
-      throw core::FormatError("the closure of a compiled function must hold Values");
-    values.push_back(py::reinterpret_borrow<py::object>(value));
-  }
-  return std::make_shared<Closure>(std::move(values));
 }
 
 } // namespace
 
 void bind_capture(py::module_& module) {
-  py::class_<Closure, std::shared_ptr<Closure>>(
-      module, "Closure", "The Values that a compiled function uses and was not given.")
-      .def(py::init(&closure_of), py::arg("values"))
-      .def("__reduce__",
-           [](const py::object& self) {
-             const auto& values = self.cast<const Closure&>().values();
-             return py::make_tuple(py::type::of(self), py::make_tuple(py::tuple(py::cast(values))));
-           })
-      .def("__len__", &Closure::size)
-      .def_property_readonly(
-          "values", [](const Closure& closure) { return closure.values(); }, "The Values.")
-      .def(
-          "numbers",
-          [](const Closure& closure) {
-            py::array_t<double> numbers(static_cast<py::ssize_t>(closure.size()));
-            closure.read(numbers.mutable_data());
-            return numbers;
-          },
-          "Their data as it is now.");
   module.def("call_on_values", call_on_values, py::arg("function"), py::arg("arguments"),
              py::arg("numbers"), "Run a function on Values of these numbers: what it gives.");
   module.def("capture", capture, py::arg("function"), py::arg("arguments"), py::arg("numbers"),

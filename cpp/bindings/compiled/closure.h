@@ -12,6 +12,7 @@ namespace arenagrad::bindings {
 class Closure {
 public:
   explicit Closure(std::vector<py::object> values) : values_(std::move(values)) {}
+
   std::size_t size() const { return values_.size(); }
   const std::vector<py::object>& values() const { return values_; }
   // Throws error_already_set if a number would be frozen, which warns, and warnings are errors.
@@ -20,6 +21,11 @@ public:
       warn_if_frozen(value.ptr(), "a compiled function's use");
       *out++ = arena().data(node_of(value.ptr()));
     }
+  }
+
+  int traverse(visitproc visit, void* arg) const {
+    for (const py::object& value : values_) Py_VISIT(value.ptr());
+    return 0;
   }
 
 private:

@@ -1,92 +1,104 @@
-// What a compiled function is called through: a native object that knows the programs of the last
-// calls. Arguments of a structure it knows are read and run at once; everything else, and what
-// takes a new way, goes to the fallback in Python, which then teaches it.
+// Compiled functions are called through this: a native object that knows the executables of the
+// last calls. Arguments of a structure it knows are read and run at once; everything else goes to
+// the fallback in Python, which then lets it remember what it made.
 #include <pybind11/stl.h>
+#include <structmember.h>
 
 #include <algorithm>
 #include <optional>
 
+#include "bindings/value/instance.h"
 #include "point_executable.h"
-#include "program.h"
 
 namespace arenagrad::bindings {
 namespace {
 
-constexpr std::size_t kMost = 300; // programs known at once; all paths of a function and more
+constexpr std::size_t kMostKnown = 300; // all variants of a function and some derivatives of each
 
 // The arguments that a derivative is by; several are a tuple or a list.
 struct Argnums {
+  bool operator==(const Argnums&) const = default;
+
   bool several = false;
   std::vector<long> numbers;
 };
 
-struct Known {
+struct KnownExecutable {
   std::optional<Argnums> argnums; // none: the call takes none
-  std::shared_ptr<const PointExecutable> runner;
+  py::object owner;               // the Python object of the executable
+  const PointExecutable* executable;
 };
 
+// Invariant: `known` never changes while anything that can run Python runs, so that the collector
+// may come at any time. References are dropped after it is whole again.
 struct PyNativeDispatch {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* fallback;
-  PyObject* dict;            // name and text of the method that it stands for
-  std::vector<Known>* known; // the last used first
+  PyObject* dict;                      // name and text of the method that it stands for
+  std::vector<KnownExecutable>* known; // the last used first
 };
 
-PyNativeDispatch* as_call(PyObject* object) { return reinterpret_cast<PyNativeDispatch*>(object); }
+PyNativeDispatch* as_dispatch(PyObject* object) {
+  return reinterpret_cast<PyNativeDispatch*>(object);
+}
 
-bool is_sequence(PyObject* object) {
+bool is_list_or_tuple(PyObject* object) {
   return PyTuple_CheckExact(object) || PyList_CheckExact(object);
 }
 
-// Whether `given`, null if nothing was said, names them: nothing else does than ints as they are.
-bool names(PyObject* given, const std::optional<Argnums>& argnums) {
-  const auto is = [](PyObject* object, long number) {
-    int too_large = 0;
-    return PyLong_CheckExact(object) && PyLong_AsLongAndOverflow(object, &too_large) == number &&
-           too_large == 0;
-  };
-  if (given == nullptr) // the first argument is what is meant
+bool is_int(PyObject* object, long number) {
+  int too_large = 0;
+  return PyLong_CheckExact(object) && PyLong_AsLongAndOverflow(object, &too_large) == number &&
+         too_large == 0;
+}
+
+// Whether `given`, null if the call said nothing, means these. Only ints as they are do; all else
+// is the fallback's to check.
+bool are_argnums(PyObject* given, const std::optional<Argnums>& argnums) {
+  if (given == nullptr) // the first argument is meant
     return !argnums || (!argnums->several && argnums->numbers[0] == 0);
   if (!argnums) return false;
   const std::vector<long>& numbers = argnums->numbers;
-  if (!argnums->several) return is(given, numbers[0]);
-  if (!is_sequence(given) || PySequence_Fast_GET_SIZE(given) != std::ssize(numbers)) return false;
+  if (!argnums->several) return is_int(given, numbers[0]);
+  if (!is_list_or_tuple(given) || PySequence_Fast_GET_SIZE(given) != std::ssize(numbers))
+    return false;
   for (std::size_t k = 0; k < numbers.size(); ++k)
-    if (!is(PySequence_Fast_GET_ITEM(given, k), numbers[k])) return false;
+    if (!is_int(PySequence_Fast_GET_ITEM(given, k), numbers[k])) return false;
   return true;
 }
 
-// Of what has been checked: None, an int, or ints.
+// Of what the fallback has checked: None, an int, or ints.
 std::optional<Argnums> argnums_of(PyObject* given) {
   if (given == Py_None) return std::nullopt;
-  if (!is_sequence(given)) return Argnums{false, {py::cast<long>(py::handle(given))}};
+  if (!is_list_or_tuple(given)) return Argnums{false, {py::cast<long>(py::handle(given))}};
   return Argnums{true, py::cast<std::vector<long>>(py::handle(given))};
 }
 
-// The result, or null with no error set if the fallback must do it.
+// The result, or null with no error set if the fallback must find it.
 PyObject* known_result(PyNativeDispatch* self, PyObject* const* args, std::size_t count,
                        PyObject* argnums, const py::object& out) {
-  std::vector<Known>& known = *self->known;
+  std::vector<KnownExecutable>& known = *self->known;
   for (std::size_t k = 0; k < known.size(); ++k) {
-    if (!names(argnums, known[k].argnums)) continue;
-    // Kept: what runs in the middle may change the list.
-    const std::shared_ptr<const PointExecutable> runner = known[k].runner;
-    PointExecutable::Buffers buffers(*runner);
-    if (!runner->match(args, count, buffers)) continue;
-    runner->check_buffers(out);
-    const program::Outcome outcome = runner->run(buffers);
-    if (outcome.guard != program::kNone) continue;
-    if (!outcome.finite) return nullptr;
-    if (k != 0 && k < known.size() && known[k].runner == runner)
+    if (!are_argnums(argnums, known[k].argnums)) continue;
+    const PointExecutable* const executable = known[k].executable;
+    const py::object keep = known[k].owner; // reading arguments may run what changes the list
+    PointExecutable::Buffers buffers(*executable);
+    if (!executable->read_arguments(args, count, buffers)) continue;
+    executable->check_out(out);
+    const program::Outcome outcome = executable->run(buffers);
+    if (outcome.guard != program::kNone) continue; // another variant may be the one
+    if (!outcome.finite) return nullptr;           // the fallback knows what to raise
+    if (k != 0 && k < known.size() && known[k].executable == executable)
       std::rotate(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(k),
                   known.begin() + static_cast<std::ptrdiff_t>(k) + 1);
-    return runner->result(buffers, out).release().ptr();
+    return executable->result(buffers, out).release().ptr();
   }
   return nullptr;
 }
 
-PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObject* names) {
-  PyNativeDispatch* const own = as_call(self);
+PyObject* call_dispatch(PyObject* self, PyObject* const* args, std::size_t nargsf,
+                        PyObject* names) {
+  PyNativeDispatch* const own = as_dispatch(self);
   const auto count = static_cast<std::size_t>(PyVectorcall_NARGS(nargsf));
   try {
     static PyObject* const out_name = PyUnicode_InternFromString("out");
@@ -119,59 +131,82 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t nargsf, PyObje
   return PyObject_Vectorcall(keep.ptr(), args, nargsf & ~PY_VECTORCALL_ARGUMENTS_OFFSET, names);
 }
 
-PyObject* make(PyTypeObject* type, PyObject*, PyObject*) {
+// --- slots of the type --------------------------------------------------------------------------
+
+PyObject* new_dispatch(PyTypeObject* type, PyObject*, PyObject*) {
   PyObject* self = type->tp_alloc(type, 0);
   if (self == nullptr) return nullptr;
-  as_call(self)->vectorcall = call;
-  as_call(self)->known = new (std::nothrow) std::vector<Known>;
-  if (as_call(self)->known != nullptr) return self;
+  as_dispatch(self)->vectorcall = call_dispatch;
+  as_dispatch(self)->known = new (std::nothrow) std::vector<KnownExecutable>;
+  if (as_dispatch(self)->known != nullptr) return self;
   Py_DECREF(self);
   return PyErr_NoMemory();
 }
 
-int init(PyObject* self, PyObject* args, PyObject* keywords) {
+int init_dispatch(PyObject* self, PyObject* args, PyObject* keywords) {
   static const char* names[] = {"fallback", nullptr};
   PyObject* fallback = nullptr;
   if (!PyArg_ParseTupleAndKeywords(args, keywords, "O", const_cast<char**>(names), &fallback))
     return -1;
-  Py_XSETREF(as_call(self)->fallback, Py_NewRef(fallback));
+  Py_XSETREF(as_dispatch(self)->fallback, Py_NewRef(fallback));
   return 0;
 }
 
-int traverse(PyObject* self, visitproc visit, void* arg) {
+// Every reference it holds. `known` is null only while new_dispatch runs out of memory.
+int traverse_dispatch(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
-  Py_VISIT(as_call(self)->fallback);
-  Py_VISIT(as_call(self)->dict);
+  Py_VISIT(as_dispatch(self)->fallback);
+  Py_VISIT(as_dispatch(self)->dict);
+  if (as_dispatch(self)->known == nullptr) return 0;
+  for (const KnownExecutable& known : *as_dispatch(self)->known) Py_VISIT(known.owner.ptr());
   return 0;
 }
 
-int clear(PyObject* self) {
-  Py_CLEAR(as_call(self)->fallback);
-  Py_CLEAR(as_call(self)->dict);
+void drop_known(PyObject* self) {
+  std::vector<KnownExecutable> gone; // dies when the list is empty already
+  if (as_dispatch(self)->known != nullptr) gone.swap(*as_dispatch(self)->known);
+}
+
+int clear_dispatch(PyObject* self) {
+  Py_CLEAR(as_dispatch(self)->fallback);
+  Py_CLEAR(as_dispatch(self)->dict);
+  drop_known(self);
   return 0;
 }
 
-void dealloc(PyObject* self) {
+void dealloc_dispatch(PyObject* self) {
   PyObject_GC_UnTrack(self);
-  clear(self);
-  delete as_call(self)->known;
+  clear_dispatch(self);
+  delete as_dispatch(self)->known;
   PyTypeObject* type = Py_TYPE(self);
   type->tp_free(self);
   Py_DECREF(type);
 }
 
-PyObject* learn(PyObject* self, PyObject* args) {
-  PyObject *argnums = nullptr, *runner = nullptr;
-  if (!PyArg_ParseTuple(args, "OO", &argnums, &runner)) return nullptr;
+// --- methods ------------------------------------------------------------------------------------
+
+PyObject* remember_executable(PyObject* self, PyObject* args) {
+  PyObject *argnums = nullptr, *executable = nullptr;
+  if (!PyArg_ParseTuple(args, "OO", &argnums, &executable)) return nullptr;
   try {
-    Known known{argnums_of(argnums),
-                py::cast<std::shared_ptr<PointExecutable>>(py::handle(runner))};
-    std::vector<Known>& list = *as_call(self)->known;
-    std::erase_if(list, [&](const Known& other) {
-      return other.runner == known.runner && names(argnums, other.argnums);
-    });
-    list.insert(list.begin(), std::move(known));
-    if (list.size() > kMost) list.pop_back();
+    if (!is_initialised<PointExecutable>(executable))
+      throw py::type_error("a NativeDispatch remembers PointExecutables only");
+    KnownExecutable added{argnums_of(argnums), py::reinterpret_borrow<py::object>(executable),
+                          &py::cast<const PointExecutable&>(py::handle(executable))};
+    std::vector<KnownExecutable>& known = *as_dispatch(self)->known;
+    std::vector<KnownExecutable> kept, gone;
+    kept.reserve(known.size() + 1);
+    gone.reserve(known.size() + 1);
+    for (KnownExecutable& other : known) {
+      const bool same = other.executable == added.executable && other.argnums == added.argnums;
+      (same ? gone : kept).push_back(std::move(other));
+    }
+    kept.insert(kept.begin(), std::move(added));
+    if (kept.size() > kMostKnown) {
+      gone.push_back(std::move(kept.back()));
+      kept.pop_back();
+    }
+    known.swap(kept);
     Py_RETURN_NONE;
   } catch (...) {
     set_python_error();
@@ -179,16 +214,14 @@ PyObject* learn(PyObject* self, PyObject* args) {
   }
 }
 
-PyObject* forget(PyObject* self, PyObject*) {
-  // Taken out first: dropping them may run anything.
-  std::vector<Known> gone;
-  gone.swap(*as_call(self)->known);
+PyObject* forget_executables(PyObject* self, PyObject*) {
+  drop_known(self);
   Py_RETURN_NONE;
 }
 
-// What stands for a method is found again as an attribute of what it is a method of.
-PyObject* reduce(PyObject* self, PyObject*) {
-  PyObject* const fallback = as_call(self)->fallback;
+// A dispatch that stands for a method is found again as an attribute of its object.
+PyObject* reduce_dispatch(PyObject* self, PyObject*) {
+  PyObject* const fallback = as_dispatch(self)->fallback;
   if (fallback != nullptr && PyMethod_Check(fallback))
     return PyObject_CallMethod(fallback, "__reduce__", nullptr);
   PyErr_SetString(PyExc_TypeError, "a NativeDispatch that stands for no method cannot be pickled");
@@ -197,13 +230,14 @@ PyObject* reduce(PyObject* self, PyObject*) {
 
 } // namespace
 
-void bind_call(py::module_& module) {
+void bind_native_dispatch(py::module_& module) {
   static PyMethodDef methods[] = {
-      {"_remember", learn, METH_VARARGS,
+      {"_remember", remember_executable, METH_VARARGS,
        "Try this PointExecutable first in calls with these argnums; None: in calls that take "
        "none."},
-      {"_forget", forget, METH_NOARGS, "Leave every call to the fallback again."},
-      {"__reduce__", reduce, METH_NOARGS, "For pickle and copy: the method that it stands for."},
+      {"_forget", forget_executables, METH_NOARGS, "Leave every call to the fallback again."},
+      {"__reduce__", reduce_dispatch, METH_NOARGS,
+       "For pickle and copy: the method that it stands for."},
       {nullptr, nullptr, 0, nullptr}};
   static PyMemberDef members[] = {
       {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyNativeDispatch, vectorcall), READONLY,
@@ -217,11 +251,11 @@ void bind_call(py::module_& module) {
                       "A callable that runs programs it knows natively and leaves all else to its "
                       "fallback.";
   PyType_Slot slots[] = {{Py_tp_doc, doc},
-                         {Py_tp_new, reinterpret_cast<void*>(make)},
-                         {Py_tp_init, reinterpret_cast<void*>(init)},
-                         {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
-                         {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-                         {Py_tp_clear, reinterpret_cast<void*>(clear)},
+                         {Py_tp_new, reinterpret_cast<void*>(new_dispatch)},
+                         {Py_tp_init, reinterpret_cast<void*>(init_dispatch)},
+                         {Py_tp_dealloc, reinterpret_cast<void*>(dealloc_dispatch)},
+                         {Py_tp_traverse, reinterpret_cast<void*>(traverse_dispatch)},
+                         {Py_tp_clear, reinterpret_cast<void*>(clear_dispatch)},
                          {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
                          {Py_tp_methods, methods},
                          {Py_tp_members, members},

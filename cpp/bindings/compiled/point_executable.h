@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "bindings/pytree/pytree.h"
+#include "bindings/pytree/flatten.h"
 #include "closure.h"
 #include "program/point/point_plan.h"
 
@@ -15,51 +15,59 @@ public:
   // The program's inputs are the numbers of `arguments`, of the closure, and what else a call
   // gives; its outputs are the numbers of `results`, of which child `buffered`, or if it is
   // negative the whole, may go into buffers.
-  PointExecutable(PyTree arguments, std::shared_ptr<const Closure> closure,
-                  const program::Program& program, PyTree results, int buffered, bool strict);
+  // `closure` is a Closure of Python's. Throws TypeError for anything else, std::invalid_argument
+  // for numbers that do not fit.
+  PointExecutable(PyTree arguments, py::object closure, const program::Program& program,
+                  PyTree results, int buffered, bool strict);
 
   // What a run reads and writes; taken from those not in use, given back when it goes.
   class Buffers {
   public:
-    explicit Buffers(const PointExecutable& runner);
+    explicit Buffers(const PointExecutable& executable);
     ~Buffers();
     Buffers(const Buffers&) = delete;
     Buffers& operator=(const Buffers&) = delete;
 
     double* inputs() { return memory_.get(); }
-    double* outputs() { return inputs() + runner_.input_count_; }
+    double* outputs() { return inputs() + executable_.input_count_; }
 
   private:
     friend class PointExecutable;
-    double* workspace() { return outputs() + runner_.output_count_; }
-    const PointExecutable& runner_;
+    double* workspace() { return outputs() + executable_.output_count_; }
+    const PointExecutable& executable_;
     std::unique_ptr<double[]> memory_;
   };
 
-  bool match(PyObject* const* arguments, std::size_t count, Buffers& buffers) const {
-    return arguments_.match(arguments, count, buffers.inputs());
+  // Writes the numbers of these arguments; false if their structure is another one.
+  bool read_arguments(PyObject* const* arguments, std::size_t count, Buffers& buffers) const {
+    return flatten_arguments(arguments_, arguments, count, buffers.inputs());
   }
   // Requires that the numbers of the arguments and what else is given have been written.
   program::Outcome run(Buffers& buffers) const;
   // Throws TypeError or ValueError unless `out` fits; None does.
-  void check_buffers(const py::object& out) const;
+  void check_out(const py::object& out) const;
   // The result, in `out` unless that is None.
   py::object result(Buffers& buffers, const py::object& out) const;
 
   const PyTree& arguments() const { return arguments_; }
+  // Of arguments and closure; what else a call gives lies behind them.
   std::size_t own_inputs() const { return arguments_.numbers() + closure_->size(); }
   std::size_t input_count() const { return input_count_; }
   const program::PointPlan& plan() const { return plan_; }
 
+  int traverse(visitproc visit, void* arg) const;
+
 private:
   const PyTree arguments_;
-  const std::shared_ptr<const Closure> closure_;
+  // The Python object, so that the collector sees each Closure owned by references only.
+  const py::object closure_object_;
+  const Closure* const closure_;
   const PyTree results_;
   const int buffered_;
   PyTree kept_, written_; // the children of results_ if there are such
   const program::PointPlan plan_;
   const std::size_t input_count_, output_count_, instructions_;
-  mutable std::vector<std::unique_ptr<double[]>> free_;
+  mutable std::vector<std::unique_ptr<double[]>> free_; // memory of Buffers that are gone
 };
 
 } // namespace arenagrad::bindings

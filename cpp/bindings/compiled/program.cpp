@@ -1,4 +1,4 @@
-// Programs as Python objects: made from one another, never changed.
+// arenagrad._core.compiled.Program: programs are made from one another, never changed.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -18,15 +18,17 @@ using Indices = std::vector<Index>;
 using Varies = std::vector<std::uint8_t>;
 using Inputs = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
-ProgramPointer shared(Program&& made) { return std::make_shared<Program>(std::move(made)); }
-
-// Programs are long, and making one from another needs nothing of Python's.
-template <class Make> ProgramPointer made(Make&& make) {
-  const py::gil_scoped_release released;
-  return shared(make());
+ProgramPointer to_pointer(Program&& program) {
+  return std::make_shared<Program>(std::move(program));
 }
 
-py::bytes to_bytes(const ProgramPointer& of) {
+// Programs are long, and making one from another needs nothing of Python's.
+template <class Make> ProgramPointer make_without_gil(Make&& make) {
+  const py::gil_scoped_release released;
+  return to_pointer(make());
+}
+
+py::bytes bytes_of_program(const ProgramPointer& of) {
   std::string bytes;
   {
     const py::gil_scoped_release released;
@@ -35,12 +37,12 @@ py::bytes to_bytes(const ProgramPointer& of) {
   return bytes;
 }
 
-ProgramPointer from_bytes(const py::bytes& bytes) {
+ProgramPointer program_of_bytes(const py::bytes& bytes) {
   const std::string_view view = bytes;
-  return made([&] { return program::read_program(view); });
+  return make_without_gil([&] { return program::read_program(view); });
 }
 
-py::dict counts(const Program& program) {
+py::dict counts_of(const Program& program) {
   std::size_t of[program::kOpcodeCount] = {};
   for (const program::Instruction& i : program.instructions)
     ++of[static_cast<std::size_t>(i.opcode)];
@@ -50,23 +52,21 @@ py::dict counts(const Program& program) {
   return counts;
 }
 
-py::tuple jacobian(const ProgramPointer& of, const Indices& inputs, const Varies& varies,
-                   bool strict) {
+py::tuple jacobian_of_program(const ProgramPointer& of, const Indices& inputs, const Varies& varies,
+                              bool strict) {
   program::Jacobian jacobian;
   {
     const py::gil_scoped_release released;
-    jacobian = program::jacobian(*of, {inputs, varies}, passes(strict));
+    jacobian = program::jacobian(*of, {inputs, varies}, passes_for(strict));
   }
-  return py::make_tuple(shared(std::move(jacobian.program)), jacobian.rows, jacobian.columns,
+  return py::make_tuple(to_pointer(std::move(jacobian.program)), jacobian.rows, jacobian.columns,
                         jacobian.by_reverse);
 }
 
-} // namespace
+using ProgramClass = py::class_<Program, ProgramPointer>;
 
-void bind_program(py::module_& module) {
-  py::class_<Program, ProgramPointer>(module, "Program",
-                                      "A linear program: what a function does to its inputs.")
-      .def("__len__", &Program::size)
+void bind_figures(ProgramClass& cls) {
+  cls.def("__len__", &Program::size)
       .def_readonly("inputs", &Program::input_count, "How many numbers it reads.")
       .def_property_readonly(
           "outputs", [](const Program& p) { return p.outputs.size(); },
@@ -75,18 +75,21 @@ void bind_program(py::module_& module) {
           "guards", [](const Program& p) { return p.guards.size(); },
           "How many comparisons must come out as they did when it was recorded.")
       .def_property_readonly("bytes", &Program::bytes, "The memory it takes.")
-      .def_property_readonly("counts", counts, "How many instructions of each kind it has.")
+      .def_property_readonly("counts", counts_of, "How many instructions of each kind it has.")
       .def("text", &Program::text, "One line an instruction.")
       .def(
           "same_as",
           [](const Program& one, const Program& other) { return program::same(one, other); },
-          py::arg("other"), "Whether both are the same, bit by bit.")
-      .def(
-          "optimised",
-          [](const ProgramPointer& p, bool strict) {
-            return made([&] { return program::optimise(*p, passes(strict)); });
-          },
-          py::arg("strict"), "A shorter program with the same results.")
+          py::arg("other"), "Whether both are the same, bit by bit.");
+}
+
+void bind_transforms(ProgramClass& cls) {
+  cls.def(
+         "optimised",
+         [](const ProgramPointer& p, bool strict) {
+           return make_without_gil([&] { return program::optimise(*p, passes_for(strict)); });
+         },
+         py::arg("strict"), "A shorter program with the same results.")
       .def(
           "select",
           [](const ProgramPointer& p, const std::vector<py::ssize_t>& which) {
@@ -96,15 +99,15 @@ void bind_program(py::module_& module) {
                 throw py::index_error("a program has no such output");
               outputs.push_back(k < 0 ? program::kNone : static_cast<Index>(k));
             }
-            return made([&] { return program::picked(*p, outputs); });
+            return make_without_gil([&] { return program::picked(*p, outputs); });
           },
           py::arg("which"), "The program of these outputs; 0 for each negative number.")
       .def(
           "reverse",
           [](const ProgramPointer& p, const Indices& inputs, const Varies& varies, bool seeded,
              bool strict) {
-            return made(
-                [&] { return program::reverse(*p, {inputs, varies}, seeded, passes(strict)); });
+            return make_without_gil(
+                [&] { return program::reverse(*p, {inputs, varies}, seeded, passes_for(strict)); });
           },
           py::arg("inputs"), py::arg("varies"), py::arg("seeded"), py::arg("strict"),
           "The outputs, then the sum of the derivatives of all by each of these inputs; seeded: "
@@ -112,18 +115,20 @@ void bind_program(py::module_& module) {
       .def(
           "tangent",
           [](const ProgramPointer& p, const Indices& inputs, bool strict) {
-            return made([&] { return program::tangent(*p, {inputs, {}}, passes(strict)); });
+            return make_without_gil(
+                [&] { return program::tangent(*p, {inputs, {}}, passes_for(strict)); });
           },
           py::arg("inputs"), py::arg("strict"),
           "The outputs, then the tangent of each, given one of each of these inputs behind the "
           "others.")
-      .def("jacobian", jacobian, py::arg("inputs"), py::arg("varies"), py::arg("strict"),
+      .def("jacobian", jacobian_of_program, py::arg("inputs"), py::arg("varies"), py::arg("strict"),
            "The outputs, then the derivatives that are not always 0; their rows and columns, and "
            "whether they come from reverse sweeps.")
       .def(
           "summed",
           [](const ProgramPointer& p, bool strict) {
-            return made([&] { return program::summed(*p, passes_before_derivatives(strict)); });
+            return make_without_gil(
+                [&] { return program::summed(*p, passes_before_derivatives(strict)); });
           },
           py::arg("strict"), "Its outputs summed over the rows of a batch.")
       .def(
@@ -133,12 +138,20 @@ void bind_program(py::module_& module) {
               throw py::value_error("a program was given another number of inputs than it has");
             program::refuse(p, inputs.data());
           },
-          py::arg("inputs"), "Raise what the eager function would for these inputs, if it would.")
-      .def("to_bytes", to_bytes, "The program in the bytes of a file.")
-      .def(py::init(&from_bytes), py::arg("bytes"))
+          py::arg("inputs"), "Raise what the eager function would for these inputs, if it would.");
+}
+
+} // namespace
+
+void bind_program(py::module_& module) {
+  ProgramClass cls(module, "Program", "A linear program: what a function does to its inputs.");
+  bind_figures(cls);
+  bind_transforms(cls);
+  cls.def("to_bytes", bytes_of_program, "The program in the bytes of a file.")
+      .def(py::init(&program_of_bytes), py::arg("bytes"))
       .def("__reduce__", [](const py::object& self) {
         return py::make_tuple(py::type::of(self),
-                              py::make_tuple(to_bytes(self.cast<ProgramPointer>())));
+                              py::make_tuple(bytes_of_program(self.cast<ProgramPointer>())));
       });
 }
 

@@ -10,7 +10,7 @@ namespace arenagrad::bindings {
 using ProgramPointer = std::shared_ptr<program::Program>;
 
 // What may be done to a program whose results must keep every bit, or need not.
-inline program::Passes passes(bool strict) {
+inline program::Passes passes_for(bool strict) {
   program::Passes passes;
   passes.reorder = !strict;
   return passes;
@@ -19,16 +19,9 @@ inline program::Passes passes(bool strict) {
 // The same for a program that is to be differentiated: with all instructions there, gradients are
 // added up in the very order in which a sweep of the graph would.
 inline program::Passes passes_before_derivatives(bool strict) {
-  program::Passes before = passes(strict);
+  program::Passes before = passes_for(strict);
   before.share = before.clean = !strict;
   return before;
 }
-
-void bind_capture(py::module_& module);
-void bind_program(py::module_& module);
-void bind_runner(py::module_& module);
-void bind_call(py::module_& module);
-void bind_batch(py::module_& module);
-void bind_tree(py::module_& module);
 
 } // namespace arenagrad::bindings

@@ -9,6 +9,7 @@
 #include "arguments.h"
 #include "bindings/pytree/numpy.h"
 #include "bindings/value/record.h"
+#include "documentation.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -37,13 +38,13 @@ private:
       if (!items) throw py::error_already_set();
       meet(depth, static_cast<py::ssize_t>(items.size()));
       for (const py::handle item : items) read(py::reinterpret_borrow<py::object>(item), depth + 1);
-    } else if (py::isinstance<py::array>(object)) {
+    } else if (is_array(object.ptr())) {
       const py::array array(object);
       for (py::ssize_t k = 0; k < array.ndim(); ++k)
         meet(depth + static_cast<std::size_t>(k), array.shape(k));
       end(depth + static_cast<std::size_t>(array.ndim()));
-      const py::list flat = array.attr("ravel")().attr("tolist")();
-      for (const py::handle item : flat) items_.push_back(py::reinterpret_borrow<py::object>(item));
+      for (const py::handle item : elements_of(array.ptr()))
+        items_.push_back(py::reinterpret_borrow<py::object>(item));
     } else {
       end(depth);
       items_.push_back(object);
@@ -108,23 +109,24 @@ py::object values(const py::object& numbers) {
     primals.push_back(need_number(item.ptr(), "an element"));
   const py::module_ numpy = py::module_::import("numpy");
   py::array out = numpy.attr("empty")(py::tuple(py::cast(flat.shape())), py::arg("dtype") = "O");
-  auto** places = static_cast<PyObject**>(out.mutable_data());
+  auto** element = static_cast<PyObject**>(out.mutable_data());
   for (const double number : primals) {
     PyObject* made = recorded(1, [&](core::Arena& g) { return g.push_leaf(number); });
     if (made == nullptr) throw py::error_already_set();
-    Py_XSETREF(*places, made);
-    ++places;
+    Py_XSETREF(*element, made);
+    ++element;
   }
   return out;
 }
 
 // Whether the numbers are an array of doubles that can be read as they lie there.
 bool are_plain(const py::object& numbers) {
+  // Of this very type: a subclass, such as a masked array, may read its numbers in another way.
   return Py_IS_TYPE(numbers.ptr(), py::detail::npy_api::get().PyArray_Type_) &&
          holds_doubles(numbers.ptr(), true);
 }
 
-// What is to be written.
+// The numbers that assign() writes, with their shape.
 struct Numbers {
   explicit Numbers(const py::object& object) {
     if (are_plain(object)) {
@@ -225,27 +227,10 @@ PyObject* assign_to(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) 
 
 void bind_arrays(py::module_& module) {
   static PyMethodDef definitions[] = {
-      definition("values", of_one<values, kValues, kArray>,
-                 "values($module, array)\n--\n\n"
-                 "An object array of new leaves, of the shape of array: an array, number or nested "
-                 "lists of numbers.\n\nRaises TypeError for what is no real number, ValueError for "
-                 "lists of unequal lengths. Cost: about 30 ns a number."),
-      definition("data_of", of_one<read_numbers<primal>, kDataOf, kNested>,
-                 "data_of($module, nested)\n--\n\n"
-                 "The data of Values in nested lists, tuples and arrays, as a float array of their "
-                 "shape.\n\nNumbers among them stand for themselves. Raises TypeError for anything "
-                 "else, ValueError for lists of unequal lengths. Cost: about 15 ns a Value."),
-      definition("grad_of", of_one<read_numbers<adjoint>, kGradOf, kNested>,
-                 "grad_of($module, nested)\n--\n\n"
-                 "The grad of Values in nested lists, tuples and arrays, as a float array of their "
-                 "shape; 0 for numbers.\n\nRaises as data_of does. Cost: about 15 ns a Value."),
-      definition(
-          "assign", assign_to,
-          "assign($module, nested, array, to='data')\n--\n\n"
-          "Write numbers into the data, or the grad, of Values: both nested or arrays, of "
-          "the same shape.\n\nto is \"data\" or \"grad\". Raises ValueError for other "
-          "shapes or another to, TypeError for what is no Value or no number; nothing has "
-          "changed then. Cost: 2 ns a Value for a list and an array of float64, else about 30 ns."),
+      definition("values", of_one<values, kValues, kArray>, kValuesDoc),
+      definition("data_of", of_one<read_numbers<primal>, kDataOf, kNested>, kDataOfDoc),
+      definition("grad_of", of_one<read_numbers<adjoint>, kGradOf, kNested>, kGradOfDoc),
+      definition("assign", assign_to, kAssignDoc),
       {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }

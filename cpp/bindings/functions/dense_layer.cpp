@@ -107,7 +107,7 @@ py::object layer(const py::list& neurons, const py::object& x, const py::type& n
 
 } // namespace
 
-void bind_build(py::module_& module) {
+void bind_dense_layer(py::module_& module) {
   module.def("layer", layer, py::arg("neurons"), py::arg("x"), py::arg("neuron_type"),
              "The outputs of a layer of micrograd neurons for the inputs x, recorded in one go: a "
              "list of Values.\n\nx holds numbers and Values. None if some neuron is not exactly a "

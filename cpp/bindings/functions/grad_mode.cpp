@@ -2,6 +2,7 @@
 #include "arguments.h"
 #include "bindings/value/record.h"
 #include "core/sweep.h"
+#include "documentation.h"
 #include "operands.h"
 
 namespace arenagrad::bindings {
@@ -61,13 +62,8 @@ void bind_grad_mode(py::module_& module) {
 }
 
 void bind_zero_grad(py::module_& module) {
-  static PyMethodDef definitions[] = {
-      definition("zero_grad", zero_grad,
-                 "zero_grad($module, roots)\n--\n\n"
-                 "Set the grad of every node below the roots to 0, the roots included: a Value, or "
-                 "several.\n\nParameters are roots too: a leaf has nothing below. Raises TypeError "
-                 "for what is no Value, before any grad changes. Cost: 2 to 4 ns a node."),
-      {nullptr, nullptr, 0, nullptr}};
+  static PyMethodDef definitions[] = {definition("zero_grad", zero_grad, kZeroGradDoc),
+                                      {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }
 

@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "bindings/instance.h"
+#include "bindings/value/instance.h"
 #include "bindings/value/value.h"
 #include "core/optimizers.h"
 
@@ -46,44 +46,36 @@ public:
   std::size_t size() const { return nodes_.size(); }
   const py::tuple& values() const { return values_; }
 
-  // As Python's collector asks for it: an attribute of a Value may lead to its optimiser.
-  static int traverse(PyObject* self, visitproc visit, void* arg) {
-    Py_VISIT(Py_TYPE(self));
-    if (py::detail::is_holder_constructed(self))
-      Py_VISIT(py::cast<Parameters&>(py::handle(self)).values_.ptr());
-    return 0;
-  }
-  static int clear(PyObject* self) {
-    if (!py::detail::is_holder_constructed(self)) return 0;
-    auto& parameters = py::cast<Parameters&>(py::handle(self));
-    parameters.nodes_.clear();
-    const py::tuple dying = std::move(parameters.values_);
+  // An attribute of a Value may lead to its optimiser.
+  int traverse(visitproc visit, void* arg) const {
+    Py_VISIT(values_.ptr());
     return 0;
   }
 
 private:
   void find() {
-    nodes_.resize(values_ ? values_.size() : 0);
+    nodes_.resize(values_.size());
     for (std::size_t i = 0; i < nodes_.size(); ++i)
       nodes_[i] = node_of(PyTuple_GET_ITEM(values_.ptr(), i));
     places_ = places();
   }
 
-  py::tuple values_; // null once the collector has cleared it
+  py::tuple values_;
   std::vector<NodeId> nodes_;
   std::size_t places_ = 0;
 };
 
-Parameters& made(py::handle object) {
+Parameters& parameters_in(py::handle object) {
   if (!py::isinstance<Parameters>(object))
     throw py::type_error(std::string("parameters must be Parameters, got ") +
                          Py_TYPE(object.ptr())->tp_name);
-  if (!is_made<Parameters>(object)) throw py::type_error("Parameters without their __init__");
+  if (!is_initialised<Parameters>(object))
+    throw py::type_error("Parameters without their __init__");
   return object.cast<Parameters&>();
 }
 
 // The numbers of an array of state, one for each parameter.
-double* numbers_of(State& state, core::Nodes nodes) {
+double* numbers_in(State& state, core::Nodes nodes) {
   if (state.ndim() != 1 || static_cast<std::size_t>(state.size()) != nodes.size())
     throw py::value_error("an array of state must hold one number for each of the " +
                           std::to_string(nodes.size()) + " parameters");
@@ -100,8 +92,8 @@ void sgd_step(const py::object& parameters, State velocity, py::handle lr, py::h
                        need_number(weight_decay.ptr(), "weight_decay"),
                        nesterov,
                        first};
-  const core::Nodes nodes = made(parameters).nodes();
-  core::step(arena(), nodes, rule, numbers_of(velocity, nodes));
+  const core::Nodes nodes = parameters_in(parameters).nodes();
+  core::step(arena(), nodes, rule, numbers_in(velocity, nodes));
 }
 
 void adam_step(const py::object& parameters, State mean, State square, py::handle lr,
@@ -114,8 +106,8 @@ void adam_step(const py::object& parameters, State mean, State square, py::handl
                         need_number(weight_decay.ptr(), "weight_decay"),
                         decoupled,
                         static_cast<double>(steps)};
-  const core::Nodes nodes = made(parameters).nodes();
-  double *m = numbers_of(mean, nodes), *v = numbers_of(square, nodes);
+  const core::Nodes nodes = parameters_in(parameters).nodes();
+  double *m = numbers_in(mean, nodes), *v = numbers_in(square, nodes);
   core::step(arena(), nodes, rule, m, v);
 }
 
@@ -128,13 +120,13 @@ void rmsprop_step(const py::object& parameters, State square, State mean, State 
                            need_number(weight_decay.ptr(), "weight_decay"),
                            need_number(momentum.ptr(), "momentum"),
                            centered};
-  const core::Nodes nodes = made(parameters).nodes();
-  double *v = numbers_of(square, nodes), *m = numbers_of(mean, nodes);
-  core::step(arena(), nodes, rule, v, m, numbers_of(velocity, nodes));
+  const core::Nodes nodes = parameters_in(parameters).nodes();
+  double *v = numbers_in(square, nodes), *m = numbers_in(mean, nodes);
+  core::step(arena(), nodes, rule, v, m, numbers_in(velocity, nodes));
 }
 
-void zero_grad(const py::object& parameters) {
-  core::zero_gradients(arena(), made(parameters).nodes());
+void zero_parameters(const py::object& parameters) {
+  core::zero_gradients(arena(), parameters_in(parameters).nodes());
 }
 
 State optimizer_state(std::size_t count) {
@@ -156,25 +148,21 @@ State copy_of_state(const py::object& source, std::size_t count, const std::stri
 
 } // namespace
 
-void bind_optim(py::module_& module) {
+void bind_optimizers(py::module_& module) {
   py::class_<Parameters>(module, "Parameters", "The Values that an optimiser trains.",
-                         py::custom_type_setup([](PyHeapTypeObject* type) {
-                           type->ht_type.tp_flags |= Py_TPFLAGS_HAVE_GC;
-                           type->ht_type.tp_traverse = Parameters::traverse;
-                           type->ht_type.tp_clear = Parameters::clear;
-                         }))
+                         collected<Parameters>())
       .def(
           py::init<const py::object&>(), py::arg("params"),
           "Keep the Values of an iterable.\n\nRaises TypeError for what is no Value, ValueError if "
           "there are none or one comes twice.")
       .def_property_readonly(
-          "values", [](const py::object& self) { return made(self).values(); },
+          "values", [](const py::object& self) { return parameters_in(self).values(); },
           "The Values, a tuple.")
-      .def("__len__", [](const py::object& self) { return made(self).size(); })
+      .def("__len__", [](const py::object& self) { return parameters_in(self).size(); })
       .def(
           "__reduce__",
           [](const py::object& self) {
-            return py::make_tuple(py::type::of(self), py::make_tuple(made(self).values()));
+            return py::make_tuple(py::type::of(self), py::make_tuple(parameters_in(self).values()));
           },
           "For pickle and copy: made anew of the same Values.");
   const char* doc = "Take one step of the rule over all parameters.\n\n"
@@ -191,7 +179,7 @@ void bind_optim(py::module_& module) {
   module.def("rmsprop_step", rmsprop_step, py::arg("parameters"), state("square"), state("mean"),
              state("velocity"), py::arg("lr"), py::arg("alpha"), py::arg("eps"),
              py::arg("weight_decay"), py::arg("momentum"), py::arg("centered"), doc);
-  module.def("zero_parameters", zero_grad, py::arg("parameters"),
+  module.def("zero_parameters", zero_parameters, py::arg("parameters"),
              "Set the grad of every parameter to 0. Cost: about 1 ns each.");
   module.def("optimizer_state", optimizer_state, py::arg("count"),
              "A NumPy array of so many zeros: a number to be kept with each parameter.");

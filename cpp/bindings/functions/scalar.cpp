@@ -159,11 +159,11 @@ PyObject* value_binary(Op op, PyObject* a, PyObject* b) {
     return recorded(1, [&](Arena& g) { return record_checked(g, op, a, b); });
   double number = 0.0;
   switch (read_number(is_value(a) ? b : a, &number)) {
-  case Number::Failed:
+  case IsReal::Failed:
     return nullptr;
-  case Number::No:
+  case IsReal::No:
     Py_RETURN_NOTIMPLEMENTED;
-  case Number::Yes:
+  case IsReal::Yes:
     break;
   }
   return recorded(2, [&](Arena& g) {

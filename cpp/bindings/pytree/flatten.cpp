@@ -1,42 +1,41 @@
-// Numbers from objects whose structure is known.
+#include "flatten.h"
+
 #include <cstring>
 
 #include "bindings/value/trace.h"
-#include "numpy.h"
+#include "module_parameters.h"
 
 namespace arenagrad::bindings {
 
 using Kind = TreeNode::Kind;
 
-py::array as_doubles(PyObject* array) {
-  return py::array_t < double,
-         py::array::c_style | py::array::forcecast > (py::reinterpret_borrow<py::object>(array));
-}
-
 namespace {
 
-class Matcher {
+// Compares objects with a structure and takes their numbers, in one pass.
+//
+// Reading a number may run code of the user (__float__, a property), which may change the list that
+// is being read: items are kept alive, and sizes are looked at again for each item.
+class Flattener {
 public:
   // Relaxed: arrays may stand for lists, and a list of numbers for a Module.
-  Matcher(const std::vector<TreeNode>& branches, bool relaxed)
-      : branches_(branches), relaxed_(relaxed) {}
+  Flattener(const std::vector<TreeNode>& nodes, bool relaxed) : nodes_(nodes), relaxed_(relaxed) {}
 
-  bool match(PyObject* object, std::size_t i, double* out) {
-    const TreeNode& branch = branches_[i];
-    switch (branch.kind) {
+  bool flatten(PyObject* object, std::size_t i, double* out) {
+    const TreeNode& node = nodes_[i];
+    switch (node.kind) {
     case Kind::Number:
       return number(object, out);
     case Kind::Array:
-      return array(object, branch.shape, branch.numbers, out);
+      return array(object, node.shape, node.numbers, out);
     case Kind::Static:
-      return same_object(branch.extra.ptr(), object);
+      return same_object(node.extra.ptr(), object);
     case Kind::Module:
-      return branch.extra.ptr() == object && parameters(object, branch.numbers, out);
+      return node.extra.ptr() == object && parameters(object, node.numbers, out);
     case Kind::List:
       if (!PyList_Check(object)) return relaxed_ && as_array(object, i, out);
       return items(object, i, out);
     case Kind::Tuple:
-      if (reinterpret_cast<PyObject*>(Py_TYPE(object)) != branch.extra.ptr() &&
+      if (reinterpret_cast<PyObject*>(Py_TYPE(object)) != node.extra.ptr() &&
           !(relaxed_ && PyTuple_Check(object)))
         return relaxed_ && as_array(object, i, out);
       return items(object, i, out);
@@ -46,13 +45,13 @@ public:
     return false;
   }
 
-  // False for some objects that cannot match, and at once: nothing is read.
-  bool may_match(PyObject* object, std::size_t i) {
-    const TreeNode& branch = branches_[i];
-    if (branch.kind == Kind::Array) return is_array(object) && has_shape(object, branch.shape);
-    if (branch.kind == Kind::List)
+  // False for some objects that cannot fit, and at once: nothing is read.
+  bool may_fit(PyObject* object, std::size_t i) {
+    const TreeNode& node = nodes_[i];
+    if (node.kind == Kind::Array) return is_array(object) && has_shape(object, node.shape);
+    if (node.kind == Kind::List)
       return PyList_Check(object) &&
-             static_cast<std::size_t>(PyList_GET_SIZE(object)) == branch.children;
+             static_cast<std::size_t>(PyList_GET_SIZE(object)) == node.children;
     return true;
   }
 
@@ -65,11 +64,11 @@ private:
     if (PyBool_Check(object)) return false;
     if (relaxed_ && !PyLong_Check(object) && is_array(object)) return array(object, {}, 1, out);
     switch (read_number(object, out)) {
-    case Number::Failed:
+    case IsReal::Failed:
       throw py::error_already_set();
-    case Number::Yes:
+    case IsReal::Yes:
       return true;
-    case Number::No:
+    case IsReal::No:
       return false;
     }
     return false;
@@ -77,39 +76,39 @@ private:
 
   // A list of items that are no plain floats may change while they are read.
   bool items(PyObject* sequence, std::size_t i, double* out) {
-    const TreeNode& branch = branches_[i];
+    const TreeNode& node = nodes_[i];
     std::size_t at = i + 1;
-    for (std::size_t k = 0; k < branch.children; ++k, at = branches_[at].end) {
-      if (static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence)) != branch.children)
+    for (std::size_t k = 0; k < node.children; ++k, at = nodes_[at].end) {
+      if (static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence)) != node.children)
         return false;
       PyObject* item = PySequence_Fast_GET_ITEM(sequence, k);
-      if (branches_[at].kind == Kind::Number && PyFloat_CheckExact(item)) {
+      if (nodes_[at].kind == Kind::Number && PyFloat_CheckExact(item)) {
         *out++ = PyFloat_AS_DOUBLE(item);
         continue;
       }
       const py::object keep = py::reinterpret_borrow<py::object>(item);
-      if (!match(item, at, out)) return false;
-      out += branches_[at].numbers;
+      if (!flatten(item, at, out)) return false;
+      out += nodes_[at].numbers;
     }
-    return static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence)) == branch.children;
+    return static_cast<std::size_t>(PySequence_Fast_GET_SIZE(sequence)) == node.children;
   }
 
   bool dict(PyObject* object, std::size_t i, double* out) {
-    const TreeNode& branch = branches_[i];
-    if (static_cast<std::size_t>(PyDict_GET_SIZE(object)) != branch.children) return false;
+    const TreeNode& node = nodes_[i];
+    if (static_cast<std::size_t>(PyDict_GET_SIZE(object)) != node.children) return false;
     std::size_t at = i + 1;
     PyObject *key = nullptr, *value = nullptr;
     Py_ssize_t place = 0, k = 0;
     while (PyDict_Next(object, &place, &key, &value)) {
-      if (static_cast<std::size_t>(k) == branch.children) return false;
+      if (static_cast<std::size_t>(k) == node.children) return false;
       const py::object keep = py::reinterpret_borrow<py::object>(value);
-      PyObject* wanted = PyTuple_GET_ITEM(branch.extra.ptr(), k++);
+      PyObject* wanted = PyTuple_GET_ITEM(node.extra.ptr(), k++);
       if (!same_object(key, wanted)) return false;
-      if (!match(value, at, out)) return false;
-      out += branches_[at].numbers;
-      at = branches_[at].end;
+      if (!flatten(value, at, out)) return false;
+      out += nodes_[at].numbers;
+      at = nodes_[at].end;
     }
-    return static_cast<std::size_t>(k) == branch.children;
+    return static_cast<std::size_t>(k) == node.children;
   }
 
   bool array(PyObject* object, const Shape& shape, std::size_t count, double* out) {
@@ -127,9 +126,7 @@ private:
       return true;
     }
     case 'O': {
-      const py::list flat =
-          py::reinterpret_borrow<py::object>(object).attr("ravel")().attr("tolist")();
-      for (const py::handle item : flat)
+      for (const py::handle item : elements_of(object))
         if (!number(item.ptr(), out++)) return false;
       return true;
     }
@@ -140,8 +137,8 @@ private:
 
   bool as_array(PyObject* object, std::size_t i, double* out) {
     Shape shape;
-    return is_array(object) && uniform_shape(branches_, i, shape) &&
-           array(object, shape, branches_[i].numbers, out);
+    return is_array(object) && uniform_shape(nodes_, i, shape) &&
+           array(object, shape, nodes_[i].numbers, out);
   }
 
   bool parameters(PyObject* model, std::size_t count, double* out) {
@@ -154,63 +151,33 @@ private:
     return true;
   }
 
-  const std::vector<TreeNode>& branches_;
+  const std::vector<TreeNode>& nodes_;
   const bool relaxed_;
 };
 
 } // namespace
 
-bool is_array(PyObject* object) {
-  if (PyList_CheckExact(object) || PyTuple_CheckExact(object) || PyFloat_CheckExact(object))
-    return false; // nor need NumPy be imported to know it
-  return py::isinstance<py::array>(py::handle(object));
-}
-
-bool is_module(PyObject* object) {
-  static const py::handle name = py::str("arenagrad.nn").release();
-  static py::handle type; // once there are any
-  if (PyList_CheckExact(object) || PyTuple_CheckExact(object) || PyFloat_CheckExact(object))
-    return false;
-  if (!type) {
-    const auto nn = py::reinterpret_steal<py::object>(PyImport_GetModule(name.ptr()));
-    if (!nn && PyErr_Occurred()) throw py::error_already_set();
-    if (!nn) return false;
-    type = py::object(nn.attr("Module")).release();
-  }
-  return py::isinstance(object, type);
-}
-
-py::tuple parameters_of(PyObject* model) {
-  const py::object given = py::handle(model).attr("parameters")();
-  auto items = py::reinterpret_steal<py::tuple>(PySequence_Tuple(given.ptr()));
-  if (!items) throw py::error_already_set();
-  for (const py::handle item : items)
-    if (!is_value(item.ptr()))
-      throw py::type_error(std::string("parameters() of a Module must give Values, got ") +
-                           Py_TYPE(item.ptr())->tp_name);
-  return items;
-}
-
-bool PyTree::match(PyObject* const* objects, std::size_t count, double* out) const {
-  if (count != children()) return false;
-  Matcher matcher(branches_, false);
+bool flatten_arguments(const PyTree& structure, PyObject* const* objects, std::size_t count,
+                       double* out) {
+  if (count != structure.children()) return false;
+  const std::vector<TreeNode>& nodes = structure.nodes();
+  Flattener flattener(nodes, false);
   std::size_t at = 1;
-  for (std::size_t k = 0; k < count; ++k, at = branches_[at].end) {
+  for (std::size_t k = 0; k < count; ++k, at = nodes[at].end) {
     // The many numbers of a Module are not read in vain.
-    if (branches_[at].kind == Kind::Module)
-      for (std::size_t i = k + 1, rest = branches_[at].end; i < count;
-           rest = branches_[rest].end, ++i)
-        if (!matcher.may_match(objects[i], rest)) return false;
-    if (!matcher.match(objects[k], at, out)) return false;
-    out += branches_[at].numbers;
+    if (nodes[at].kind == Kind::Module)
+      for (std::size_t i = k + 1, rest = nodes[at].end; i < count; rest = nodes[rest].end, ++i)
+        if (!flattener.may_fit(objects[i], rest)) return false;
+    if (!flattener.flatten(objects[k], at, out)) return false;
+    out += nodes[at].numbers;
   }
   return true;
 }
 
-std::vector<double> PyTree::numbers_of(const py::object& object, const char* what) const {
-  std::vector<double> numbers(this->numbers());
-  if (!Matcher(branches_, true).match(object.ptr(), 0, numbers.data()))
-    throw py::type_error(std::string(what) + " must be " + text() + ", got " +
+std::vector<double> flatten(const PyTree& structure, const py::object& object, const char* what) {
+  std::vector<double> numbers(structure.numbers());
+  if (!Flattener(structure.nodes(), true).flatten(object.ptr(), 0, numbers.data()))
+    throw py::type_error(std::string(what) + " must be " + structure.text() + ", got " +
                          std::string(py::repr(py::type::of(object))));
   return numbers;
 }

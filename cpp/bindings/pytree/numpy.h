@@ -1,16 +1,31 @@
-// NumPy arrays looked at without copying. Needs the GIL.
+// NumPy arrays looked at without copying, and the one rule of what counts as an array. Needs the
+// GIL.
 #pragma once
 
-#include "pytree.h"
+#include <pybind11/numpy.h>
+
+#include <vector>
+
+#include "bindings/value/value.h"
 
 namespace arenagrad::bindings {
+
+using Shape = std::vector<py::ssize_t>;
+
+// How many numbers an array of this shape has: 1 for the shape ().
+std::size_t size_of(const Shape& shape);
+
+// A NumPy array or an instance of a subclass. Does not import NumPy for objects that are not.
+bool is_array(PyObject* object);
+
+// Below, `array` must be one.
 
 inline const py::detail::PyArray_Proxy* array_view(PyObject* array) {
   return py::detail::array_proxy(array);
 }
 
-// Whether `array`, a NumPy array, holds doubles of this machine's own kind that can be read in
-// place: aligned, and if `contiguous` one after another.
+// Whether it holds doubles of this machine's own kind that can be read in place: aligned, and if
+// `contiguous` one after another.
 inline bool holds_doubles(PyObject* array, bool contiguous) {
   static PyObject* float64 = nullptr;
   once(float64, [] { return py::dtype::of<double>(); });
@@ -28,6 +43,7 @@ inline bool has_shape(PyObject* array, const Shape& shape) {
   return true;
 }
 
+// Requires holds_doubles().
 inline const double* doubles(PyObject* array) {
   return reinterpret_cast<const double*>(array_view(array)->data);
 }
@@ -37,7 +53,10 @@ inline char kind_of(PyObject* array) {
   return py::reinterpret_borrow<py::array>(array).dtype().kind();
 }
 
-// The array's numbers as doubles one after another. Requires a kind of real numbers.
+// The numbers as doubles one after another, copied if need be. Requires a kind of real numbers.
 py::array as_doubles(PyObject* array);
+
+// The elements as Python objects, row by row.
+py::list elements_of(PyObject* array);
 
 } // namespace arenagrad::bindings

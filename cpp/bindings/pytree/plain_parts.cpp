@@ -1,10 +1,8 @@
-// Trees taken apart into plain Python objects, for pickle and for files, and put together again
-// from parts that anybody may have made.
+#include "plain_parts.h"
+
 #include <pybind11/stl.h>
 
 #include <array>
-
-#include "pytree.h"
 
 namespace arenagrad::bindings {
 
@@ -17,32 +15,33 @@ constexpr std::array<const char*, 7> kKinds = {"number", "array",  "list",  "tup
                                                "dict",   "module", "static"};
 constexpr std::size_t kMostNumbers = 0xffffffffu; // what a program can have as inputs
 
-[[noreturn]] void fail(const char* why) {
+[[noreturn]] void refuse_parts(const char* why) {
   throw FormatError(std::string("a saved structure has ") + why);
 }
 
-class Rebuilder {
+class PartsReader {
 public:
-  explicit Rebuilder(const py::tuple& parts) : parts_(parts) {}
+  explicit PartsReader(const py::tuple& parts) : parts_(parts) {}
 
-  PyTree run() {
-    branch();
-    if (next_ != parts_.size()) fail("parts that belong to nothing");
+  PyTree read() {
+    node();
+    if (next_ != parts_.size()) refuse_parts("parts that belong to nothing");
     return builder_.finish();
   }
 
 private:
-  void branch() {
-    if (next_ == parts_.size()) fail("too few parts");
+  void node() {
+    if (next_ == parts_.size()) refuse_parts("too few parts");
     const py::object part = parts_[next_++];
-    if (!PyTuple_Check(part.ptr()) || PyTuple_GET_SIZE(part.ptr()) != 4) fail("a part of no kind");
+    if (!PyTuple_Check(part.ptr()) || PyTuple_GET_SIZE(part.ptr()) != 4)
+      refuse_parts("a part of no kind");
     const auto fields = py::reinterpret_borrow<py::tuple>(part);
     const Kind kind = kind_named(fields[0]);
     const bool varies = truth(fields[1]);
     const py::object size = fields[2], extra = fields[3];
     switch (kind) {
     case Kind::Number:
-      if (!size.is_none()) fail("a number of some size");
+      if (!size.is_none()) refuse_parts("a number of some size");
       return leaf(kind, 1, {}, extra_of(extra), varies);
     case Kind::Array: {
       Shape shape = shape_of(size);
@@ -51,42 +50,42 @@ private:
     }
     case Kind::Module: {
       const py::object model = extra_of(extra);
-      if (!model) fail("a Module that is none");
+      if (!model) refuse_parts("a Module that is none");
       return leaf(kind, count(size), {}, model, varies);
     }
     case Kind::Static: {
       const py::object object = extra_of(extra);
-      if (!object || !size.is_none()) fail("an object that is none");
+      if (!object || !size.is_none()) refuse_parts("an object that is none");
       return leaf(kind, 0, {}, object, varies);
     }
     case Kind::List:
-      return branches(kind, none(extra), count(size));
+      return branch(kind, none(extra), count(size));
     case Kind::Tuple: {
       const py::object type = extra_of(extra);
       if (!type || !PyType_Check(type.ptr()) ||
           !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), &PyTuple_Type))
-        fail("a tuple of another type");
-      return branches(kind, type, count(size));
+        refuse_parts("a tuple of another type");
+      return branch(kind, type, count(size));
     }
     case Kind::Dict: {
       const py::object keys = extra_of(extra);
       if (!keys || !PyTuple_CheckExact(keys.ptr()) || py::len(keys) != count(size) ||
           py::len(py::set(keys)) != count(size))
-        fail("a dict with other keys");
-      return branches(kind, keys, count(size));
+        refuse_parts("a dict with other keys");
+      return branch(kind, keys, count(size));
     }
     }
   }
 
-  void branches(Kind kind, py::object extra, std::size_t children) {
+  void branch(Kind kind, py::object extra, std::size_t children) {
     const std::size_t opened = builder_.open(kind, std::move(extra));
-    for (std::size_t k = 0; k < children; ++k) branch();
+    for (std::size_t k = 0; k < children; ++k) node();
     builder_.close(opened);
   }
 
   void leaf(Kind kind, std::size_t numbers, Shape shape, py::object extra, bool varies) {
     numbers_ += numbers;
-    if (numbers_ > kMostNumbers) fail("more numbers than there can be");
+    if (numbers_ > kMostNumbers) refuse_parts("more numbers than there can be");
     builder_.leaf(kind, numbers, std::move(shape), std::move(extra), varies);
   }
 
@@ -95,41 +94,44 @@ private:
       for (std::size_t k = 0; k < kKinds.size(); ++k)
         if (PyUnicode_CompareWithASCIIString(name.ptr(), kKinds[k]) == 0)
           return static_cast<Kind>(k);
-    fail("a part of no kind");
+    refuse_parts("a part of no kind");
   }
   static bool truth(const py::object& object) {
-    if (!PyBool_Check(object.ptr())) fail("a part of no kind");
+    if (!PyBool_Check(object.ptr())) refuse_parts("a part of no kind");
     return object.ptr() == Py_True;
   }
   static std::size_t count(const py::object& object) {
-    if (!PyLong_CheckExact(object.ptr())) fail("a part of no size");
+    if (!PyLong_CheckExact(object.ptr())) refuse_parts("a part of no size");
     const std::size_t count = PyLong_AsSize_t(object.ptr());
-    if (PyErr_Occurred() != nullptr) PyErr_Clear(), fail("a part of no size");
-    if (count > kMostNumbers) fail("more numbers than there can be");
+    if (PyErr_Occurred() != nullptr) {
+      PyErr_Clear();
+      refuse_parts("a part of no size");
+    }
+    if (count > kMostNumbers) refuse_parts("more numbers than there can be");
     return count;
   }
   static Shape shape_of(const py::object& object) {
     constexpr std::size_t kMostDimensions = 32; // of NumPy's arrays
     if (!PyTuple_CheckExact(object.ptr()) || py::len(object) > kMostDimensions)
-      fail("an array of no shape");
+      refuse_parts("an array of no shape");
     Shape shape;
     std::size_t size = 1; // were no dimension 0
     for (const py::handle length : object) {
       shape.push_back(static_cast<py::ssize_t>(count(py::reinterpret_borrow<py::object>(length))));
       if (shape.back() != 0) size *= static_cast<std::size_t>(shape.back());
-      if (size > kMostNumbers) fail("more numbers than there can be");
+      if (size > kMostNumbers) refuse_parts("more numbers than there can be");
     }
     return shape;
   }
-  // What stands in () or (object,).
+  // The object of (object,), null for ().
   static py::object extra_of(const py::object& extra) {
     if (!PyTuple_CheckExact(extra.ptr()) || PyTuple_GET_SIZE(extra.ptr()) > 1)
-      fail("a part of no kind");
+      refuse_parts("a part of no kind");
     if (PyTuple_GET_SIZE(extra.ptr()) == 0) return {};
     return py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(extra.ptr(), 0));
   }
   static py::object none(const py::object& extra) {
-    if (extra_of(extra)) fail("a part of another kind");
+    if (extra_of(extra)) refuse_parts("a part of another kind");
     return {};
   }
 
@@ -140,24 +142,25 @@ private:
 
 } // namespace
 
-py::tuple PyTree::parts() const {
-  py::tuple parts(branches_.size());
-  for (std::size_t i = 0; i < branches_.size(); ++i) {
-    const TreeNode& branch = branches_[i];
-    const auto kind = static_cast<std::size_t>(branch.kind);
+py::tuple to_parts(const PyTree& structure) {
+  const std::vector<TreeNode>& nodes = structure.nodes();
+  py::tuple parts(nodes.size());
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const TreeNode& node = nodes[i];
+    const auto kind = static_cast<std::size_t>(node.kind);
     py::object size = py::none();
-    if (branch.kind == Kind::Array)
-      size = py::tuple(py::cast(branch.shape));
-    else if (branch.kind == Kind::Module)
-      size = py::int_(branch.numbers);
-    else if (branch.kind != Kind::Number && branch.kind != Kind::Static)
-      size = py::int_(branch.children);
-    const py::tuple extra = branch.extra ? py::make_tuple(branch.extra) : py::tuple();
-    parts[i] = py::make_tuple(py::str(kKinds[kind]), branch.varies, size, extra);
+    if (node.kind == Kind::Array)
+      size = py::tuple(py::cast(node.shape));
+    else if (node.kind == Kind::Module)
+      size = py::int_(node.numbers);
+    else if (node.kind != Kind::Number && node.kind != Kind::Static)
+      size = py::int_(node.children);
+    const py::tuple extra = node.extra ? py::make_tuple(node.extra) : py::tuple();
+    parts[i] = py::make_tuple(py::str(kKinds[kind]), node.varies, size, extra);
   }
   return parts;
 }
 
-PyTree PyTree::of_parts(const py::tuple& parts) { return Rebuilder(parts).run(); }
+PyTree from_parts(const py::tuple& parts) { return PartsReader(parts).read(); }
 
 } // namespace arenagrad::bindings

@@ -1,7 +1,7 @@
 // copy.copy and copy.deepcopy of Values.
-#include "bindings/instance.h"
+#include "bindings/value/instance.h"
 #include "bindings/value/record.h"
-#include "graph_transfer.h"
+#include "graph_codec.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -13,9 +13,9 @@ using core::Operand2;
 using core::Operands;
 
 // Kept in the memo of a deepcopy, so that what several Values share is copied once.
-struct Copying {
-  Leaving from;
-  Arriving to;
+struct DeepCopy {
+  GraphEncoder from;
+  GraphDecoder to;
 };
 
 void refuse_rules(const py::object& value) {
@@ -56,41 +56,41 @@ std::size_t edges_of(const Arena& g, NodeId node) {
   return kind == Operands::Part ? g.operands(g.operands(node).a).b : 0;
 }
 
-py::object copying_in(const py::dict& memo) {
+py::object deep_copy_in(const py::dict& memo) {
   static PyObject* type = nullptr;
   const py::handle key =
-      once(type, [] { return py::module_::import("arenagrad._core").attr("_Copying"); });
+      once(type, [] { return py::module_::import("arenagrad._core").attr("_DeepCopy"); });
   if (memo.contains(key)) {
     const py::object found = memo[key];
-    if (is_made<Copying>(found) && found.cast<Copying&>().from.valid()) return found;
+    if (is_initialised<DeepCopy>(found) && found.cast<DeepCopy&>().from.valid()) return found;
   }
-  memo[key] = py::cast(std::make_unique<Copying>());
+  memo[key] = py::cast(std::make_unique<DeepCopy>());
   return memo[key];
 }
 
-py::object deepcopy(const py::object& self, const py::dict& memo) {
-  const py::object kept = copying_in(memo);
-  auto& copying = kept.cast<Copying&>();
-  const std::vector<NodeId> nodes = copying.from.add(self.ptr());
-  const Numbered stateful = copying.from.with_state(nodes);
-  const core::NodeNumber number = copying.from.number_of(self.ptr()); // before the nodes move
-  Numbered classes;
+py::object deep_copy_of(const py::object& self, const py::dict& memo) {
+  const py::object kept = deep_copy_in(memo);
+  auto& work = kept.cast<DeepCopy&>();
+  const std::vector<NodeId> nodes = work.from.add(self.ptr());
+  const NumberedObjects stateful = work.from.with_state(nodes);
+  const core::NodeNumber number = work.from.number_of(self.ptr()); // before the nodes move
+  NumberedObjects classes;
   try {
     for (const auto& [place, value] : stateful) {
       refuse_rules(value);
       if (!is_exact_value(value.ptr())) classes.emplace_back(place, py::type::of(value));
     }
-    copying.to.add(core::write_part(arena(), copying.from.numbers(), nodes), classes);
+    work.to.add(core::write_part(arena(), work.from.numbers(), nodes), classes);
   } catch (...) {
-    copying.from.take_back(nodes);
+    work.from.take_back(nodes);
     throw;
   }
-  const py::object copy = copying.to.value(number);
+  const py::object copy = work.to.value(number);
   if (stateful.empty()) return copy;
   const py::object deep = py::module_::import("copy").attr("deepcopy");
   for (const auto& [place, value] : stateful) {
     const py::object state = state_of(value);
-    if (!state.is_none()) restore_state(copying.to.value(place), deep(state, memo));
+    if (!state.is_none()) restore_state(work.to.value(place), deep(state, memo));
   }
   return copy;
 }
@@ -121,13 +121,13 @@ PyObject* value_deepcopy(PyObject* self, PyObject* memo) {
   return guarded([&] {
     warn_if_frozen(self, "copying");
     if (!PyDict_Check(memo)) throw py::type_error("__deepcopy__() wants the memo of a deepcopy");
-    return deepcopy(py::reinterpret_borrow<py::object>(self),
-                    py::reinterpret_borrow<py::dict>(memo));
+    return deep_copy_of(py::reinterpret_borrow<py::object>(self),
+                        py::reinterpret_borrow<py::dict>(memo));
   });
 }
 
-void bind_copying(py::module_& module) {
-  py::class_<Copying>(module, "_Copying").def("__reduce__", no_pickle);
+void bind_copy(py::module_& module) {
+  py::class_<DeepCopy>(module, "_DeepCopy").def("__reduce__", no_pickle);
 }
 
 } // namespace arenagrad::bindings

@@ -1,4 +1,4 @@
-// What Python reads and writes on a Value: data, grad, _op, _prev, _backward, and any attribute.
+// Python reads and writes these on a Value: data, grad, _op, _prev, _backward, and any attribute.
 
 #include <vector>
 
@@ -18,7 +18,7 @@ PyObject* state(PyObject* self, const char* name) {
 }
 
 // Runs a setter body that may throw.
-template <class Body> int guarded(Body&& body) {
+template <class Body> int guarded_setter(Body&& body) {
   try {
     body();
     return 0;
@@ -42,7 +42,7 @@ PyObject* get_data(PyObject* self, void*) {
 }
 
 int set_data(PyObject* self, PyObject* value, void*) {
-  return guarded([&] {
+  return guarded_setter([&] {
     const double number = need_value(value, "data");
     refuse_writing(self);
     arena().data(node_of(self)) = number;
@@ -55,7 +55,7 @@ PyObject* get_grad(PyObject* self, void*) {
 }
 
 int set_grad(PyObject* self, PyObject* value, void*) {
-  return guarded([&] {
+  return guarded_setter([&] {
     const double number = need_value(value, "grad");
     const NodeId node = node_of(self);
     arena().gradients(std::size_t{node} + 1)[node] = number;
@@ -80,7 +80,7 @@ PyObject* get_op(PyObject* self, void*) {
 }
 
 int set_op(PyObject* self, PyObject* value, void*) {
-  return guarded([&] {
+  return guarded_setter([&] {
     if (value == nullptr || !PyUnicode_Check(value)) {
       PyErr_Format(PyExc_TypeError, "_op must be a str, got %.100s",
                    value == nullptr ? "nothing" : Py_TYPE(value)->tp_name);
@@ -118,7 +118,7 @@ PyObject* step(PyObject* self, PyObject*) {
 }
 
 PyMethodDef step_method = {"_backward", step, METH_NOARGS,
-                           "Add to each operand's grad what this node owes it."};
+                           "Add this node's part of the gradient to each operand's grad."};
 
 PyObject* get_backward(PyObject* self, void*) {
   if (PyObject* assigned = state(self, "_backward")) return Py_NewRef(assigned);
@@ -126,7 +126,7 @@ PyObject* get_backward(PyObject* self, void*) {
 }
 
 int set_backward(PyObject* self, PyObject* value, void*) {
-  return guarded([&] {
+  return guarded_setter([&] {
     if (value != nullptr && !PyCallable_Check(value)) {
       PyErr_Format(PyExc_TypeError, "_backward must be callable without arguments, got %.100s",
                    Py_TYPE(value)->tp_name);

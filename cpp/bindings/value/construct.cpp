@@ -148,7 +148,7 @@ PyObject* value_vectorcall(PyObject*, PyObject* const* args, size_t nargsf, PyOb
   try {
     const auto count = static_cast<std::size_t>(PyVectorcall_NARGS(nargsf));
     double leaf = 0.0;
-    if (count == 1 && names == nullptr && read_number(args[0], &leaf) == Number::Yes) {
+    if (count == 1 && names == nullptr && read_number(args[0], &leaf) == IsReal::Yes) {
       arena().reserve(1);
       PyValue* out = new_handle();
       arena().attach_new(out->link, arena().push_leaf(leaf, Op::Leaf, core::kHasHandle));

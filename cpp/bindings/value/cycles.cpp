@@ -163,7 +163,8 @@ std::size_t break_cycles() {
   std::vector<PyObject*> doomed; // references that keep the objects until all links are cut
   std::vector<PyObject*> dicts;
   // All memory is claimed before anything changes.
-  doomed.reserve(state_count), dicts.reserve(state_count);
+  doomed.reserve(state_count);
+  dicts.reserve(state_count);
   {
     References references;
     const Marking marking(references);

@@ -1,4 +1,4 @@
-// What the library can say about itself.
+// Figures and tables of the library for tests, benchmarks and people.
 #include "value.h"
 
 #ifndef ARENAGRAD_VERSION

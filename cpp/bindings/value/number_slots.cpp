@@ -40,11 +40,11 @@ inline NodeId push_power(Arena& g, PyObject* base, double exponent, bool integer
 template <class Record> inline PyObject* with_number(PyObject* object, Record&& record) {
   double number = 0.0;
   switch (read_number(object, &number)) {
-  case Number::Yes:
+  case IsReal::Yes:
     return record(number);
-  case Number::Failed:
+  case IsReal::Failed:
     return nullptr;
-  case Number::No:
+  case IsReal::No:
     break;
   }
   Py_RETURN_NOTIMPLEMENTED;

@@ -1,4 +1,4 @@
-// What reads a Value as a number: float(), int(), round(), format(), the orderings. Equality and
+// A Value read as a number: float(), int(), round(), format(), the orderings. Equality and
 // hash stay those of the object, since a node is itself and not its number.
 #include "trace.h"
 
@@ -38,34 +38,34 @@ PyObject* format(PyObject* self, PyObject* spec) {
 }
 
 // Reads `other` for a comparison that a program must be able to make again.
-Number read_exactly(PyObject* other, double* out) {
-  const Number real = is_real(other);
-  if (real != Number::Yes || PyFloat_CheckExact(other)) return read_number(other, out);
+IsReal read_exactly(PyObject* other, double* out) {
+  const IsReal real = is_real(other);
+  if (real != IsReal::Yes || PyFloat_CheckExact(other)) return read_number(other, out);
   int exact = 0;
-  if (read_number(other, out) == Number::Yes) {
+  if (read_number(other, out) == IsReal::Yes) {
     const auto number = py::reinterpret_steal<py::object>(PyFloat_FromDouble(*out));
     exact = number ? PyObject_RichCompareBool(number.ptr(), other, Py_EQ) : -1;
   } else if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
     PyErr_Clear();
   } else {
-    return Number::Failed;
+    return IsReal::Failed;
   }
-  if (exact < 0) return Number::Failed;
-  if (exact > 0) return Number::Yes;
+  if (exact < 0) return IsReal::Failed;
+  if (exact > 0) return IsReal::Yes;
   PyErr_Format(PyExc_TypeError,
                "a compiled function compares with floats and what equals one, got %R of type "
                "%.100s",
                other, Py_TYPE(other)->tp_name);
-  return Number::Failed;
+  return IsReal::Failed;
 }
 
-// The same, remembered as a branch of the function that is being compiled.
+// The same, remembered as a comparison of the function that is being compiled.
 PyObject* compare_traced(Trace& trace, PyObject* self, PyObject* other, int op) {
   const double left = data_of(self);
   double right = 0.0;
-  const Number real = is_value(other) ? Number::Yes : read_exactly(other, &right);
-  if (real == Number::Failed) return nullptr;
-  if (real == Number::No) Py_RETURN_NOTIMPLEMENTED;
+  const IsReal real = is_value(other) ? IsReal::Yes : read_exactly(other, &right);
+  if (real == IsReal::Failed) return nullptr;
+  if (real == IsReal::No) Py_RETURN_NOTIMPLEMENTED;
   PyObject* const value = is_value(other) ? other : nullptr;
   if (value != nullptr) right = data_of(value);
   const bool turned = op == Py_GT || op == Py_GE;
@@ -91,9 +91,9 @@ PyObject* compare(PyObject* self, PyObject* other, int op) {
   const double left = data_of(self);
   if (is_value(other)) Py_RETURN_RICHCOMPARE(left, data_of(other), op);
   if (PyFloat_CheckExact(other)) Py_RETURN_RICHCOMPARE(left, PyFloat_AS_DOUBLE(other), op);
-  const Number real = is_real(other);
-  if (real == Number::Failed) return nullptr;
-  if (real == Number::No) Py_RETURN_NOTIMPLEMENTED;
+  const IsReal real = is_real(other);
+  if (real == IsReal::Failed) return nullptr;
+  if (real == IsReal::No) Py_RETURN_NOTIMPLEMENTED;
   // As a float compares, exactly: not every int or Fraction has a double.
   const auto number = py::reinterpret_steal<py::object>(PyFloat_FromDouble(left));
   return number ? PyObject_RichCompare(number.ptr(), other, op) : nullptr;

@@ -1,5 +1,5 @@
-// What counts as a number at Python's edge.
-#include "value.h"
+// Reading real numbers: the common types first, the registered ones by isinstance.
+#include "value.h" // is_value, once
 
 namespace arenagrad::bindings {
 namespace {
@@ -13,46 +13,48 @@ PyObject* real_types() {
   });
 }
 
-Number converted(double value, double* out) {
-  if (value == -1.0 && PyErr_Occurred()) return Number::Failed;
+IsReal converted(double value, double* out) {
+  if (value == -1.0 && PyErr_Occurred()) return IsReal::Failed;
   *out = value;
-  return Number::Yes;
+  return IsReal::Yes;
 }
 
 } // namespace
 
-Number is_real(PyObject* object) {
-  if (PyFloat_Check(object) || PyLong_Check(object)) return Number::Yes;
+IsReal is_real(PyObject* object) {
+  if (PyFloat_Check(object) || PyLong_Check(object)) return IsReal::Yes;
   // Exact types that are common operands of an operator and certainly not numbers.
-  if (object == Py_None || is_value(object) || PyUnicode_Check(object)) return Number::No;
+  if (object == Py_None || is_value(object) || PyUnicode_Check(object)) return IsReal::No;
   const int real = PyObject_IsInstance(object, real_types());
-  return real < 0 ? Number::Failed : real == 0 ? Number::No : Number::Yes;
+  if (real < 0) return IsReal::Failed;
+  return real == 0 ? IsReal::No : IsReal::Yes;
 }
 
-Number read_number(PyObject* object, double* out) {
+IsReal read_number(PyObject* object, double* out) {
   if (PyFloat_Check(object)) {
     *out = PyFloat_AS_DOUBLE(object);
-    return Number::Yes;
+    return IsReal::Yes;
   }
   if (PyLong_Check(object)) return converted(PyLong_AsDouble(object), out);
-  const Number real = is_real(object);
-  return real != Number::Yes ? real : converted(PyFloat_AsDouble(object), out);
+  const IsReal real = is_real(object);
+  return real != IsReal::Yes ? real : converted(PyFloat_AsDouble(object), out);
 }
 
 double need_number(PyObject* object, const char* what) {
   double value = 0.0;
   switch (read_number(object, &value)) {
-  case Number::Yes:
+  case IsReal::Yes:
     return value;
-  case Number::Failed:
+  case IsReal::Failed:
     throw py::error_already_set();
-  case Number::No:
+  case IsReal::No:
     break;
   }
-  const char* hint = is_value(object) ? " (use its .data for the number)"
-                     : PyObject_HasAttrString(object, "__array__")
-                         ? " (a Value holds one number; make one Value for each element)"
-                         : "";
+  const char* hint = "";
+  if (is_value(object))
+    hint = " (use its .data for the number)";
+  else if (PyObject_HasAttrString(object, "__array__"))
+    hint = " (a Value holds one number; make one Value for each element)";
   PyErr_Format(PyExc_TypeError, "%s must be a real number, got %.100s%s", what,
                Py_TYPE(object)->tp_name, hint);
   throw py::error_already_set();

@@ -76,6 +76,4 @@ inline void refuse_writing(PyObject* value) {
 // null with an error set.
 PyObject* note_detached(PyObject* result);
 
-void bind_trace(py::module_& module);
-
 } // namespace arenagrad::bindings

@@ -1,5 +1,7 @@
 // The Value heap type: its slots and its methods.
 
+#include <structmember.h>
+
 #include <vector>
 
 #include "core/sweep.h"

@@ -1,4 +1,4 @@
-// Graphs on their way out of the arena and into it: what pickling and copying share.
+// Graphs encoded as bytes and decoded into the arena: pickling and copying share this.
 //
 // Outside, a node is a number (core/numbering.h). Attributes and classes are Python's and travel
 // beside the bytes, each with the number of its node. Needs the GIL.
@@ -14,10 +14,11 @@
 namespace arenagrad::bindings {
 
 // Objects with the numbers of the nodes they belong to, in ascending order.
-using Numbered = std::vector<std::pair<core::NodeNumber, py::object>>;
+using NumberedObjects = std::vector<std::pair<core::NodeNumber, py::object>>;
 
-// The nodes that have been given numbers. Keeps them alive, and finds them when they move.
-class Leaving {
+// Gives nodes the numbers under which they are written. Keeps them alive, and finds them when they
+// move.
+class GraphEncoder {
 public:
   // Whether the numbers are still those of the nodes; else start anew.
   bool valid() const { return rehomed_ == rehomed; }
@@ -27,7 +28,7 @@ public:
   void take_back(const std::vector<core::NodeId>& nodes);
   core::NodeNumber number_of(PyObject* value) const { return numbers_.of(node_of(value)); }
   // Those of the nodes that have attributes or are instances of subclasses.
-  Numbered with_state(const std::vector<core::NodeId>& nodes) const;
+  NumberedObjects with_state(const std::vector<core::NodeId>& nodes) const;
   const core::Numbering& numbers() const { return numbers_; }
 
 private:
@@ -36,29 +37,29 @@ private:
   std::size_t compactions_ = arena().compactions(), rehomed_ = rehomed;
 };
 
-// The nodes that have arrived so far.
-class Arriving {
+// Records parts that have been encoded, one after another.
+class GraphDecoder {
 public:
-  Arriving() = default;
-  ~Arriving();
-  Arriving(const Arriving&) = delete;
-  Arriving& operator=(const Arriving&) = delete;
+  GraphDecoder() = default;
+  ~GraphDecoder();
+  GraphDecoder(const GraphDecoder&) = delete;
+  GraphDecoder& operator=(const GraphDecoder&) = delete;
 
   // Records one more part; `classes` are those of its nodes that are not Value. Throws FormatError
   // before anything has changed.
-  void add(std::string_view bytes, const Numbered& classes);
+  void add(std::string_view bytes, const NumberedObjects& classes);
   // The Value of this number. Throws FormatError if there is none.
   py::object value(core::NodeNumber number) const;
 
 private:
   // The nodes of a part lie one right after the other, root last, for as long as the root lives.
-  struct Arrived {
+  struct Part {
     core::NodeNumber first;
     py::object root;
   };
   core::NodeId node(core::NodeNumber number) const;
 
-  std::vector<Arrived> parts_;
+  std::vector<Part> parts_;
   core::NodeNumber size_ = 0;
 };
 

@@ -26,18 +26,24 @@ inline py::object type_of(PyObject* object) {
   return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(Py_TYPE(object)));
 }
 
-inline bool is_branch(PyObject* object) {
+// Whether it has items that are read one by one.
+inline bool has_items(PyObject* object) {
   return PyList_Check(object) || PyTuple_Check(object) || PyDict_Check(object);
 }
 
-// Calls add(item, k) for each item of a list, tuple or dict, as a branch of `builder`.
+// Opens a node of `builder` for a list, tuple or dict; close() takes what it returns.
+inline std::size_t open_for(PyTreeBuilder& builder, PyObject* object) {
+  if (PyList_Check(object)) return builder.open(TreeNode::Kind::List);
+  if (PyDict_Check(object)) return builder.open(TreeNode::Kind::Dict, keys_of(object));
+  return builder.open(TreeNode::Kind::Tuple, type_of(object));
+}
+
+// Calls add(item, k) for each item of a list, tuple or dict, as a node of `builder`. Of a copy:
+// adding an item may run code of the user, which may change the list.
 template <class Add> void add_items(PyTreeBuilder& builder, PyObject* object, Add&& add) {
-  const bool list = PyList_Check(object), dict = PyDict_Check(object);
-  const std::size_t opened = list   ? builder.open(TreeNode::Kind::List, {})
-                             : dict ? builder.open(TreeNode::Kind::Dict, keys_of(object))
-                                    : builder.open(TreeNode::Kind::Tuple, type_of(object));
-  const auto items =
-      py::reinterpret_steal<py::object>(dict ? PyDict_Values(object) : PySequence_List(object));
+  const std::size_t opened = open_for(builder, object);
+  const auto items = py::reinterpret_steal<py::object>(
+      PyDict_Check(object) ? PyDict_Values(object) : PySequence_List(object));
   if (!items) throw py::error_already_set();
   for (Py_ssize_t k = 0; k < PyList_GET_SIZE(items.ptr()); ++k)
     add(PyList_GET_ITEM(items.ptr(), k), static_cast<std::size_t>(k));

@@ -1,4 +1,4 @@
-#include "graph_transfer.h"
+#include "graph_codec.h"
 
 #include <algorithm>
 
@@ -12,7 +12,7 @@ using core::Handle;
 using core::NodeId;
 using core::NodeNumber;
 
-std::vector<NodeId> Leaving::add(PyObject* value) {
+std::vector<NodeId> GraphEncoder::add(PyObject* value) {
   if (compactions_ != arena().compactions()) {
     std::vector<NodeId> roots;
     roots.reserve(roots_.size());
@@ -25,13 +25,13 @@ std::vector<NodeId> Leaving::add(PyObject* value) {
   return nodes;
 }
 
-void Leaving::take_back(const std::vector<NodeId>& nodes) {
+void GraphEncoder::take_back(const std::vector<NodeId>& nodes) {
   numbers_.take_back(nodes);
   if (!nodes.empty()) roots_.pop_back();
 }
 
-Numbered Leaving::with_state(const std::vector<NodeId>& nodes) const {
-  Numbered found;
+NumberedObjects GraphEncoder::with_state(const std::vector<NodeId>& nodes) const {
+  NumberedObjects found;
   for (const NodeId node : nodes) {
     if (!arena().has_handle(node)) continue;
     PyValue* value = owner(arena().handle_of(node));
@@ -42,20 +42,20 @@ Numbered Leaving::with_state(const std::vector<NodeId>& nodes) const {
   return found;
 }
 
-Arriving::~Arriving() {
-  for (const Arrived& part : parts_)
+GraphDecoder::~GraphDecoder() {
+  for (const Part& part : parts_)
     as_value(part.root.ptr())->link.bits &= ~static_cast<std::uint32_t>(Handle::Fixed);
 }
 
-NodeId Arriving::node(NodeNumber number) const {
+NodeId GraphDecoder::node(NodeNumber number) const {
   const auto after =
       std::upper_bound(parts_.begin(), parts_.end(), number,
-                       [](NodeNumber wanted, const Arrived& part) { return wanted < part.first; });
+                       [](NodeNumber wanted, const Part& part) { return wanted < part.first; });
   const NodeNumber end = after == parts_.end() ? size_ : after->first;
   return node_of(std::prev(after)->root.ptr()) - static_cast<NodeId>(end - 1 - number);
 }
 
-void Arriving::add(std::string_view bytes, const Numbered& classes) {
+void GraphDecoder::add(std::string_view bytes, const NumberedObjects& classes) {
   Arena& g = arena();
   const core::Earlier earlier = [this](NodeNumber number) { return node(number); };
   const core::SavedPart part(bytes, size_, g, earlier);
@@ -97,7 +97,7 @@ void Arriving::add(std::string_view bytes, const Numbered& classes) {
   size_ = end;
 }
 
-py::object Arriving::value(NodeNumber number) const {
+py::object GraphDecoder::value(NodeNumber number) const {
   if (number >= size_) throw FormatError("a saved graph has no node of the number asked for");
   const NodeId found = node(number);
   if (core::is_hidden(arena().op(found)))

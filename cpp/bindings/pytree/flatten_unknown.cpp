@@ -1,7 +1,8 @@
-// Trees of arguments and results as a function takes and gives them.
+// Structures of arguments and results as a function takes and returns them.
+#include "argument_reader.h"
 #include "bindings/value/record.h"
-#include "numpy.h"
-#include "reader.h"
+#include "flatten.h"
+#include "module_parameters.h"
 
 namespace arenagrad::bindings {
 
@@ -17,14 +18,14 @@ py::object keys_of(PyObject* dict) {
 
 void ArgumentReader::add(PyObject* object) {
   double number = 0.0;
-  if (is_branch(object)) {
+  if (has_items(object)) {
     add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
   } else if (is_value(object)) {
     has_values = true;
   } else if (PyBool_Check(object)) {
     add_static(object);
-  } else if (const Number real = read_number(object, &number); real != Number::No) {
-    if (real == Number::Failed) throw py::error_already_set();
+  } else if (const IsReal real = read_number(object, &number); real != IsReal::No) {
+    if (real == IsReal::Failed) throw py::error_already_set();
     numbers.push_back(number);
     builder.leaf(Kind::Number, 1);
   } else if (is_array(object)) {
@@ -63,8 +64,7 @@ void ArgumentReader::add_array(PyObject* object) {
   const std::size_t size = size_of(shape);
   const char kind = kind_of(object);
   if (kind == 'O') {
-    const py::list flat = array.attr("ravel")().attr("tolist")();
-    for (const py::handle item : flat) {
+    for (const py::handle item : elements_of(object)) {
       if (is_value(item.ptr()))
         has_values = true;
       else
@@ -82,7 +82,8 @@ void ArgumentReader::add_array(PyObject* object) {
   builder.leaf(Kind::Array, size, std::move(shape));
 }
 
-ArgumentsRead read_arguments(const py::tuple& arguments, const std::vector<bool>& statics) {
+FlatArguments flatten_unknown_arguments(const py::tuple& arguments,
+                                        const std::vector<bool>& statics) {
   ArgumentReader reader;
   const std::size_t opened = reader.builder.open(Kind::Tuple, type_of(arguments.ptr()));
   for (std::size_t k = 0; k < arguments.size(); ++k) {
@@ -115,15 +116,15 @@ public:
     if (is_value(object)) {
       builder.leaf(Kind::Number, 1);
       values.push_back(py::reinterpret_borrow<py::object>(object));
-    } else if (is_branch(object)) {
+    } else if (has_items(object)) {
       if (PyDict_Check(object))
         for (const py::handle key : py::reinterpret_borrow<py::tuple>(keys_of(object)))
           refuse_values_in(key.ptr());
       add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
     } else if (PyBool_Check(object)) {
       add_static(object);
-    } else if (const Number real = read_number(object, &number); real != Number::No) {
-      if (real == Number::Failed) throw py::error_already_set();
+    } else if (const IsReal real = read_number(object, &number); real != IsReal::No) {
+      if (real == IsReal::Failed) throw py::error_already_set();
       builder.leaf(Kind::Number, 1, {}, py::reinterpret_borrow<py::object>(object));
       add_constant(number);
     } else if (is_array(object)) {
@@ -169,8 +170,7 @@ private:
       return builder.leaf(Kind::Static, 0, {}, array.attr("copy")());
     }
     Shape shape(array.shape(), array.shape() + array.ndim());
-    const py::list flat = array.attr("ravel")().attr("tolist")();
-    for (const py::handle item : flat) {
+    for (const py::handle item : elements_of(object)) {
       if (is_value(item.ptr()))
         values.push_back(py::reinterpret_borrow<py::object>(item));
       else
@@ -183,7 +183,7 @@ private:
 
 } // namespace
 
-Results read_results(const py::object& results) {
+FlatResults flatten_results(const py::object& results) {
   ResultReader reader;
   reader.add(results.ptr());
   return {reader.builder.finish(), std::move(reader.values)};

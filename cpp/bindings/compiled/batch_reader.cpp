@@ -1,0 +1,143 @@
+#include "batch_reader.h"
+
+#include <utility>
+
+namespace arenagrad::bindings {
+
+using program::Column;
+using Kind = TreeNode::Kind;
+
+namespace {
+
+bool is_axis(PyObject* axes) { return PyLong_Check(axes) && !PyBool_Check(axes); }
+
+// The axes for a key of a dict, borrowed.
+PyObject* axes_of_key(PyObject* axes, const py::object& key) {
+  PyObject* const found = PyDict_GetItemWithError(axes, key.ptr());
+  if (found == nullptr && PyErr_Occurred()) throw py::error_already_set();
+  if (found == nullptr)
+    throw py::value_error("in_axes has no entry for the key " + std::string(py::repr(key)) +
+                          " of an argument");
+  return found;
+}
+
+// Whether lists and tuples hold something that has axes of its own; else, being lists of numbers,
+// they stand for one array.
+bool starts_with_array(PyObject* object) {
+  while (PyList_Check(object) || PyTuple_Check(object)) {
+    if (PySequence_Fast_GET_SIZE(object) == 0) return true;
+    object = PySequence_Fast_GET_ITEM(object, 0);
+  }
+  return is_array(object) || PyDict_Check(object) || is_value(object);
+}
+
+py::ssize_t checked_axis(const py::array& array, PyObject* axis) {
+  const Py_ssize_t given = PyLong_AsSsize_t(axis);
+  if (given == -1 && PyErr_Occurred()) throw py::error_already_set();
+  const py::ssize_t found = given < 0 ? given + array.ndim() : given;
+  if (found < 0 || found >= array.ndim())
+    throw py::value_error("in_axes asks for axis " + std::to_string(given) + " of " +
+                          std::to_string(array.ndim()) + " dimensions");
+  return found;
+}
+
+py::array with_doubles(py::array array) {
+  if (holds_doubles(array.ptr(), false)) return array;
+  const char kind = kind_of(array.ptr());
+  if (kind != 'f' && kind != 'i' && kind != 'u')
+    throw py::type_error("the rows of a batch must be real numbers, got the dtype " +
+                         std::string(py::str(array.dtype())));
+  return as_doubles(array.ptr());
+}
+
+} // namespace
+
+void BatchReader::add_with(PyObject* object, PyObject* axes) {
+  if (axes == Py_None) {
+    add(object);
+    columns.resize(numbers.size(), {nullptr, 0});
+  } else if (is_axis(axes)) {
+    add_rows(object, axes);
+  } else {
+    add_items_with(object, axes);
+  }
+}
+
+void BatchReader::add_items_with(PyObject* object, PyObject* axes) {
+  const bool dict = PyDict_Check(object);
+  const bool fits = dict ? PyDict_Check(axes)
+                         : (PyList_Check(object) || PyTuple_Check(object)) &&
+                               (PyList_Check(axes) || PyTuple_Check(axes));
+  if (!fits || PyObject_Size(object) != PyObject_Size(axes))
+    throw py::type_error(
+        std::string("in_axes must be ints, None, or tuples, lists and dicts as the arguments "
+                    "are, got ") +
+        Py_TYPE(axes)->tp_name + " for " + Py_TYPE(object)->tp_name);
+  const py::object keys = dict ? keys_of(object) : py::object();
+  add_items(builder, object, [&](PyObject* item, std::size_t k) {
+    add_with(item, dict ? axes_of_key(axes, py::reinterpret_borrow<py::tuple>(keys)[k])
+                        : PySequence_Fast_GET_ITEM(axes, k));
+  });
+}
+
+void BatchReader::add_rows(PyObject* object, PyObject* axis) {
+  if (is_value(object)) {
+    has_values = true;
+  } else if (is_array(object)) {
+    add_array_of_rows(py::reinterpret_borrow<py::array>(object), axis);
+  } else if (object == Py_None) {
+    builder.leaf(Kind::Static, 0, {}, py::none());
+  } else if ((PyList_Check(object) || PyTuple_Check(object)) && !starts_with_array(object)) {
+    add_array_of_rows(py::array(py::reinterpret_borrow<py::object>(object)), axis);
+  } else if (has_items(object)) {
+    add_items(builder, object, [&](PyObject* item, std::size_t) { add_rows(item, axis); });
+  } else {
+    throw py::value_error(std::string("in_axes asks for an axis of rows of ") +
+                          Py_TYPE(object)->tp_name + ", which has none");
+  }
+}
+
+void BatchReader::count_rows(std::size_t count) {
+  if (has_rows && count != rows)
+    throw py::value_error("the arguments of a batch must have equally many rows, got " +
+                          std::to_string(rows) + " and " + std::to_string(count));
+  if (count == 0) throw py::value_error("a batch must have at least one row, got none");
+  has_rows = true;
+  rows = count;
+}
+
+void BatchReader::add_array_of_rows(py::array array, PyObject* given_axis) {
+  const py::ssize_t axis = checked_axis(array, given_axis);
+  array = with_doubles(std::move(array));
+  count_rows(static_cast<std::size_t>(array.shape(axis)));
+  add_columns(array, axis);
+  held.push_back(std::move(array));
+}
+
+// A column for each element of a row, in the order of an array's elements.
+void BatchReader::add_columns(const py::array& array, py::ssize_t axis) {
+  Shape shape, strides;
+  for (py::ssize_t k = 0; k < array.ndim(); ++k) {
+    if (k == axis) continue;
+    shape.push_back(array.shape(k));
+    strides.push_back(array.strides(k) / py::ssize_t{sizeof(double)});
+  }
+  const std::ptrdiff_t step = array.strides(axis) / py::ssize_t{sizeof(double)};
+  const std::size_t size = size_of(shape);
+  Shape index(shape.size(), 0);
+  double* at = const_cast<double*>(doubles(array.ptr()));
+  for (std::size_t k = 0; k < size; ++k) {
+    columns.push_back({at, step});
+    numbers.push_back(*at);
+    for (std::size_t d = shape.size(); d-- > 0;) { // on to the next element
+      at += strides[d];
+      if (++index[d] < shape[d]) break;
+      at -= strides[d] * shape[d];
+      index[d] = 0;
+    }
+  }
+  const Kind kind = shape.empty() ? Kind::Number : Kind::Array;
+  builder.leaf(kind, size, std::move(shape), {}, true);
+}
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,271 @@
+// What help() shows of the functions that take lists: each signature as Python's introspection
+// reads it, and the text of the stub, _core/functions.pyi. A test holds the two to be one text.
+#pragma once
+
+namespace arenagrad::bindings {
+
+inline constexpr char kSumDoc[] = R"(sum($module, xs, start=0.0)
+--
+
+The sum start + xs[0] + xs[1] + ..., left to right, as one node.
+
+Args:
+    xs: a list, tuple or one-dimensional array of Values and numbers; numbers become leaves.
+    start: a Value or number that comes first.
+
+Returns:
+    A Value if an operand is one, else a float.
+
+Raises:
+    TypeError: an element is neither a Value nor a real number. Nothing has been recorded then.
+
+Cost: about 3 ns an operand, and as much again in the sweep.)";
+
+inline constexpr char kMeanDoc[] = R"(mean($module, xs)
+--
+
+sum(xs) / len(xs), as one node.
+
+Args:
+    xs: as for sum().
+
+Returns:
+    A Value if an operand is one, else a float.
+
+Raises:
+    ValueError: xs is empty.
+    TypeError: as sum() does.)";
+
+inline constexpr char kProdDoc[] = R"(prod($module, xs)
+--
+
+The product of xs, left to right, as one node; 1 if xs is empty.
+
+Args:
+    xs: as for sum().
+
+Returns:
+    A Value if an operand is one, else a float.
+
+Raises:
+    TypeError: as sum() does.)";
+
+inline constexpr char kDotDoc[] = R"(dot($module, ws, xs, start=0.0)
+--
+
+The sum start + ws[0]*xs[0] + ws[1]*xs[1] + ..., left to right, as one node.
+
+Args:
+    ws: as for sum().
+    xs: as many operands.
+    start: a Value or number that comes first.
+
+Returns:
+    A Value if an operand is one, else a float.
+
+Raises:
+    ValueError: ws and xs are not equally long.
+    TypeError: as sum() does.)";
+
+inline constexpr char kNormDoc[] = R"(norm($module, xs)
+--
+
+The root of the sum of the squares of xs, as one node; partial 0 where all are 0.
+
+It neither overflows nor underflows unless the result does.
+
+Args:
+    xs: as for sum().
+
+Returns:
+    A Value if an operand is one, else a float.
+
+Raises:
+    TypeError: as sum() does.)";
+
+inline constexpr char kLogsumexpDoc[] = R"(logsumexp($module, xs)
+--
+
+log(exp(xs[0]) + exp(xs[1]) + ...) without overflow, as one node.
+
+Args:
+    xs: as for sum().
+
+Returns:
+    A Value if an operand is one, else a float.
+
+Raises:
+    ValueError: xs is empty.
+    TypeError: as sum() does.)";
+
+inline constexpr char kSoftmaxDoc[] = R"(softmax($module, xs)
+--
+
+exp(x - largest) divided by the sum of all of these, for each x of xs: one node each.
+
+Args:
+    xs: as for sum().
+
+Returns:
+    A list, or an array if xs is one.
+
+Raises:
+    TypeError: as sum() does.
+
+Cost: linear, in the sweep too, since the results share their list of operands.)";
+
+inline constexpr char kLogSoftmaxDoc[] = R"(log_softmax($module, xs)
+--
+
+The logarithms of softmax(xs), without overflow and exact near 0: one node each.
+
+Args:
+    xs: as for sum().
+
+Returns:
+    A list, or an array if xs is one.
+
+Raises:
+    TypeError: as sum() does.)";
+
+inline constexpr char kWhereDoc[] = R"(where($module, condition, x, y)
+--
+
+The operand x if condition is true (a Value: if it is not 0), else y, as one node.
+
+The operand that is not chosen gets no gradient, not even a nan.
+
+Args:
+    condition: a Value, number or bool; or a list or array of such, as x and y may be.
+    x: the result where the condition is true.
+    y: the result elsewhere.
+
+Returns:
+    A Value if an operand is one, else a float. Lists and arrays are taken element by element,
+    broadcast as NumPy does; the result is then an array, or a list if all of them are lists.
+
+Raises:
+    TypeError: an operand is neither a Value nor a real number.)";
+
+inline constexpr char kTakeDoc[] = R"(take($module, values, index)
+--
+
+values[index], where the index may be a Value that holds a whole number.
+
+With such an index it is one node, which gives its gradient to the value that was chosen; in a
+compiled function the index may then differ from call to call.
+
+Args:
+    values: a list, tuple or array of Values and numbers, or of rows of such.
+    index: a whole number from 0 to len(values) - 1, or a Value that holds one.
+
+Returns:
+    The very element for a number as index, a Value for a Value; of rows, a row.
+
+Raises:
+    IndexError: the index is no whole number or too large or too small.
+    ValueError: rows are of unequal lengths.
+    TypeError: an element is neither a Value nor a real number.
+
+Cost: about 3 ns a value.)";
+
+inline constexpr char kLinearDoc[] = R"(linear($module, weights, x, biases=None)
+--
+
+biases[k] + dot(weights[k], x) for each row k of weights: one node each.
+
+Args:
+    weights: rows of operands, each as for sum().
+    x: as many operands as each row has.
+    biases: an operand for each row, or None for no biases.
+
+Returns:
+    A list, or an array if x is one.
+
+Raises:
+    ValueError: a row and x, or biases and the rows, are not equally many.
+    TypeError: as sum() does.)";
+
+inline constexpr char kZeroGradDoc[] = R"(zero_grad($module, roots)
+--
+
+Set the grad of every node below the roots to 0, the roots included.
+
+Parameters are roots too: a leaf has nothing below.
+
+Args:
+    roots: a Value, or several.
+
+Raises:
+    TypeError: a root is no Value. No grad has changed then.
+
+Cost: 2 to 4 ns a node.)";
+
+inline constexpr char kValuesDoc[] = R"(values($module, array)
+--
+
+An object array of new leaves, of the shape of array.
+
+Args:
+    array: an array, a number, or nested lists of numbers.
+
+Returns:
+    A NumPy array of dtype object with a Value for each number.
+
+Raises:
+    TypeError: an element is no real number.
+    ValueError: lists at one depth are of unequal lengths.
+
+Cost: about 30 ns a number.)";
+
+inline constexpr char kDataOfDoc[] = R"(data_of($module, nested)
+--
+
+The data of Values in nested lists, tuples and arrays, as a float array of their shape.
+
+Args:
+    nested: Values, and numbers, which stand for themselves.
+
+Returns:
+    A NumPy array of float64.
+
+Raises:
+    TypeError: an element is neither a Value nor a real number.
+    ValueError: lists at one depth are of unequal lengths.
+
+Cost: about 15 ns a Value.)";
+
+inline constexpr char kGradOfDoc[] = R"(grad_of($module, nested)
+--
+
+The grad of Values in nested lists, tuples and arrays, as a float array of their shape.
+
+Args:
+    nested: Values, and numbers, whose grad is 0.
+
+Returns:
+    A NumPy array of float64.
+
+Raises:
+    TypeError: an element is neither a Value nor a real number.
+    ValueError: lists at one depth are of unequal lengths.
+
+Cost: about 15 ns a Value.)";
+
+inline constexpr char kAssignDoc[] = R"(assign($module, nested, array, to='data')
+--
+
+Write numbers into the data of Values, or into their grad.
+
+Args:
+    nested: Values in nested lists, tuples or arrays.
+    array: numbers in the same shape, nested or an array.
+    to: "data" or "grad".
+
+Raises:
+    ValueError: the shapes differ, or to is something else. Nothing has changed then.
+    TypeError: what is written to is no Value, or what is written no number; as above.
+
+Cost: 2 ns a Value for a list and an array of float64, else about 30 ns.)";
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,121 @@
+#include "derived_structures.h"
+
+namespace arenagrad::bindings {
+
+using Kind = TreeNode::Kind;
+
+namespace {
+
+// Copies the subtree at node `i`, moving `i` behind it; `leaf(node)` adds something for each leaf.
+template <class Leaf>
+void copy_with_leaves(const PyTree& tree, std::size_t& i, PyTreeBuilder& to, Leaf&& leaf) {
+  const TreeNode& node = tree.nodes()[i++];
+  if (!node.is_branch()) {
+    leaf(node);
+    return;
+  }
+  const std::size_t opened = to.open(node.kind, node.extra);
+  for (std::size_t k = 0; k < node.children; ++k) copy_with_leaves(tree, i, to, leaf);
+  to.close(opened);
+}
+
+// The same for a whole tree; `leaf(builder, node)`.
+template <class Leaf> PyTree with_leaves(const PyTree& tree, Leaf&& leaf) {
+  PyTreeBuilder builder;
+  std::size_t i = 0;
+  copy_with_leaves(tree, i, builder, [&](const TreeNode& node) { leaf(builder, node); });
+  return builder.finish();
+}
+
+void add_none(PyTreeBuilder& to) { to.leaf(Kind::Static, 0, {}, py::none()); }
+
+// A list of floats for each Module, fresh numbers for all others.
+PyTree with_plain_numbers(const PyTree& tree, bool keeps_statics) {
+  return with_leaves(tree, [&](PyTreeBuilder& to, const TreeNode& node) {
+    switch (node.kind) {
+    case Kind::Module: {
+      const std::size_t opened = to.open(Kind::List);
+      for (std::size_t k = 0; k < node.numbers; ++k) to.leaf(Kind::Number, 1);
+      to.close(opened);
+      break;
+    }
+    case Kind::Static:
+      to.leaf(Kind::Static, 0, {}, keeps_statics ? node.extra : py::none());
+      break;
+    default:
+      to.leaf(node.kind, node.numbers, node.shape, {}, node.varies);
+    }
+  });
+}
+
+} // namespace
+
+PyTree tuple_of(const std::vector<PyTree>& parts) {
+  PyTreeBuilder builder;
+  const py::handle type = reinterpret_cast<PyObject*>(&PyTuple_Type);
+  const std::size_t opened = builder.open(Kind::Tuple, py::reinterpret_borrow<py::object>(type));
+  for (const PyTree& part : parts) builder.graft(part);
+  builder.close(opened);
+  return builder.finish();
+}
+
+PyTree single_array(const Shape& shape) {
+  PyTreeBuilder builder;
+  builder.leaf(Kind::Array, size_of(shape), shape);
+  return builder.finish();
+}
+
+PyTree gradient_of(const PyTree& arguments) { return with_plain_numbers(arguments, false); }
+
+PyTree summed(const PyTree& results) { return with_plain_numbers(results, true); }
+
+PyTree jacobian_of(const PyTree& results, const PyTree& arguments) {
+  const PyTree gradient = gradient_of(arguments);
+  return with_leaves(results, [&](PyTreeBuilder& to, const TreeNode& result) {
+    if (result.kind == Kind::Static) return add_none(to);
+    std::size_t i = 0;
+    copy_with_leaves(gradient, i, to, [&](const TreeNode& argument) {
+      if (argument.kind == Kind::Static) return add_none(to);
+      Shape shape = result.shape;
+      shape.insert(shape.end(), argument.shape.begin(), argument.shape.end());
+      const bool number = result.kind == Kind::Number && argument.kind == Kind::Number;
+      const std::size_t size = size_of(shape);
+      to.leaf(number ? Kind::Number : Kind::Array, size, std::move(shape), {},
+              result.varies || argument.varies);
+    });
+  });
+}
+
+std::vector<std::size_t> jacobian_positions(const PyTree& results, const PyTree& arguments) {
+  const PyTree gradient = gradient_of(arguments);
+  const std::size_t width = gradient.numbers();
+  std::vector<std::size_t> positions(results.numbers() * width);
+  std::size_t position = 0, row = 0;
+  for (const TreeNode& result : results.nodes()) {
+    if (result.children != 0) continue;
+    std::size_t column = 0;
+    for (const TreeNode& argument : gradient.nodes()) {
+      if (argument.children != 0) continue;
+      for (std::size_t r = 0; r < result.numbers; ++r)
+        for (std::size_t c = 0; c < argument.numbers; ++c)
+          positions[(row + r) * width + column + c] = position++;
+      column += argument.numbers;
+    }
+    row += result.numbers;
+  }
+  return positions;
+}
+
+PyTree stacked(const PyTree& results, py::ssize_t rows, bool all) {
+  return with_leaves(results, [&](PyTreeBuilder& to, const TreeNode& node) {
+    if (node.kind == Kind::Static) return to.leaf(Kind::Static, 0, {}, node.extra);
+    Shape shape = node.shape;
+    const bool has_rows = all || node.varies;
+    if (has_rows) shape.insert(shape.begin(), rows);
+    const std::size_t size = size_of(shape);
+    const bool array = node.kind == Kind::Array || !shape.empty();
+    to.leaf(array ? Kind::Array : Kind::Number, size, std::move(shape), {}, has_rows);
+  });
+}
+
+} // namespace arenagrad::bindings

@@ -1,0 +1,25 @@
+// Structures made of other structures: those of gradients, Jacobians and batches. Needs the GIL.
+#pragma once
+
+#include "pytree.h"
+
+namespace arenagrad::bindings {
+
+PyTree tuple_of(const std::vector<PyTree>& parts);
+PyTree single_array(const Shape& shape);
+
+// The structure of a gradient by `arguments`: lists for Modules, None for static objects.
+PyTree gradient_of(const PyTree& arguments);
+// The structure of results summed over the rows of a batch: the same, with static objects kept.
+PyTree summed(const PyTree& results);
+// The structure of all derivatives of `results` by `arguments`: that of the results, with a
+// gradient at each leaf.
+PyTree jacobian_of(const PyTree& results, const PyTree& arguments);
+// For each entry of the matrix of derivatives, row by row: its position among the numbers of
+// jacobian_of(results, arguments).
+std::vector<std::size_t> jacobian_positions(const PyTree& results, const PyTree& arguments);
+// The structure of a batch of such results: an axis of `rows` before the others for each leaf that
+// varies, or for all.
+PyTree stacked(const PyTree& results, py::ssize_t rows, bool all);
+
+} // namespace arenagrad::bindings

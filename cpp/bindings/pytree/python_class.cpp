@@ -1,0 +1,126 @@
+// arenagrad._core.compiled.PyTree.
+#include <pybind11/stl.h>
+
+#include "bindings/value/instance.h"
+#include "derived_structures.h"
+#include "flatten.h"
+#include "output_buffers.h"
+#include "plain_parts.h"
+#include "unflatten.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+py::array_t<double> as_array(const std::vector<double>& numbers) {
+  return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
+}
+
+py::object read_arguments(const py::tuple& arguments, const std::vector<bool>& statics) {
+  FlatArguments read = flatten_unknown_arguments(arguments, statics);
+  if (read.has_values) return py::none();
+  return py::make_tuple(std::move(read.structure), as_array(read.numbers));
+}
+
+py::tuple as_tuple_of_lists(const OutputBuffers& buffers) {
+  return py::make_tuple(buffers.arrays, buffers.has_rows);
+}
+
+using PyTreeClass = py::class_<PyTree>;
+
+void bind_structure(PyTreeClass& cls) {
+  cls.def("__hash__", &PyTree::hash)
+      .def("__eq__",
+           [](const PyTree& one, const py::object& other) {
+             return py::isinstance<PyTree>(other) && one == other.cast<const PyTree&>();
+           })
+      .def("__len__", &PyTree::children)
+      .def("__str__", &PyTree::text)
+      .def_property_readonly("numbers", &PyTree::numbers, "How many numbers it has.")
+      .def_property_readonly("is_number", &PyTree::is_number, "Whether it is a single number.")
+      .def_property_readonly("has_modules", &PyTree::has_modules, "Whether it has Modules in it.")
+      .def("is_twin_of", &PyTree::is_twin_of, py::arg("other"),
+           "Whether they differ in nothing but which Modules they have, and there are such.")
+      .def("same_layout", &PyTree::same_layout, py::arg("other"),
+           "Whether numbers of the one may be taken as numbers of the other.")
+      .def("child", &PyTree::child, py::arg("k"),
+           "The tree of child k. Raises IndexError if there is none.")
+      .def("start", &PyTree::first_number, py::arg("k"),
+           "Where the numbers of child k begin. Raises IndexError if there is none.")
+      .def("varying", &PyTree::varying,
+           "Of each number 1 if rows of a batch differ in it, else 0.");
+}
+
+void bind_derived_structures(PyTreeClass& cls) {
+  cls.def_static("array", &single_array, py::arg("shape"), "A single array.")
+      .def_static("tuple_of", &tuple_of, py::arg("parts"), "A tuple of these.")
+      .def("gradient", &gradient_of,
+           "The structure of a gradient by this: lists for Modules, None for what is no number.")
+      .def("summed", &summed,
+           "The structure of such results summed over rows: as they are, but for new numbers.")
+      .def(
+          "jacobian",
+          [](const PyTree& by, const PyTree& results) { return jacobian_of(results, by); },
+          py::arg("results"), "The structure of all derivatives of results by this.")
+      .def(
+          "jacobian_positions",
+          [](const PyTree& by, const PyTree& results) { return jacobian_positions(results, by); },
+          py::arg("results"),
+          "Where each entry of the matrix of derivatives stands among the numbers of jacobian().")
+      .def("stacked", &stacked, py::arg("rows"), py::arg("all"),
+           "The structure of the results of a batch: arrays in place of what varies, or of all.");
+}
+
+void bind_flattening(PyTreeClass& cls) {
+  cls.def(
+         "flatten",
+         [](const PyTree& structure, const py::object& object, const std::string& what) {
+           return as_array(flatten(structure, object, what.c_str()));
+         },
+         py::arg("object"), py::arg("what"),
+         "The numbers of an object of this structure.\n\n"
+         "Arrays may stand for lists. Raises TypeError, saying what was wanted, for another "
+         "structure.")
+      .def("unflatten", &unflatten_buffers, py::arg("arrays"),
+           "An object of this structure, of the numbers in such buffers.")
+      .def("axes", &in_axes_of,
+           "The in_axes of arguments of this structure: 0 for what varies, None for what does not.")
+      .def(
+          "new_output_buffers",
+          [](const PyTree& results) { return as_tuple_of_lists(new_output_buffers(results)); },
+          "Arrays of zeros for all numbers, and whether each has an axis of rows.\n\n"
+          "There is one for each array, and one for numbers that follow one another.")
+      .def(
+          "output_buffers_in",
+          [](const PyTree& results, const py::object& out) {
+            return as_tuple_of_lists(output_buffers_in(results, out));
+          },
+          py::arg("out"), "The same in the memory of out. Raises TypeError and ValueError.");
+}
+
+} // namespace
+
+void bind_pytree(py::module_& module) {
+  PyTreeClass cls(module, "PyTree",
+                  "The structure of arguments or results: lists, tuples and dicts with leaves.\n\n"
+                  "Leaves are numbers, arrays, Modules, and objects that are no numbers. The "
+                  "numbers of all leaves\nare counted in order. Immutable; equal trees have equal "
+                  "objects at their leaves.",
+                  collected<PyTree>());
+  bind_structure(cls);
+  bind_derived_structures(cls);
+  bind_flattening(cls);
+  cls.def(py::init(&from_parts), py::arg("parts"),
+          "The tree of such parts, see to_parts(). Raises FormatError for anything else.")
+      .def("to_parts", &to_parts,
+           "Its branches: kind, whether it varies, size (a shape for arrays), and () or (extra,).")
+      .def("__reduce__", [](const py::object& self) {
+        return py::make_tuple(py::type::of(self),
+                              py::make_tuple(to_parts(self.cast<const PyTree&>())));
+      });
+  module.def(
+      "read_arguments", read_arguments, py::arg("arguments"), py::arg("statics"),
+      "The structure of arguments and their numbers; None if there are Values among them.\n\n"
+      "Raises TypeError for what is neither made of numbers nor hashable.");
+}
+
+} // namespace arenagrad::bindings
