@@ -1,5 +1,6 @@
 """What help() shows of the operations: each row of the table with its signature and its formula."""
 
+import ast
 import inspect
 import re
 from collections.abc import Callable
@@ -11,7 +12,8 @@ import pytest
 import arenagrad
 from arenagrad import Value, _core
 
-OPS = Path(__file__).resolve().parents[2] / "cpp/core/ops.def"
+ROOT = Path(__file__).resolve().parents[2]
+OPS = ROOT / "cpp/core/ops.def"
 TABLE = [row for row in _core.op_table() if row["name"] not in ("add", "multiply", "pow")]
 every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row["name"])
 NARY = {
@@ -84,3 +86,17 @@ def test_functions_of_many_operands_have_signatures_too(name: str) -> None:
     function = getattr(arenagrad, name)
     assert str(inspect.signature(function)) == NARY[name]
     assert inspect.getdoc(function)
+
+
+def stub_docs(name: str) -> dict[str, str]:
+    """The functions that a native stub documents, with their texts."""
+    tree = ast.parse((ROOT / f"python/arenagrad/_core/{name}.pyi").read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {node.name: text for node in functions if (text := ast.get_docstring(node))}
+
+
+def test_help_and_the_stub_are_one_text() -> None:
+    texts = stub_docs("functions")
+    assert texts.keys() == NARY.keys()
+    for name, text in texts.items():
+        assert inspect.getdoc(getattr(arenagrad, name)) == text, name

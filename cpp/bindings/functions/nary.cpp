@@ -6,6 +6,7 @@
 #include "arguments.h"
 #include "bindings/value/record.h"
 #include "core/nary.h"
+#include "documentation.h"
 #include "operands.h"
 
 namespace arenagrad::bindings {
@@ -321,39 +322,17 @@ PyObject* linear(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
 
 void bind_nary(py::module_& module) {
   static PyMethodDef definitions[] = {
-      definition("sum", sum,
-                 "sum($module, xs, start=0.0)\n--\n\n"
-                 "start + xs[0] + xs[1] + ..., as one node."),
-      definition("mean", one_list<Op::Mean>,
-                 "mean($module, xs)\n--\n\nThe sum of xs divided by their number, as one node."),
-      definition("prod", one_list<Op::Prod>,
-                 "prod($module, xs)\n--\n\nThe product of xs, as one node; 1 for none."),
-      definition("norm", one_list<Op::Norm>,
-                 "norm($module, xs)\n--\n\nThe root of the sum of squares, as one node; partial 0 "
-                 "where all are 0."),
-      definition("logsumexp", one_list<Op::LogSumExp>,
-                 "logsumexp($module, xs)\n--\n\nlog(exp(xs[0]) + exp(xs[1]) + ...) without "
-                 "overflow, as one node."),
-      definition("dot", dot,
-                 "dot($module, ws, xs, start=0.0)\n--\n\n"
-                 "start + ws[0]*xs[0] + ws[1]*xs[1] + ..., as one node."),
-      definition("softmax", parts<Op::Softmax, Op::SoftmaxGroup>,
-                 "softmax($module, xs)\n--\n\n"
-                 "exp(x - largest) over the sum of them all for each x, one node each."),
-      definition("log_softmax", parts<Op::LogSoftmax, Op::LogSoftmaxGroup>,
-                 "log_softmax($module, xs)\n--\n\nThe logarithms of softmax(xs), one node each."),
-      definition("where", where,
-                 "where($module, condition, x, y)\n--\n\n"
-                 "x where the condition is true (a Value: not 0), else y, as one node; element by "
-                 "element over lists and arrays. The one that is not chosen gets no gradient."),
-      definition("linear", linear,
-                 "linear($module, weights, x, biases=None)\n--\n\n"
-                 "biases[k] + dot(weights[k], x) for each row k, one node each."),
-      definition(
-          "take", take,
-          "take($module, values, index)\n--\n\n"
-          "Number `index` of the values, as one node if the index is a Value; of rows, a row "
-          "of such."),
+      definition("sum", sum, kSumDoc),
+      definition("mean", one_list<Op::Mean>, kMeanDoc),
+      definition("prod", one_list<Op::Prod>, kProdDoc),
+      definition("norm", one_list<Op::Norm>, kNormDoc),
+      definition("logsumexp", one_list<Op::LogSumExp>, kLogsumexpDoc),
+      definition("dot", dot, kDotDoc),
+      definition("softmax", parts<Op::Softmax, Op::SoftmaxGroup>, kSoftmaxDoc),
+      definition("log_softmax", parts<Op::LogSoftmax, Op::LogSoftmaxGroup>, kLogSoftmaxDoc),
+      definition("where", where, kWhereDoc),
+      definition("linear", linear, kLinearDoc),
+      definition("take", take, kTakeDoc),
       {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }

@@ -151,12 +151,19 @@ def sum(xs: Iterable[Value], start: Value | _Real = 0.0) -> Value: ...
 def sum(xs: Iterable[_Real], start: _Real = 0.0) -> float: ...
 @overload
 def sum(xs: _Operands, start: Value | _Real = 0.0) -> Any:
-    """Start + xs[0] + xs[1] + ..., left to right, as one node.
+    """The sum start + xs[0] + xs[1] + ..., left to right, as one node.
 
-    As all functions of this kind it takes a list, tuple or one-dimensional array of Values and
-    numbers, and gives a Value if one of them is, else a float. Numbers become leaves. Raises
-    TypeError for an element that is neither, before anything is recorded. Cost: about 3 ns an
-    operand, and as much again in the sweep.
+    Args:
+        xs: a list, tuple or one-dimensional array of Values and numbers; numbers become leaves.
+        start: a Value or number that comes first.
+
+    Returns:
+        A Value if an operand is one, else a float.
+
+    Raises:
+        TypeError: an element is neither a Value nor a real number. Nothing has been recorded then.
+
+    Cost: about 3 ns an operand, and as much again in the sweep.
     """
 
 @overload
@@ -165,7 +172,18 @@ def mean(xs: Iterable[Value]) -> Value: ...
 def mean(xs: Iterable[_Real]) -> float: ...
 @overload
 def mean(xs: _Operands) -> Any:
-    """sum(xs) / len(xs), as one node. Raises ValueError for an empty xs, else as sum does."""
+    """sum(xs) / len(xs), as one node.
+
+    Args:
+        xs: as for sum().
+
+    Returns:
+        A Value if an operand is one, else a float.
+
+    Raises:
+        ValueError: xs is empty.
+        TypeError: as sum() does.
+    """
 
 @overload
 def prod(xs: Iterable[Value]) -> Value: ...
@@ -173,7 +191,17 @@ def prod(xs: Iterable[Value]) -> Value: ...
 def prod(xs: Iterable[_Real]) -> float: ...
 @overload
 def prod(xs: _Operands) -> Any:
-    """The product of xs, left to right, as one node; 1 if xs is empty. Raises as sum does."""
+    """The product of xs, left to right, as one node; 1 if xs is empty.
+
+    Args:
+        xs: as for sum().
+
+    Returns:
+        A Value if an operand is one, else a float.
+
+    Raises:
+        TypeError: as sum() does.
+    """
 
 @overload
 def dot(ws: Iterable[Value], xs: _Operands, start: Value | _Real = 0.0) -> Value: ...
@@ -183,9 +211,19 @@ def dot(ws: Iterable[_Real], xs: Iterable[Value], start: Value | _Real = 0.0) ->
 def dot(ws: Iterable[_Real], xs: Iterable[_Real], start: _Real = 0.0) -> float: ...
 @overload
 def dot(ws: _Operands, xs: _Operands, start: Value | _Real = 0.0) -> Any:
-    """Start + ws[0]*xs[0] + ws[1]*xs[1] + ..., left to right, as one node.
+    """The sum start + ws[0]*xs[0] + ws[1]*xs[1] + ..., left to right, as one node.
 
-    Raises ValueError unless ws and xs are equally long, else as sum does.
+    Args:
+        ws: as for sum().
+        xs: as many operands.
+        start: a Value or number that comes first.
+
+    Returns:
+        A Value if an operand is one, else a float.
+
+    Raises:
+        ValueError: ws and xs are not equally long.
+        TypeError: as sum() does.
     """
 
 @overload
@@ -196,7 +234,16 @@ def norm(xs: Iterable[_Real]) -> float: ...
 def norm(xs: _Operands) -> Any:
     """The root of the sum of the squares of xs, as one node; partial 0 where all are 0.
 
-    Neither overflows nor underflows unless the result does. Raises as sum does.
+    It neither overflows nor underflows unless the result does.
+
+    Args:
+        xs: as for sum().
+
+    Returns:
+        A Value if an operand is one, else a float.
+
+    Raises:
+        TypeError: as sum() does.
     """
 
 @overload
@@ -207,77 +254,173 @@ def logsumexp(xs: Iterable[_Real]) -> float: ...
 def logsumexp(xs: _Operands) -> Any:
     """log(exp(xs[0]) + exp(xs[1]) + ...) without overflow, as one node.
 
-    Raises ValueError for an empty xs, else as sum does.
+    Args:
+        xs: as for sum().
+
+    Returns:
+        A Value if an operand is one, else a float.
+
+    Raises:
+        ValueError: xs is empty.
+        TypeError: as sum() does.
     """
 
 def softmax(xs: _Operands) -> Any:
-    """exp(x - largest) over the sum of them all for each x of xs: one node each.
+    """exp(x - largest) divided by the sum of all of these, for each x of xs: one node each.
 
-    A list, or an array if xs is one. Raises as sum does. Cost: linear, in the sweep too, since the
-    results share their list of operands.
+    Args:
+        xs: as for sum().
+
+    Returns:
+        A list, or an array if xs is one.
+
+    Raises:
+        TypeError: as sum() does.
+
+    Cost: linear, in the sweep too, since the results share their list of operands.
     """
 
 def log_softmax(xs: _Operands) -> Any:
     """The logarithms of softmax(xs), without overflow and exact near 0: one node each.
 
-    A list, or an array if xs is one. Raises as sum does.
+    Args:
+        xs: as for sum().
+
+    Returns:
+        A list, or an array if xs is one.
+
+    Raises:
+        TypeError: as sum() does.
     """
 
 def where(condition: Any, x: Any, y: Any) -> Any:
-    """X if condition is true (a Value: if it is not 0), else y, as one node.
+    """The operand x if condition is true (a Value: if it is not 0), else y, as one node.
 
-    The one that is not chosen gets no gradient, not even a nan. Lists and arrays are taken element
-    by element, broadcast as NumPy does. Raises TypeError for what is no Value or number.
+    The operand that is not chosen gets no gradient, not even a nan.
+
+    Args:
+        condition: a Value, number or bool; or a list or array of such, as x and y may be.
+        x: the result where the condition is true.
+        y: the result elsewhere.
+
+    Returns:
+        A Value if an operand is one, else a float. Lists and arrays are taken element by element,
+        broadcast as NumPy does; the result is then an array, or a list if all of them are lists.
+
+    Raises:
+        TypeError: an operand is neither a Value nor a real number.
     """
 
 def take(values: Any, index: Any) -> Any:
     """values[index], where the index may be a Value that holds a whole number.
 
     With such an index it is one node, which gives its gradient to the value that was chosen; in a
-    compiled function the index may then differ from call to call. Otherwise it is the very element.
-    Of rows (nested lists, an array of two dimensions) it is a row. Raises IndexError unless the
-    index is a whole number from 0 to len(values) - 1, ValueError for rows of unequal lengths,
-    TypeError for what is no Value or number. Cost: about 3 ns a value.
+    compiled function the index may then differ from call to call.
+
+    Args:
+        values: a list, tuple or array of Values and numbers, or of rows of such.
+        index: a whole number from 0 to len(values) - 1, or a Value that holds one.
+
+    Returns:
+        The very element for a number as index, a Value for a Value; of rows, a row.
+
+    Raises:
+        IndexError: the index is no whole number or too large or too small.
+        ValueError: rows are of unequal lengths.
+        TypeError: an element is neither a Value nor a real number.
+
+    Cost: about 3 ns a value.
     """
 
 def linear(weights: Iterable[_Operands], x: _Operands, biases: _Operands | None = None) -> Any:
     """biases[k] + dot(weights[k], x) for each row k of weights: one node each.
 
-    A list, or an array if x is one. Raises ValueError if a row and x, or biases and the rows, are
-    not equally many, else as sum does.
+    Args:
+        weights: rows of operands, each as for sum().
+        x: as many operands as each row has.
+        biases: an operand for each row, or None for no biases.
+
+    Returns:
+        A list, or an array if x is one.
+
+    Raises:
+        ValueError: a row and x, or biases and the rows, are not equally many.
+        TypeError: as sum() does.
     """
 
 def zero_grad(roots: Value | Iterable[Value]) -> None:
     """Set the grad of every node below the roots to 0, the roots included.
 
-    Parameters are roots too: a leaf has nothing below. Raises TypeError for what is no Value,
-    before any grad changes. Cost: 2 to 4 ns a node.
+    Parameters are roots too: a leaf has nothing below.
+
+    Args:
+        roots: a Value, or several.
+
+    Raises:
+        TypeError: a root is no Value. No grad has changed then.
+
+    Cost: 2 to 4 ns a node.
     """
 
 def values(array: Any) -> np.ndarray[Any, Any]:
     """An object array of new leaves, of the shape of array.
 
-    array is an array, a number or nested lists of numbers. Raises TypeError for what is no real
-    number, ValueError for lists of unequal lengths. Cost: about 30 ns a number.
+    Args:
+        array: an array, a number, or nested lists of numbers.
+
+    Returns:
+        A NumPy array of dtype object with a Value for each number.
+
+    Raises:
+        TypeError: an element is no real number.
+        ValueError: lists at one depth are of unequal lengths.
+
+    Cost: about 30 ns a number.
     """
 
 def data_of(nested: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The data of Values in nested lists, tuples and arrays, as a float array of their shape.
 
-    Numbers among them stand for themselves. Raises TypeError for anything else, ValueError for
-    lists of unequal lengths. Cost: about 15 ns a Value.
+    Args:
+        nested: Values, and numbers, which stand for themselves.
+
+    Returns:
+        A NumPy array of float64.
+
+    Raises:
+        TypeError: an element is neither a Value nor a real number.
+        ValueError: lists at one depth are of unequal lengths.
+
+    Cost: about 15 ns a Value.
     """
 
 def grad_of(nested: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The grad of Values in nested lists, tuples and arrays, as a float array; 0 for numbers.
+    """The grad of Values in nested lists, tuples and arrays, as a float array of their shape.
 
-    Raises as data_of does. Cost: about 15 ns a Value.
+    Args:
+        nested: Values, and numbers, whose grad is 0.
+
+    Returns:
+        A NumPy array of float64.
+
+    Raises:
+        TypeError: an element is neither a Value nor a real number.
+        ValueError: lists at one depth are of unequal lengths.
+
+    Cost: about 15 ns a Value.
     """
 
 def assign(nested: Any, array: Any, to: Literal["data", "grad"] = "data") -> None:
-    """Write numbers into the data of Values, or the grad: both nested or arrays, of the same shape.
+    """Write numbers into the data of Values, or into their grad.
 
-    to is "data" or "grad". Raises ValueError for other shapes or another to, TypeError for what is
-    no Value or no number; nothing has changed then. Cost: 2 ns a Value for a list and an array of
-    float64, else about 30 ns.
+    Args:
+        nested: Values in nested lists, tuples or arrays.
+        array: numbers in the same shape, nested or an array.
+        to: "data" or "grad".
+
+    Raises:
+        ValueError: the shapes differ, or to is something else. Nothing has changed then.
+        TypeError: what is written to is no Value, or what is written no number; as above.
+
+    Cost: 2 ns a Value for a list and an array of float64, else about 30 ns.
     """
