@@ -28,7 +28,7 @@ def cpp_files() -> list[str]:
     """Every C++ file of the tree."""
     folders = ("cpp", "tests/cpp", "benchmarks")
     found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.*"))]
-    return [str(path) for path in found if path.suffix in {".h", ".cpp"}]
+    return [str(path.relative_to(ROOT)) for path in found if path.suffix in {".h", ".cpp"}]
 
 
 @nox.session
@@ -37,7 +37,7 @@ def lint(session: nox.Session) -> None:
     session.install(*group("lint"), "numpy")
     session.run("ruff", "check", *PYTHON_FILES)
     session.run("ruff", "format", "--check", *PYTHON_FILES)
-    session.run("clang-format", "--dry-run", "-Werror", *cpp_files())
+    session.run("clang-format", "--dry-run", "-Werror", *cpp_files(), log=False)
     session.run("mypy", "--strict", "python/arenagrad", "benchmarks", "examples", "tests/typing")
     session.run("validate-pyproject", "pyproject.toml")
     session.run("repo-review", ".")
@@ -85,7 +85,8 @@ def docs(session: nox.Session) -> None:
     session.run(
         "python", "-m", "pytest", "tests/python/test_readme.py", "tests/python/test_help.py"
     )
-    session.run("python", "-m", "pdoc", "-o", "build/docs", "-d", "google", "arenagrad")
+    modules = ["arenagrad", *(f"arenagrad.{name}" for name in ("nn", "optim", "losses", "engine"))]
+    session.run("python", "-m", "pdoc", "-o", "build/docs", "-d", "google", *modules)
 
 
 @nox.session(default=False)
