@@ -175,6 +175,7 @@ def test_a_build_without_a_compiler_says_what_to_install(
     assert_says_what_to_install(done)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="no compiler to pretend an older one with")
 @pytest.mark.skipif(os.name != "posix", reason="the compiler is a shell script")
 def test_a_compiler_without_the_standard_is_refused_with_what_to_install(tmp_path: Path) -> None:
