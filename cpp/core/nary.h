@@ -21,12 +21,14 @@ template <class At> struct DotView {
   At w, x;
   std::size_t terms;
 
-  bool has_start() const { return w != start; }
+  [[gnu::always_inline]] bool has_start() const { return w != start; }
 };
 
 // The view of `count` operands from `first` on, which is the only place that knows their order: an
-// odd number of them begins with the start.
-template <class At> constexpr DotView<At> dot_view(At first, std::size_t count) {
+// odd number of them begins with the start. Always inline: kernels of each instruction set call it,
+// and an out-of-line copy would be shared by all of them.
+template <class At>
+[[gnu::always_inline]] constexpr DotView<At> dot_view(At first, std::size_t count) {
   const std::size_t terms = count / 2;
   const At w = first + count % 2;
   return {first, w, w + terms, terms};

@@ -36,17 +36,17 @@ TEST_CASE("sums over operands and rows") {
         const auto near = [&](double x, double y) { return std::fabs(x - y) <= tolerance; };
         for (const std::size_t count : {1, 2, 3, 4, 9, 16, 33}) {
           std::vector<Numbers> numbers(count, Numbers(n + 1));
-          std::vector<Lane> lanes;
+          std::vector<Strided> operands;
           for (Numbers& x : numbers) {
             for (double& of : x) of = within(random);
-            lanes.push_back({x.data(), random() % 3 == 0 ? 0u : 1u});
+            operands.push_back({x.data(), random() % 3 == 0 ? 0u : 1u});
           }
           Numbers y(n + 1, 42.0), z(n + 1, 42.0), x(count), scratch(3 * count);
-          set->sum(y.data(), lanes.data(), count, n);
-          if (count > 1) set->dot(z.data(), lanes.data(), count, n);
+          set->sum(y.data(), operands.data(), count, n);
+          if (count > 1) set->dot(z.data(), operands.data(), count, n);
           bool good = y[n] == 42.0 && z[n] == 42.0;
           for (std::size_t i = 0; i < n; ++i) {
-            for (std::size_t k = 0; k < count; ++k) x[k] = lanes[k].at[i * lanes[k].step];
+            for (std::size_t k = 0; k < count; ++k) x[k] = operands[k].at[i * operands[k].step];
             double sum = x[0], dot = count % 2 != 0 ? x[0] : 0.0;
             for (std::size_t k = 1; k < count; ++k) sum += x[k];
             const std::size_t first = count % 2, terms = count / 2;

@@ -251,10 +251,10 @@ TEST_CASE("all lengths and steps give what each number gives alone, also in plac
         std::size_t differ = 0;
         for (std::size_t pattern = 0; pattern < patterns; ++pattern)
           for (std::size_t n = 0; n <= 40; ++n) {
-            const auto lane = [&](const Numbers& x, std::size_t k) {
-              return Lane{x.data(), pattern >> k & 1};
+            const auto strided = [&](const Numbers& x, std::size_t k) {
+              return Strided{x.data(), pattern >> k & 1};
             };
-            const Lane a = lane(p.a, 0), b = lane(p.b, 1), c = lane(p.c, 2);
+            const Strided a = strided(p.a, 0), b = strided(p.b, 1), c = strided(p.c, 2);
             Numbers y(n + 1, 42.0), own = p.a;
             map(y.data(), a, b, c, n);
             if (a.step == 1) map(own.data(), {own.data(), 1}, b, c, n);
@@ -271,13 +271,14 @@ TEST_CASE("all lengths and steps give what each number gives alone, also in plac
 
 TEST_CASE("the elementary functions of lanes are close to long double") {
   std::ofstream docs;
-  if (std::getenv("ARENAGRAD_WRITE_DOCS") != nullptr) docs.open(ARENAGRAD_ROOT "/cpp/KERNELS.md");
+  if (std::getenv("ARENAGRAD_WRITE_DOCS") != nullptr)
+    docs.open(ARENAGRAD_ROOT "/cpp/program/kernels/ERRORS.md");
   docs
       << "# Errors of the kernels' functions\n\n"
          "The largest error of each opcode's lanes against long double, in units of the last place "
          "of the result, over random operands of every size and the edge cases of "
          "`tests/cpp/test_kernels.cpp`, which writes this file if `ARENAGRAD_WRITE_DOCS` is set; "
-         "and where it is. Codes not listed are those of `core::evaluate` in both modes. "
+         "and where it is. Opcodes not listed are those of `evaluate` in both modes. "
          "SiluPartial and GeluPartial, which are differences, are held against their terms where "
          "they "
          "cross zero.\n\n| opcode | portable | avx2 | avx512 | worst at |\n|---|---|---|---|---|\n";

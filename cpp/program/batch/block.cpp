@@ -38,7 +38,7 @@ const Column& LaneBlock::column(Place number) const {
                                         : outputs_[number - schedule_.input_count];
 }
 
-Lane LaneBlock::lane(Place place) const {
+Strided LaneBlock::lane(Place place) const {
   if ((place & kPlaceKind) == kUniform) return {uniforms_ + number_of(place), 0};
   return {at(place), 1};
 }
@@ -61,7 +61,7 @@ void LaneBlock::run(std::size_t first, std::size_t count, double* sums, std::uin
     switch (act.what) {
     case Do::Map: {
       double* const y = at(act.y);
-      const Lane a = lane(act.a), none{nullptr, 0};
+      const Strided a = lane(act.a), none{nullptr, 0};
       kernels_.map[static_cast<std::size_t>(act.opcode)](
           y, a, act.b == kNone ? none : lane(act.b), act.c == kNone ? none : lane(act.c), count);
       if (act.checked) check(y, good, rows);
@@ -125,7 +125,7 @@ void LaneBlock::store(const Act& act) const {
 
 void LaneBlock::many(const Act& act) {
   double* const y = at(act.y);
-  const Lane* const x = memory_.lists.data() + act.a;
+  const Strided* const x = memory_.lists.data() + act.a;
   const std::size_t count = act.b;
   switch (act.opcode) {
   case Opcode::SumN:
@@ -149,7 +149,7 @@ void LaneBlock::many(const Act& act) {
       const double i = x[0].at[r * x[0].step];
       y[r] = std::nan("");
       if (!core::is_index(i, count - 1)) continue;
-      const Lane& taken = x[1 + static_cast<std::size_t>(i)];
+      const Strided& taken = x[1 + static_cast<std::size_t>(i)];
       y[r] = taken.at[r * taken.step];
     }
   }
@@ -157,7 +157,7 @@ void LaneBlock::many(const Act& act) {
 }
 
 // As core::norm: the plain sum of squares, unless it is too large or too small.
-void LaneBlock::norm(double* y, const Lane* x, std::size_t count) {
+void LaneBlock::norm(double* y, const Strided* x, std::size_t count) {
   std::fill_n(y, count_, 0.0);
   for (std::size_t k = 0; k < count; ++k)
     for (std::size_t r = 0; r < count_; ++r) {
@@ -171,7 +171,7 @@ void LaneBlock::norm(double* y, const Lane* x, std::size_t count) {
 }
 
 // As core::Exponentials: the first of the largest is left out of the sum.
-void LaneBlock::log_total(double* y, const Lane* x, std::size_t count) {
+void LaneBlock::log_total(double* y, const Strided* x, std::size_t count) {
   double* const largest = slots_ + schedule_.slots * stride_;
   double* const where = largest + stride_;
   double* const each = where + stride_;

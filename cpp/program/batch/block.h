@@ -11,7 +11,7 @@ namespace arenagrad::program {
 struct LaneMemory {
   std::vector<double> numbers; // the slots, from the first place that is a multiple of 64 bytes
   std::vector<double> uniforms, packed, sums;
-  std::vector<Lane> lists;
+  std::vector<Strided> lists;
   std::vector<double*> pointers;
   std::vector<double*> columns; // where each column is in this block
 };
@@ -27,14 +27,14 @@ public:
   void run(std::size_t first, std::size_t count, double* sums, std::uint8_t* good, Rows& rows);
 
 private:
-  Lane lane(Place place) const;
+  Strided lane(Place place) const;
   double* at(Place place) const;
   const Column& column(Place number) const;
   void load(const Act& act) const;
   void store(const Act& act) const;
   void many(const Act& act);
-  void norm(double* y, const Lane* x, std::size_t count);
-  void log_total(double* y, const Lane* x, std::size_t count);
+  void norm(double* y, const Strided* x, std::size_t count);
+  void log_total(double* y, const Strided* x, std::size_t count);
   void check(const double* y, std::uint8_t* good, Rows& rows) const;
   void guard(const Act& act, std::uint8_t* good, Rows& rows) const;
 

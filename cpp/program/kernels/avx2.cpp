@@ -1,3 +1,4 @@
+// The kernels compiled with -mavx2 -mfma: four lanes.
 #if defined(__x86_64__)
 
 #define ARENAGRAD_LANES 4

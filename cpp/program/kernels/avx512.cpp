@@ -1,3 +1,4 @@
+// The kernels compiled with -mavx512f, dq and vl: eight lanes.
 #if defined(__x86_64__)
 
 #define ARENAGRAD_LANES 8

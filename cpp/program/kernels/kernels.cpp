@@ -14,7 +14,10 @@ double evaluate_one(Opcode opcode, double a, double b, double c) {
 
 namespace {
 
-template <Opcode kOpcode> void map_plain(double* y, Lane a, Lane b, Lane c, std::size_t n) {
+// The loops of strict tables, and of whatever an instruction set has nothing better for.
+
+template <Opcode kOpcode>
+void map_plain(double* y, Strided a, Strided b, Strided c, std::size_t n) {
   constexpr std::size_t kOperands = operand_count(kOpcode);
   for (std::size_t i = 0; i < n; ++i) {
     const double of_b = kOperands > 1 ? b.at[i * b.step] : 0.0;
@@ -23,7 +26,7 @@ template <Opcode kOpcode> void map_plain(double* y, Lane a, Lane b, Lane c, std:
   }
 }
 
-void sum_plain(double* y, const Lane* operands, std::size_t count, std::size_t n) {
+void sum_plain(double* y, const Strided* operands, std::size_t count, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
     double total = operands[0].at[i * operands[0].step];
     for (std::size_t k = 1; k < count; ++k) total += operands[k].at[i * operands[k].step];
@@ -31,7 +34,7 @@ void sum_plain(double* y, const Lane* operands, std::size_t count, std::size_t n
   }
 }
 
-void dot_plain(double* y, const Lane* operands, std::size_t count, std::size_t n) {
+void dot_plain(double* y, const Strided* operands, std::size_t count, std::size_t n) {
   const auto dot = core::dot_view(std::size_t{0}, count);
   for (std::size_t i = 0; i < n; ++i) {
     const auto at = [=](std::size_t k) { return operands[k].at[i * operands[k].step]; };
@@ -78,6 +81,7 @@ void outer_plain(double* y, const double* a, const double* b, std::size_t rows,
     for (std::size_t c = 0; c < columns; ++c) y[r * columns + c] = a[r] * b[c];
 }
 
+// One addition a number and no branch: 0 times a number that is not finite is nan.
 bool finite_plain(const double* a, std::size_t n) {
   double zeros = 0.0; // nan as soon as one is not finite
   for (std::size_t i = 0; i < n; ++i) zeros += a[i] * 0.0;
@@ -91,13 +95,14 @@ template <std::size_t... kIndex> void use_plain(Kernels& table, std::index_seque
 
 using Use = void (*)(Kernels& table, bool strict);
 
+// An instruction set: runs() asks the processor for all that the file's compiler options allow.
 struct Set {
   const char* name;
   Use use;
   bool (*runs)();
 };
 
-// From the plainest to the best.
+// From the plainest to the best; a processor that runs one runs those before it.
 constexpr Set kSets[] = {
     {"portable", use_portable, [] { return true; }},
 #if defined(__x86_64__)
@@ -113,9 +118,10 @@ constexpr Set kSets[] = {
 constexpr std::size_t kSetCount = sizeof(kSets) / sizeof(kSets[0]);
 
 struct Tables {
-  Kernels of[kSetCount][2] = {};
+  Kernels of[kSetCount][2] = {}; // by set, then by strictness
 
-  // Even the function that fills in a set's loops is compiled for its processors only.
+  // Sets that the processor lacks stay empty: even the function that enters their loops is compiled
+  // for them.
   Tables() {
     for (std::size_t set = 0; set < kSetCount; ++set)
       for (const bool strict : {false, true}) {
@@ -125,22 +131,27 @@ struct Tables {
         use_plain(
             table,
             std::make_index_sequence<static_cast<std::size_t>(Opcode::SumN) - kFirstTableOpcode>());
-        table.sum = sum_plain, table.dot = dot_plain;
-        table.total = total_plain, table.inner = inner_plain;
+        table.sum = sum_plain;
+        table.dot = dot_plain;
+        table.total = total_plain;
+        table.inner = inner_plain;
         table.tanh_and_partial = tanh_and_partial_plain;
-        table.matrix_vector = matrix_vector_plain, table.outer = outer_plain;
+        table.matrix_vector = matrix_vector_plain;
+        table.outer = outer_plain;
         table.finite = finite_plain;
         kSets[set].use(table, strict);
       }
   }
 };
 
+// Made at the first use, once for all threads.
 const Tables& tables() {
   static const Tables kTables;
   return kTables;
 }
 
-// The set asked for, or the best below it that runs here; of a name that is none, the best.
+// The set that the environment asks for, or the best below it that runs here; of an unknown name,
+// the best of all.
 std::size_t choose() {
   const char* name = std::getenv("ARENAGRAD_KERNELS"); // NOLINT(concurrency-mt-unsafe)
   std::size_t best = kSetCount - 1;

@@ -1,7 +1,10 @@
-// Loops over numbers that lie side by side, compiled for several instruction sets; which one runs
-// is chosen once, by what the processor has, or by ARENAGRAD_KERNELS=portable|avx2|avx512.
+// Loops over numbers that lie side by side, compiled for several instruction sets. The set that
+// runs is chosen once: the best that the processor has, or ARENAGRAD_KERNELS=portable|avx2|avx512.
 //
-// Thread-safe. No kernel allocates. y may be one of the operands, but may not overlap it otherwise.
+// Invariants: element i of a result depends on element i of the operands only, with the same bits
+// wherever it stands in a register; no kernel reads or writes beyond n. Thread-safe; no kernel
+// allocates. y may be one of the operands, but may not overlap it otherwise. Cost of a call: a
+// few nanoseconds beside the arithmetic.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +13,8 @@
 
 namespace arenagrad::program {
 
-// Numbers one beside the other (step 1), or one for all (step 0).
-struct Lane {
+// Element i is at[i * step]: numbers side by side (step 1), or one number for all (step 0).
+struct Strided {
   const double* at;
   std::size_t step;
 };
@@ -19,20 +22,20 @@ struct Lane {
 struct Kernels {
   const char* name;
 
-  // y[i] = opcode(a[i], b[i], c[i]) for i < n, every step being 0 or 1. Null for Constant, Input
-  // and Many opcodes and RowSum.
-  using Map = void (*)(double* y, Lane a, Lane b, Lane c, std::size_t n);
+  // y[i] = opcode(a[i], b[i], c[i]) for i < n, every step being 0 or 1. Null for Constant, Input,
+  // RowSum and n-ary opcodes.
+  using Map = void (*)(double* y, Strided a, Strided b, Strided c, std::size_t n);
   Map map[kOpcodeCount];
 
-  // y[i] = SumN or DotN the operands' lanes (see Opcode) for i < n.
-  void (*sum)(double* y, const Lane* operands, std::size_t count, std::size_t n);
-  void (*dot)(double* y, const Lane* operands, std::size_t count, std::size_t n);
+  // y[i] = SumN or DotN of the i-th elements of `count` operands, ordered as Opcode says.
+  void (*sum)(double* y, const Strided* operands, std::size_t count, std::size_t n);
+  void (*dot)(double* y, const Strided* operands, std::size_t count, std::size_t n);
 
   // a[0] + ... + a[n - 1], and a[0] b[0] + ...
   double (*total)(const double* a, std::size_t n);
   double (*inner)(const double* a, const double* b, std::size_t n);
 
-  // tanh with its partial, which costs little more than either.
+  // tanh with its partial: both are made of the same exponential, so the second costs little.
   void (*tanh_and_partial)(double* y, double* partial, const double* a, std::size_t n);
 
   // y[r] = start[r] + sum over k of m[r * row_step + k * column_step] * x[k * x_step] for r < rows.
@@ -47,7 +50,7 @@ struct Kernels {
   // r < results; w's rows have terms + 1 numbers. No y may be an x.
   void (*layer)(double* const* y, const double* w, const double* const* x, std::size_t results,
                 std::size_t terms, std::size_t n);
-  // sums[r * columns + c] += sum over i < n of a[r][i] * b[c][i], in any order.
+  // sums[r * columns + c] += sum over i < n of a[r][i] * b[c][i], in any order, over all n.
   void (*grid)(double* sums, const double* const* a, std::size_t rows, const double* const* b,
                std::size_t columns, std::size_t n);
 
@@ -55,12 +58,12 @@ struct Kernels {
   bool (*finite)(const double* a, std::size_t n);
 };
 
-// `strict` ones do each operation exactly as core::evaluate does, sums from left to right; the
-// others use our own elementary functions (lane_math.h, with its table of errors), fused
-// multiply-adds where the processor has them, and sums in any order, the same on every call.
+// `strict` kernels do each operation exactly as evaluate() does, and sums from left to right. The
+// others use our own elementary functions (simd_math.h; their errors are in ERRORS.md), fused
+// multiply-adds where the processor has them, and sums in an order that depends on n only.
 const Kernels& kernels(bool strict);
 
-// Those of one instruction set, by name; null if there are none of it or the processor lacks it.
+// The kernels of one instruction set, by name; null if there are none or the processor lacks it.
 const Kernels* kernels_named(const char* name, bool strict);
 
 } // namespace arenagrad::program

@@ -1,7 +1,10 @@
-// The loops, for one instruction set: see lane.h for how it is included.
+// The loops of one instruction set, and use(), which enters them into a table: see simd.h for how
+// it is included.
 //
-// Numbers at one address for all (step 0) are spread over a register's length in memory, so that
-// loops load them like any other and need no case of their own.
+// Invariant: an element gives the same bits in a whole register and in the rest behind the last
+// whole one, so that results do not depend on how rows are cut into blocks. A number for all (step
+// 0) is spread over a register's length in memory, so that loops load it like any other operand.
+// Pure.
 #pragma once
 
 #include "matrix_loops.h"
@@ -12,9 +15,11 @@
 namespace arenagrad::program {
 namespace {
 
-// Does what evaluate does, on lanes: ops.def and codes.def with the functions of lane_math.h.
+// evaluate() on V: the formulas of ops.def and opcodes.def, whose functions here are those of the
+// simd_* headers.
 template <Opcode kOpcode> struct Formula {
-  // A template, so that a formula that names a function which lanes lack is no error but absent.
+  // Whether there is a function of V for each that the formula names. A template, so that a formula
+  // without them is no error.
   template <class N> static constexpr bool has() {
     using namespace core;
     switch (kOpcode) {
@@ -43,7 +48,7 @@ template <Opcode kOpcode> struct Formula {
   }
 };
 
-// What rounds once, or not at all, and so is the same however many are done at once.
+// Opcodes that round once, or not at all, so that a strict kernel may use any instruction for them.
 constexpr bool is_exact(Opcode opcode) {
   switch (opcode) {
   case Opcode::Add:
@@ -75,6 +80,7 @@ constexpr bool is_exact(Opcode opcode) {
   }
 }
 
+// a * b + c, rounded twice as evaluate() does if strict.
 template <bool kStrict> ARENAGRAD_INLINE V multiply_then_add(V a, V b, V c) {
   if constexpr (kStrict) return a * b + c;
   return multiply_add(a, b, c);
@@ -87,9 +93,10 @@ template <Opcode kOpcode, bool kStrict> ARENAGRAD_INLINE V lanes_of(V a, V b, V 
     return Formula<kOpcode>::template of<V>(a, b, c);
 }
 
-// Whole registers; a formula's only expansion, out of line because the rest is done by it as well.
+// Whole registers. Out of line, so that a formula is expanded once: the numbers behind the last
+// whole register are done by it too.
 template <Opcode kOpcode, bool kStrict>
-[[gnu::noinline]] void map_whole(double* y, Lane a, Lane b, Lane c, std::size_t n) {
+[[gnu::noinline]] void map_whole(double* y, Strided a, Strided b, Strided c, std::size_t n) {
   constexpr std::size_t kOperands = operand_count(kOpcode);
   for (std::size_t i = 0; i < n; i += kLanes) {
     V of_b{}, of_c{};
@@ -99,25 +106,31 @@ template <Opcode kOpcode, bool kStrict>
   }
 }
 
-template <Opcode kOpcode, bool kStrict> void map(double* y, Lane a, Lane b, Lane c, std::size_t n) {
+// Whole registers where they are, then the rest in registers of their own.
+template <Opcode kOpcode, bool kStrict>
+void map(double* y, Strided a, Strided b, Strided c, std::size_t n) {
   constexpr std::size_t kOperands = operand_count(kOpcode);
   const std::size_t whole = n - n % kLanes, rest = n % kLanes;
-  double same[3][kLanes];
-  Lane lane[3] = {a, b, c};
+  double padded[3][kLanes];
+  Strided operand[3] = {a, b, c};
   for (std::size_t k = 0; k < kOperands; ++k)
-    if (lane[k].step == 0) store(same[k], all(lane[k].at[0])), lane[k].at = same[k];
-  if (whole > 0) map_whole<kOpcode, kStrict>(y, lane[0], lane[1], lane[2], whole);
+    if (operand[k].step == 0) {
+      store(padded[k], all(operand[k].at[0]));
+      operand[k].at = padded[k];
+    }
+  if (whole > 0) map_whole<kOpcode, kStrict>(y, operand[0], operand[1], operand[2], whole);
   if (rest == 0) return;
   for (std::size_t k = 0; k < kOperands; ++k)
-    if (lane[k].step != 0) {
-      // The last of all, not 0, where there is none: it is as usual an operand as the others.
-      const double* from = lane[k].at + whole;
-      store(same[k], all(from[rest - 1]));
-      for (std::size_t i = 0; i + 1 < rest; ++i) same[k][i] = from[i];
-      lane[k].at = same[k];
+    if (operand[k].step != 0) {
+      // Lanes without a number get the last number, not 0, for which some functions leave their
+      // fast formula.
+      const double* from = operand[k].at + whole;
+      store(padded[k], all(from[rest - 1]));
+      for (std::size_t i = 0; i + 1 < rest; ++i) padded[k][i] = from[i];
+      operand[k].at = padded[k];
     }
   double last[kLanes];
-  map_whole<kOpcode, kStrict>(last, lane[0], lane[1], lane[2], kLanes);
+  map_whole<kOpcode, kStrict>(last, operand[0], operand[1], operand[2], kLanes);
   for (std::size_t i = 0; i < rest; ++i) y[whole + i] = last[i];
 }
 
@@ -132,7 +145,9 @@ template <Opcode kOpcode, bool kStrict> void map(double* y, Lane a, Lane b, Lane
   }
 }
 
-// Calls tile.template operator()<count of registers>(first, whether all of them are whole).
+// Cuts n numbers into tiles of 8, 4 or 1 registers, whose sums are kept in registers, and calls
+// tile.template operator()<registers>(first, length of each register); only a tile of one register
+// may be shorter than kLanes.
 template <class Tile> ARENAGRAD_INLINE void tiles(std::size_t n, Tile&& tile) {
   std::size_t i = 0;
   for (; i + 8 * kLanes <= n; i += 8 * kLanes) tile.template operator()<8>(i, kLanes);
@@ -150,31 +165,33 @@ ARENAGRAD_INLINE void store_up_to(double* at, V v, std::size_t count) {
   else
     store_some(at, v, count);
 }
-ARENAGRAD_INLINE V load_lane(Lane lane, std::size_t i, std::size_t count) {
-  return lane.step == 0 ? all(lane.at[0]) : load_up_to(lane.at + i, count);
+ARENAGRAD_INLINE V load_strided(Strided operand, std::size_t i, std::size_t count) {
+  return operand.step == 0 ? all(operand.at[0]) : load_up_to(operand.at + i, count);
 }
 
-[[maybe_unused]] void sum(double* y, const Lane* operands, std::size_t count, std::size_t n) {
+// From left to right, strict or not: several registers of elements keep the adders busy.
+[[maybe_unused]] void sum(double* y, const Strided* operands, std::size_t count, std::size_t n) {
   tiles(n, [=]<int kTile>(std::size_t i, std::size_t length) {
     V total[kTile];
-    for (int t = 0; t < kTile; ++t) total[t] = load_lane(operands[0], i + t * kLanes, length);
+    for (int t = 0; t < kTile; ++t) total[t] = load_strided(operands[0], i + t * kLanes, length);
     for (std::size_t k = 1; k < count; ++k)
-      for (int t = 0; t < kTile; ++t) total[t] += load_lane(operands[k], i + t * kLanes, length);
+      for (int t = 0; t < kTile; ++t) total[t] += load_strided(operands[k], i + t * kLanes, length);
     for (int t = 0; t < kTile; ++t) store_up_to(y + i + t * kLanes, total[t], length);
   });
 }
 
+// From left to right too. A term with a number for all loads that number once for the tile.
 template <bool kStrict>
-void dot(double* y, const Lane* operands, std::size_t count, std::size_t n) {
+void dot(double* y, const Strided* operands, std::size_t count, std::size_t n) {
   const auto view = core::dot_view(operands, count);
   const bool has_start = view.has_start();
-  const Lane *w = view.w, *x = view.x;
+  const Strided *w = view.w, *x = view.x;
   const std::size_t terms = view.terms;
   tiles(n, [=]<int kTile>(std::size_t i, std::size_t length) {
     V total[kTile];
     for (int t = 0; t < kTile; ++t) total[t] = V{};
     for (int t = 0; has_start && t < kTile; ++t)
-      total[t] = load_lane(*view.start, i + t * kLanes, length);
+      total[t] = load_strided(*view.start, i + t * kLanes, length);
     for (std::size_t k = 0; k < terms; ++k) {
       if (w[k].step != 0 && x[k].step != 0) {
         for (int t = 0; t < kTile; ++t)
@@ -185,15 +202,16 @@ void dot(double* y, const Lane* operands, std::size_t count, std::size_t n) {
       }
       const bool fixed_x = x[k].step == 0;
       const V fixed = all(fixed_x ? x[k].at[0] : w[k].at[0]);
-      const Lane other = fixed_x ? w[k] : x[k];
+      const Strided other = fixed_x ? w[k] : x[k];
       for (int t = 0; t < kTile; ++t)
-        total[t] =
-            multiply_then_add<kStrict>(fixed, load_lane(other, i + t * kLanes, length), total[t]);
+        total[t] = multiply_then_add<kStrict>(fixed, load_strided(other, i + t * kLanes, length),
+                                              total[t]);
     }
     for (int t = 0; t < kTile; ++t) store_up_to(y + i + t * kLanes, total[t], length);
   });
 }
 
+// Four registers of partial sums, so that no addition waits for the one before it.
 [[maybe_unused]] double total(const double* a, std::size_t n) {
   V part[4] = {};
   std::size_t i = 0;
@@ -234,8 +252,8 @@ void dot(double* y, const Lane* operands, std::size_t count, std::size_t n) {
   }
 }
 
-// Rows of numbers side by side: several rows at once, each summed over the columns in the same
-// order whichever rows it is with.
+// kRows rows whose columns are side by side. Each is summed over the columns in the same order
+// whichever rows it is with.
 template <std::size_t kRows>
 ARENAGRAD_INLINE void row_dots(double* y, const double* m, std::size_t row_step, const double* x,
                                std::size_t columns, const double* start) {
@@ -255,7 +273,7 @@ ARENAGRAD_INLINE void row_dots(double* y, const double* m, std::size_t row_step,
     y[r] = (start != nullptr ? start[r] : 0.0) + across(sums[r]);
 }
 
-// Any steps, from left to right; several rows at once, so that none waits for its own sum.
+// kRows rows of any steps, from left to right; several at once, so that none waits for its own sum.
 template <std::size_t kRows>
 ARENAGRAD_INLINE void row_chains(double* y, const double* m, std::size_t row_step,
                                  std::size_t column_step, const double* x, std::size_t x_step,
@@ -268,6 +286,8 @@ ARENAGRAD_INLINE void row_chains(double* y, const double* m, std::size_t row_ste
   for (std::size_t r = 0; r < kRows; ++r) y[r] = sums[r];
 }
 
+// A register of rows at a time if row_step is 1, else a register of columns if column_step is 1,
+// else number by number. Strict sums go from left to right, which a register of columns cannot.
 template <bool kStrict> void matrix_vector(double* y, const double* m, std::size_t row_step,
                                            std::size_t column_step, const double* x,
                                            std::size_t x_step, std::size_t rows,
@@ -303,6 +323,7 @@ template <bool kStrict> void matrix_vector(double* y, const double* m, std::size
   }
 }
 
+// Enters the maps of the opcodes from kIndex on. Strict tables keep evaluate for functions of ours.
 template <bool kStrict, std::size_t kIndex> void use_map(Kernels& table) {
   constexpr Opcode kOpcode = static_cast<Opcode>(kIndex);
   if constexpr ((!kStrict || is_exact(kOpcode)) && Formula<kOpcode>::template has<V>())

@@ -1,5 +1,7 @@
-// The loops that make many results of the same numbers: each number is loaded once for several of
-// them, which are kept in registers. See lane.h for how it is included.
+// The loops in which many results share their operands: an operand is loaded once for a tile of
+// results, which are kept in registers. A tile is as large as the registers allow: 4 rows of 4 with
+// AVX-512, of 2 without. The order of each sum is the same in every tile. See simd.h for how it is
+// included.
 #pragma once
 
 #include "simd.h"
@@ -7,6 +9,8 @@
 namespace arenagrad::program {
 namespace {
 
+// kRows results of kTile registers, from element i on. Only a tile of one register may have a
+// length below kLanes.
 template <bool kStrict, int kRows, int kTile>
 ARENAGRAD_INLINE void layer_tile(double* const* y, const double* w, const double* const* x,
                                  std::size_t terms, std::size_t i, std::size_t length) {
@@ -32,6 +36,7 @@ ARENAGRAD_INLINE void layer_tile(double* const* y, const double* w, const double
         store_some(y[r] + i, sums[r][t], length);
 }
 
+// kRows results of all elements.
 template <bool kStrict, int kRows> void layer_rows(double* const* y, const double* w,
                                                    const double* const* x, std::size_t terms,
                                                    std::size_t n) {
@@ -50,7 +55,8 @@ template <bool kStrict> void layer(double* const* y, const double* w, const doub
   for (; r < results; ++r) layer_rows<kStrict, 1>(y + r, w + r * (terms + 1), x, terms, n);
 }
 
-// The numbers of kLanes registers added across, one register a place.
+// Lane r of the result is the sum of the lanes of a[r], for kLanes registers at once: fewer
+// instructions than kLanes times across().
 ARENAGRAD_INLINE V across_each(const V* a) {
 #if ARENAGRAD_LANES == 8
   const auto halves = [](V one, V other) {
@@ -71,6 +77,8 @@ ARENAGRAD_INLINE V across_each(const V* a) {
 #endif
 }
 
+// The kRows * kColumns sums of a tile, each in a register until all elements are added, whose lanes
+// are then added across for as many sums at once as a register has lanes.
 template <int kRows, int kColumns> void grid_tile(double* sums, std::size_t step,
                                                   const double* const* a, const double* const* b,
                                                   std::size_t n) {
@@ -95,6 +103,7 @@ template <int kRows, int kColumns> void grid_tile(double* sums, std::size_t step
     for (int c = 0; c < kColumns; ++c) sums[r * step + c] += added[r * kColumns + c];
 }
 
+// All columns of kRows rows.
 template <int kRows> void grid_rows(double* sums, const double* const* a, const double* const* b,
                                     std::size_t columns, std::size_t n) {
   constexpr int kWide = kLanes == 8 ? 4 : 2;

@@ -1,3 +1,4 @@
+// The kernels for any processor: two lanes, which the compiler maps on what there is.
 #define ARENAGRAD_LANES 2
 #include "loops.h"
 

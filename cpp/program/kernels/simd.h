@@ -1,10 +1,10 @@
-// Numbers side by side in one register, V, and masks of them, I, as GCC and Clang have them: what
-// the loops and functions of the kernels are written in.
+// One register of numbers as a type: the vocabulary in which the loops and the elementary functions
+// of the kernels are written.
 //
-// Included once by each kernels_*.cpp, which says by ARENAGRAD_LANES how many numbers a register
-// has. Everything is in an unnamed namespace, so that each has its own, compiled for its
-// processors; for the same reason no inline function of other headers is called (see
-// kernel_sets.h).
+// Included once by each of portable.cpp, avx2.cpp and avx512.cpp, which says by ARENAGRAD_LANES how
+// many lanes (numbers of a register) there are. Everything is in an unnamed namespace, so that each
+// file has its own copy, compiled for its instruction set; for the same reason no inline function
+// of other headers is called (see instruction_sets.h). Pure and thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -22,9 +22,13 @@ namespace arenagrad::program {
 namespace {
 
 constexpr std::size_t kLanes = ARENAGRAD_LANES;
-typedef double V __attribute__((vector_size(ARENAGRAD_LANES * 8)));       // NOLINT
-typedef std::int64_t I __attribute__((vector_size(ARENAGRAD_LANES * 8))); // NOLINT
 
+// The vector types of GCC and Clang, on which + - * / & | ~ << >> < == and ?: work lane by lane.
+// V: values.
+typedef double V __attribute__((vector_size(ARENAGRAD_LANES * 8))); // NOLINT
+// I: masks, as comparisons of V give them (-1: true, 0: false), and the bits of a V with its sign.
+typedef std::int64_t I __attribute__((vector_size(ARENAGRAD_LANES * 8))); // NOLINT
+// U: bits of a V for arithmetic on exponents, which may wrap around.
 typedef std::uint64_t U __attribute__((vector_size(ARENAGRAD_LANES * 8))); // NOLINT
 
 constexpr double kInfinity = __builtin_inf();
@@ -37,11 +41,14 @@ ARENAGRAD_INLINE V load(const double* at) {
 }
 ARENAGRAD_INLINE void store(double* at, V v) { __builtin_memcpy(at, &v, sizeof v); }
 ARENAGRAD_INLINE I bits(V v) { return (I)v; }
-ARENAGRAD_INLINE U raw(V v) { return (U)v; } // for arithmetic, which may wrap
+ARENAGRAD_INLINE U raw(V v) { return (U)v; }
 ARENAGRAD_INLINE V number(I i) { return (V)i; }
 ARENAGRAD_INLINE V number(U i) { return (V)i; }
 
-// The first `count` of a register's numbers, which are fewer than all; the others are 0.
+// For each instruction set: load_some and store_some move the first `count` numbers of a register,
+// fewer than all, and leave memory behind them alone; the other lanes of a load are 0. at_most and
+// at_least keep a nan, which is why `limit` stands first: the instructions return their second
+// operand if either is a nan.
 #if ARENAGRAD_LANES == 8
 ARENAGRAD_INLINE V all(double x) { return _mm512_set1_pd(x); }
 ARENAGRAD_INLINE V load_some(const double* at, std::size_t count) {
@@ -92,7 +99,8 @@ ARENAGRAD_INLINE V at_most(double limit, V a) { return limit < a ? all(limit) : 
 ARENAGRAD_INLINE V at_least(double limit, V a) { return limit > a ? all(limit) : a; }
 #endif
 
-// Whether multiply_add rounds once.
+// Whether multiply_add rounds once. Where it does not, functions that need the rest of a product
+// have another formula.
 constexpr bool kFused = ARENAGRAD_LANES > 2;
 
 ARENAGRAD_INLINE V fabs(V a) { return number(bits(a) & ~kSign); }
@@ -100,7 +108,7 @@ ARENAGRAD_INLINE V with_sign(V size, V of) {
   return number((bits(size) & ~kSign) | (bits(of) & kSign));
 }
 
-// a + ... in a fixed order.
+// The sum of all lanes, in a fixed order.
 ARENAGRAD_INLINE double across(V a) {
   double y[kLanes];
   store(y, a);
@@ -109,7 +117,8 @@ ARENAGRAD_INLINE double across(V a) {
   return y[0];
 }
 
-// y, but with evaluate's result where the mask is set: for what is too rare to be worth more.
+// y, but with evaluate's result where the mask is set: for operands too rare to be worth a formula
+// of their own in every register.
 [[gnu::noinline, maybe_unused]] V by_one(Opcode opcode, I mask, V y, V a, V b = V{}, V c = V{}) {
   for (std::size_t i = 0; i < kLanes; ++i)
     if (mask[i] != 0) y[i] = evaluate_one(opcode, a[i], b[i], c[i]);

@@ -1,9 +1,9 @@
-// Elementary functions of V, under the names by which ops.def and codes.def call them:
+// Elementary functions of V, under the names by which ops.def and opcodes.def call them:
 // exponentials, logarithms, and what is made of them. Polynomials are minimax, fitted with more
 // digits than here.
 //
-// Errors are in cpp/KERNELS.md. Unusual operands are left to evaluate where a test for them costs
-// less than to treat them. Included as lane.h is.
+// Errors are in ERRORS.md. Unusual operands are left to evaluate where a test for them costs
+// less than to treat them. Included as simd.h is.
 #pragma once
 
 #include "simd.h"

@@ -1,4 +1,4 @@
-// Lengths, roots, error functions and other rarer functions of V: see lane_math.h.
+// Lengths, roots, error functions and other rarer functions of V: see simd_math.h.
 #pragma once
 
 #include "simd_math.h"

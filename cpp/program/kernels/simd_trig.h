@@ -1,4 +1,4 @@
-// Circular functions of V and their inverses: see lane_math.h.
+// Circular functions of V and their inverses: see simd_math.h.
 #pragma once
 
 #include "simd_math.h"

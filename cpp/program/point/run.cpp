@@ -25,8 +25,8 @@ template <Opcode kOpcode> const Index* one_by_one(double* v, const Index* at, st
 }
 
 // A block of an operand, gathered if need be.
-Lane lane(Way way, const double* v, const Index* at, std::size_t from, std::size_t n,
-          double* scratch) {
+Strided lane(Way way, const double* v, const Index* at, std::size_t from, std::size_t n,
+             double* scratch) {
   if (way == kStep) return {v + at[0] + from, 1};
   if (way == kSame) return {v + at[0], 0};
   for (std::size_t i = 0; i < n; ++i) scratch[i] = v[at[from + i]];
@@ -47,7 +47,7 @@ const Index* run_map(const Steps& steps, Head head, const Index* at, double* v, 
   const std::size_t most = whole ? step.n : kBlock;
   for (std::size_t from = 0; from < step.n; from += most) {
     const std::size_t n = std::min<std::size_t>(most, step.n - from);
-    Lane lanes[3] = {{v, 0}, {v, 0}, {v, 0}};
+    Strided lanes[3] = {{v, 0}, {v, 0}, {v, 0}};
     for (std::size_t k = 0; k < count; ++k)
       lanes[k] = lane(head.way(k), v, operands[k], from, n, scratch + k * kBlock);
     map(v + step.to + from, lanes[0], lanes[1], lanes[2], n);
@@ -61,7 +61,7 @@ const Index* run_tanh(const Steps& steps, Head head, const Index* at, double* v,
   const Kernels::Map map = steps.kernels->map[static_cast<std::size_t>(Opcode::Tanh)];
   for (std::size_t from = 0; from < step.n; from += most) {
     const std::size_t n = std::min<std::size_t>(most, step.n - from);
-    const Lane a = lane(head.way(0), v, at, from, n, scratch);
+    const Strided a = lane(head.way(0), v, at, from, n, scratch);
     double* y = v + step.to + from;
     if (step.partial == kNone || a.step == 0)
       map(y, a, a, a, n);
@@ -96,7 +96,7 @@ const Index* run_matrix(const Steps& steps, const Index* at, double* v, double* 
 
 const Index* run_lanes(const Steps& steps, Head head, const Index* at, double* v) {
   const Many step = take<Many>(at);
-  Lane lanes[kMostLanes];
+  Strided lanes[kMostLanes];
   for (std::size_t k = 0; k < step.count; ++k)
     lanes[k] = {v + (at[k] & ~kBeside), (at[k] & kBeside) != 0 ? 1u : 0u};
   const bool sum = static_cast<Opcode>(head.opcode) == Opcode::SumN;
