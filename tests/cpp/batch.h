@@ -33,7 +33,7 @@ struct Numbers {
 };
 
 struct Result {
-  Rows rows;
+  RowOutcome rows;
   std::vector<Numbers> outputs;
   std::vector<std::uint8_t> good;
 };

@@ -39,7 +39,7 @@ public:
                 const std::optional<Batch::Rows>& rows, const BatchRun& run) const {
     const Columns to = columns_of(leaves, stacked);
     if (!rows) {
-      const program::Rows outcome =
+      const program::RowOutcome outcome =
           run_on(inputs_of(batch, closure, more), to, batch.rows(), nullptr, run);
       return py::make_tuple(outcome.finite, outcome.guards);
     }
@@ -49,7 +49,7 @@ public:
     for (std::size_t k = 0; k < to.size(); ++k)
       part.push_back(
           {numbers.data() + k, to[k].step == 0 ? 0 : static_cast<std::ptrdiff_t>(to.size())});
-    const program::Rows outcome = run_on(inputs, part, rows->size(), nullptr, run);
+    const program::RowOutcome outcome = run_on(inputs, part, rows->size(), nullptr, run);
     put(to, numbers, *rows);
     return py::make_tuple(outcome.finite, outcome.guards);
   }
@@ -124,8 +124,8 @@ private:
     }
   }
 
-  program::Rows run_on(const Inputs& inputs, const Columns& outputs, std::size_t rows,
-                       std::uint8_t* good, const BatchRun& run) const {
+  program::RowOutcome run_on(const Inputs& inputs, const Columns& outputs, std::size_t rows,
+                             std::uint8_t* good, const BatchRun& run) const {
     const auto watch = [&](std::size_t done) {
       const py::gil_scoped_acquire held;
       if (PyErr_CheckSignals() != 0) throw py::error_already_set(); // Ctrl-C

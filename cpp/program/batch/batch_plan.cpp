@@ -1,28 +1,24 @@
 #include "batch_plan.h"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cmath>
-#include <condition_variable>
-#include <exception>
 #include <mutex>
-#include <thread>
 #include <utility>
 
-#include "block.h"
+#include "block_runner.h"
 #include "rows.h"
 
 namespace arenagrad::program {
 namespace {
 
+// More than processors, so that threads end at about the same time; few enough that adding up the
+// sums of the pieces costs little.
 constexpr std::size_t kMostPieces = 64;
-constexpr auto kPatience = std::chrono::milliseconds(50); // between two calls of a Watch
-constexpr std::size_t kFewActs = 64;                      // take far less
 
-// Rows of a block. Fewer than 64 are worse than slots beyond the first-level cache, for what each
-// act costs whatever the rows; so are slots beyond the second-level one.
-std::size_t block_for(std::size_t slots) {
+// Rows of a block. Slots should fit into the first-level cache (kSmall), but fewer than 64 rows
+// cost more, because each step takes its few nanoseconds however many rows there are; slots beyond
+// the second-level cache (kLarge) cost more again.
+std::size_t block_rows(std::size_t slots) {
   constexpr std::size_t kSmall = 65536, kLarge = 524288, kStep = 16, kMost = 256;
   const std::size_t row = sizeof(double) * std::max<std::size_t>(slots, 1);
   const std::size_t rows = std::max(kSmall / row, std::min<std::size_t>(kLarge / row, 64));
@@ -33,16 +29,15 @@ std::size_t block_for(std::size_t slots) {
 
 struct BatchPlan::Body {
   Body(const Program& program, const std::vector<std::uint8_t>& varies, bool strict)
-      : schedule(schedule_of(program, varies, strict)), kernels(program::kernels(strict)),
-        block(block_for(schedule.slots)) {}
+      : schedule(make_schedule(program, varies, strict)), kernels(program::kernels(strict)),
+        block(block_rows(schedule.slots)) {}
 
   const Schedule schedule;
   const Kernels& kernels;
   const std::size_t block;
 
-  // Memory that no run uses now.
   mutable std::mutex mutex;
-  mutable std::vector<std::unique_ptr<LaneMemory>> idle;
+  mutable std::vector<std::unique_ptr<BlockMemory>> idle; // memory that no run uses now
 
   // Memory for as long as this lives.
   class Borrowed {
@@ -50,7 +45,7 @@ struct BatchPlan::Body {
     explicit Borrowed(const Body& body) : body_(body) {
       const std::lock_guard lock(body.mutex);
       if (body.idle.empty()) {
-        memory_ = std::make_unique<LaneMemory>();
+        memory_ = std::make_unique<BlockMemory>();
       } else {
         memory_ = std::move(body.idle.back());
         body.idle.pop_back();
@@ -65,111 +60,121 @@ struct BatchPlan::Body {
       } catch (const std::bad_alloc&) { // then it is freed
       }
     }
-    LaneMemory& operator*() { return *memory_; }
-    LaneMemory* operator->() { return memory_.get(); }
+    BlockMemory& operator*() { return *memory_; }
 
   private:
     const Body& body_;
-    std::unique_ptr<LaneMemory> memory_;
+    std::unique_ptr<BlockMemory> memory_;
   };
 };
 
 namespace {
 
-// One call of BatchPlan::run.
+// Does the uniform steps of one run.
+// A number for all rows is one number, so no kernel is called; results have the bits that
+// interpret() gives.
+class UniformRunner {
+public:
+  UniformRunner(const Schedule& schedule, BlockMemory& memory, std::size_t rows, double scale)
+      : schedule_(schedule), memory_(memory), rows_(static_cast<double>(rows)), scale_(scale) {}
+
+  // Whether all checked numbers were finite.
+  bool run(const std::vector<UniformStep>& steps) {
+    bool finite = true;
+    for (const UniformStep& step : steps)
+      std::visit(
+          [&](const auto& at) {
+            const double y = memory_.uniforms[at.y.index()] = value(at);
+            if (at.checked && !std::isfinite(y)) finite = false;
+          },
+          step);
+    return finite;
+  }
+
+private:
+  double at(Location location) const {
+    return location.kind() == Location::Kind::None ? 0.0 : memory_.uniforms[location.index()];
+  }
+  double value(const MapStep& step) const {
+    return evaluate(step.opcode, at(step.a), at(step.b), at(step.c));
+  }
+  double value(const NaryStep& step) {
+    operands_.clear();
+    for (Index k = 0; k < step.count; ++k)
+      operands_.push_back(at(schedule_.operands[step.first + k]));
+    scratch_.resize(operands_.size());
+    return many_value(step.opcode, operands_.size(), operands_.data(), scratch_.data());
+  }
+  double value(const SumResultStep& step) const { return scale_ * memory_.sums[step.sum]; }
+  double value(const RepeatedSumStep& step) const { return scale_ * (rows_ * at(step.a)); }
+
+  const Schedule& schedule_;
+  BlockMemory& memory_;
+  const double rows_, scale_;
+  std::vector<double> operands_, scratch_; // of a NaryStep
+};
+
+// One call of BatchPlan::run: begin(), work() in each thread, finish().
 class Run {
 public:
-  Run(const Schedule& schedule, const Kernels& kernels, std::size_t block, LaneMemory& memory,
-      const std::vector<Column>& inputs, const std::vector<Column>& outputs, std::size_t rows)
+  Run(const Schedule& schedule, const Kernels& kernels, std::size_t block, BlockMemory& memory,
+      const std::vector<Column>& inputs, const std::vector<Column>& outputs, std::size_t rows,
+      double scale)
       : schedule_(schedule), kernels_(kernels), block_(block), memory_(memory), inputs_(inputs),
-        outputs_(outputs), rows_(rows) {
+        outputs_(outputs), rows_(rows), uniforms_(schedule, memory, rows, scale) {
     const std::size_t blocks = (rows + block - 1) / block;
-    piece_ = (blocks + kMostPieces - 1) / kMostPieces * block;
-    pieces_ = rows == 0 ? 0 : (rows + piece_ - 1) / piece_;
+    piece_rows_ = (blocks + kMostPieces - 1) / kMostPieces * block;
+    pieces_ = rows == 0 ? 0 : (rows + piece_rows_ - 1) / piece_rows_;
+    complete_.assign(pieces_, false);
     memory.uniforms = schedule.uniforms;
     memory.sums.resize(std::max<std::size_t>(pieces_, 1) * schedule.sums);
     if (pieces_ == 0) std::ranges::fill(memory.sums, 0.0);
-    whole_.assign(pieces_, false);
-    for (const auto& input : schedule.uniform_inputs)
-      memory.uniforms[input.at] = *inputs[input.input].at;
+    for (const auto& [input, uniform] : schedule.uniform_inputs)
+      memory.uniforms[uniform] = *inputs[input].at;
   }
 
   std::size_t pieces() const { return pieces_; }
 
-  // All that does not vary, before the rows.
-  void begin(double scale) {
-    uniforms(schedule_.before, scale);
-    memory_.packed.clear();
-    for (const Place place : schedule_.packed)
-      memory_.packed.push_back(place == kNone ? 0.0 : memory_.uniforms[place]);
+  void begin() {
+    uniforms_good_ = result_.finite = uniforms_.run(schedule_.before_rows);
+    memory_.weights.clear();
+    for (const Index uniform : schedule_.weights)
+      memory_.weights.push_back(uniform == kNone ? 0.0 : memory_.uniforms[uniform]);
   }
 
-  // Pieces until none is left, for one of the threads. Only the calling one has a `watch`.
-  void work(LaneMemory& memory, std::uint8_t* good, const Watch& watch) {
-    Rows result;
-    LaneBlock block(schedule_, kernels_, block_, memory_, inputs_, outputs_, memory);
-    std::size_t acts = 0; // since the clock was looked at, which takes as long as one
-    for (std::size_t piece; !failed_ && (piece = next_.fetch_add(1)) < pieces_;) {
-      double* const sums = sums_of(piece);
+  // Pieces until none is left. The calling thread's memory is that of this run; helpers bring their
+  // own, so that nothing but the sums, each piece's apart, is written by several threads.
+  void work(SharedPieces& pieces, SharedPieces::Role role, BlockMemory& memory,
+            std::uint8_t* good) {
+    RowOutcome outcome;
+    BlockRunner runner(schedule_, kernels_, block_, memory_, inputs_, outputs_, memory);
+    while (const std::optional<std::size_t> piece = pieces.next()) {
+      double* const sums = sums_of(*piece);
       std::fill_n(sums, schedule_.sums, 0.0);
-      const std::size_t end = std::min(rows_, (piece + 1) * piece_);
-      for (std::size_t first = piece * piece_; first < end && !failed_; first += block_) {
+      const std::size_t end = std::min(rows_, (*piece + 1) * piece_rows_);
+      for (std::size_t first = *piece * piece_rows_; first < end && !pieces.failed();
+           first += block_) {
         const std::size_t count = std::min(block_, end - first);
-        block.run(first, count, sums, good, result);
-        done_.fetch_add(count, std::memory_order_relaxed);
-        acts += schedule_.rows.size();
-        if (!watch || acts < kFewActs) continue;
-        acts = 0;
-        if (std::chrono::steady_clock::now() - asked_ > kPatience) ask(watch);
+        runner.run(first, count, sums, good, outcome);
+        pieces.finished(count, schedule_.rows.size(), role);
       }
-      add_up(piece);
+      add_in_order(*piece);
     }
     const std::lock_guard lock(mutex_);
-    result_.finite &= result.finite;
-    result_.guards &= result.guards;
+    result_.finite &= outcome.finite;
+    result_.guards &= outcome.guards;
   }
 
-  // An exception of one of the threads, which stops the others.
-  void fail() {
-    const std::lock_guard lock(mutex_);
-    if (!error_) error_ = std::current_exception();
-    failed_ = true;
-  }
-
-  // One of the other threads is through.
-  void leave() {
-    const std::lock_guard lock(mutex_);
-    ++left_;
-    leaving_.notify_one();
-  }
-
-  // Until the other threads are through.
-  void wait_for(std::size_t others, const Watch& watch) {
-    std::unique_lock lock(mutex_);
-    while (!leaving_.wait_for(lock, kPatience, [&] { return left_ == others; })) {
-      if (!watch || failed_) continue;
-      lock.unlock();
-      try {
-        ask(watch);
-      } catch (...) {
-        fail();
-      }
-      lock.lock();
-    }
-  }
-
-  // Once all threads are through.
-  Rows finish(std::uint8_t* good, double scale) {
-    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
-    uniforms(schedule_.after, scale);
-    for (const Guard& guard : schedule_.guards)
-      if ((memory_.uniforms[guard.condition] != 0.0) != guard.outcome)
-        result_.guards = uniforms_good_ = false;
+  // Requires that all pieces are done.
+  RowOutcome finish(std::uint8_t* good) {
+    if (!uniforms_.run(schedule_.after_reduction)) result_.finite = uniforms_good_ = false;
+    for (const auto& [uniform, outcome] : schedule_.uniform_guards)
+      if ((memory_.uniforms[uniform] != 0.0) != outcome) result_.guards = uniforms_good_ = false;
     if (good != nullptr && !uniforms_good_) std::fill_n(good, rows_, std::uint8_t{0});
     for (std::size_t k = 0; k < outputs_.size(); ++k) {
-      if (schedule_.outputs[k] == kNone) continue;
+      if (schedule_.uniform_outputs[k] == kNone) continue;
       const Column& to = outputs_[k];
-      const double y = memory_.uniforms[number_of(schedule_.outputs[k])];
+      const double y = memory_.uniforms[schedule_.uniform_outputs[k]];
       const std::size_t count = to.step == 0 ? 1 : rows_;
       for (std::size_t r = 0; r < count; ++r) to.at[static_cast<std::ptrdiff_t>(r) * to.step] = y;
     }
@@ -179,59 +184,28 @@ public:
 private:
   double* sums_of(std::size_t piece) const { return memory_.sums.data() + piece * schedule_.sums; }
 
-  // The piece is done: adds those to the first that have none undone before them.
-  void add_up(std::size_t piece) {
+  // Adds the sums of a complete piece to those of the first, once all pieces before it are added.
+  void add_in_order(std::size_t piece) {
     const std::lock_guard lock(mutex_);
-    whole_[piece] = true;
-    for (; added_ < pieces_ && whole_[added_]; ++added_)
+    complete_[piece] = true;
+    for (; added_ < pieces_ && complete_[added_]; ++added_)
       if (added_ > 0) add_to(sums_of(0), sums_of(added_), schedule_.sums);
-  }
-
-  void ask(const Watch& watch) {
-    watch(done_.load(std::memory_order_relaxed));
-    asked_ = std::chrono::steady_clock::now();
-  }
-
-  void uniforms(const std::vector<Act>& acts, double scale) {
-    std::vector<double> gathered, scratch;
-    const auto number = [&](Place place) {
-      return place == kNone ? 0.0 : memory_.uniforms[number_of(place)];
-    };
-    for (const Act& act : acts) {
-      double& y = memory_.uniforms[number_of(act.y)];
-      if (act.opcode == Opcode::RowSum) {
-        y = scale *
-            (act.b == kNone ? static_cast<double>(rows_) * number(act.a) : memory_.sums[act.b]);
-      } else if (act.what == Do::Many) {
-        gathered.clear();
-        for (Place k = 0; k < act.b; ++k) gathered.push_back(number(schedule_.lists[act.a + k]));
-        scratch.resize(gathered.size());
-        y = many_value(act.opcode, gathered.size(), gathered.data(), scratch.data());
-      } else {
-        y = evaluate(act.opcode, number(act.a), number(act.b), number(act.c));
-      }
-      if (act.checked && !std::isfinite(y)) result_.finite = uniforms_good_ = false;
-    }
   }
 
   const Schedule& schedule_;
   const Kernels& kernels_;
   const std::size_t block_;
-  LaneMemory& memory_; // its numbers are for the thread that made this
+  BlockMemory& memory_;
   const std::vector<Column>&inputs_, &outputs_;
   const std::size_t rows_;
-  std::size_t piece_ = 0, pieces_ = 0; // rows of a piece
-  std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
-  std::atomic<std::size_t> next_{0}, done_{0}; // pieces, rows
-  std::mutex mutex_;
-  std::vector<bool> whole_; // of each piece, whether its sums are
-  std::size_t added_ = 0;   // pieces whose sums those of the first hold
-  std::condition_variable leaving_;
-  std::size_t left_ = 0; // of the other threads, those that are through
-  std::exception_ptr error_;
-  std::atomic<bool> failed_{false};
-  Rows result_;
-  bool uniforms_good_ = true;
+  UniformRunner uniforms_;
+  std::size_t piece_rows_ = 0, pieces_ = 0;
+  bool uniforms_good_ = true; // no row is good otherwise
+
+  std::mutex mutex_;           // of what follows, while threads work
+  std::vector<bool> complete_; // of each piece
+  std::size_t added_ = 0;      // how many pieces the sums of the first hold
+  RowOutcome result_;
 };
 
 } // namespace
@@ -239,34 +213,22 @@ private:
 BatchPlan::BatchPlan(const Program& program, const std::vector<std::uint8_t>& varies, bool strict)
     : body_(std::make_shared<const Body>(program, varies, strict)) {}
 
-Rows BatchPlan::run(const std::vector<Column>& inputs, const std::vector<Column>& outputs,
-                    std::size_t rows, std::uint8_t* good, double scale, std::size_t threads,
-                    const Watch& watch) const {
+RowOutcome BatchPlan::run(const std::vector<Column>& inputs, const std::vector<Column>& outputs,
+                          std::size_t rows, std::uint8_t* good, double scale, std::size_t threads,
+                          const Watch& watch) const {
   Body::Borrowed memory(*body_);
-  Run run(body_->schedule, body_->kernels, body_->block, *memory, inputs, outputs, rows);
-  run.begin(scale);
-  const auto help = [&]() noexcept {
-    try {
-      Body::Borrowed another(*body_);
-      run.work(*another, good, {});
-    } catch (...) {
-      run.fail();
+  Run run(body_->schedule, body_->kernels, body_->block, *memory, inputs, outputs, rows, scale);
+  run.begin();
+  SharedPieces pieces(run.pieces(), watch);
+  pieces.run(threads, [&](SharedPieces::Role role) {
+    if (role == SharedPieces::Role::Caller) {
+      run.work(pieces, role, *memory, good);
+    } else {
+      Body::Borrowed own(*body_);
+      run.work(pieces, role, *own, good);
     }
-    run.leave();
-  };
-  std::vector<std::thread> others;
-  try {
-    while (others.size() + 1 < std::min(threads, run.pieces())) others.emplace_back(help);
-  } catch (...) { // as many threads as there can be
-  }
-  try {
-    if (run.pieces() > 0) run.work(*memory, good, watch);
-  } catch (...) {
-    run.fail();
-  }
-  run.wait_for(others.size(), watch);
-  for (std::thread& other : others) other.join();
-  return run.finish(good, scale);
+  });
+  return run.finish(good);
 }
 
 std::size_t BatchPlan::slots() const { return body_->schedule.slots; }

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 namespace arenagrad::program {
 
-std::vector<Layer> layers_of(const Program& program, const std::vector<std::uint8_t>& varies,
-                             const std::vector<std::uint8_t>& candidates) {
-  std::vector<Layer> layers;
+std::vector<DenseLayer> find_dense_layers(const Program& program,
+                                          const std::vector<std::uint8_t>& varies,
+                                          const std::vector<std::uint8_t>& candidates) {
+  std::vector<DenseLayer> layers;
+  // Layers are told apart by their operands in order: the kernel loads each operand once for all
+  // results.
   std::map<std::vector<Index>, std::size_t> known;
   std::vector<Index> x;
   for (Index i = 0; i < program.size(); ++i) {
@@ -25,19 +29,21 @@ std::vector<Layer> layers_of(const Program& program, const std::vector<std::uint
     if (is_new) layers.push_back({{}, x});
     layers[found->second].results.push_back(i);
   }
-  std::erase_if(layers, [](const Layer& layer) { return layer.results.size() < 2; });
+  std::erase_if(layers, [](const DenseLayer& layer) { return layer.results.size() < 2; });
   return layers;
 }
 
-std::vector<Grid> grids_of(std::vector<Product> products) {
-  // What was known later is a row, so that the derivatives by the results of a layer are rows and
-  // what it was made of are columns.
-  for (Product& product : products)
+std::vector<InnerProductGrid> find_grids(std::vector<InnerProduct> products) {
+  // The later factor is the row, so that in the gradient of a dense layer the adjoints of its
+  // results are rows and its operands, which all results share, are columns.
+  for (InnerProduct& product : products)
     if (product.a < product.b) std::swap(product.a, product.b);
-  std::stable_sort(products.begin(), products.end(), [](const Product& one, const Product& other) {
-    return one.a != other.a ? one.a < other.a : one.b < other.b;
-  });
-  std::vector<Grid> grids;
+  std::stable_sort(products.begin(), products.end(),
+                   [](const InnerProduct& one, const InnerProduct& other) {
+                     return std::tie(one.a, one.b) < std::tie(other.a, other.b);
+                   });
+  // Rows with the same columns are one grid.
+  std::vector<InnerProductGrid> grids;
   std::map<std::vector<Index>, std::size_t> known;
   std::vector<Index> columns;
   for (std::size_t first = 0, last = 0; first < products.size(); first = last) {
@@ -46,7 +52,7 @@ std::vector<Grid> grids_of(std::vector<Product> products) {
       columns.push_back(products[last].b);
     const auto [found, is_new] = known.emplace(columns, grids.size());
     if (is_new) grids.push_back({{}, columns, {}});
-    Grid& grid = grids[found->second];
+    InnerProductGrid& grid = grids[found->second];
     grid.rows.push_back(products[first].a);
     for (std::size_t k = first; k < last; ++k) grid.sums.push_back(products[k].sum);
   }

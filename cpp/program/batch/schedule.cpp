@@ -1,271 +1,227 @@
 #include "schedule.h"
 
 #include <algorithm>
+#include <new>
 #include <stdexcept>
 
 #include "matrix_groups.h"
+#include "row_sums.h"
 
 namespace arenagrad::program {
+
+ValueFacts::ValueFacts(const Program& program, const std::vector<std::uint8_t>& inputs)
+    : varies(varying(program, inputs)), needed(program.size(), 0),
+      after_reduction(program.size(), 0), absorbed(program.size(), 0), uses(program.size(), 0),
+      ready(program.size()), location(program.size()) {
+  const auto use = [&](Index i) {
+    needed[i] = 1;
+    ++uses[i];
+  };
+  for (const Index output : program.outputs) use(output);
+  for (const Guard& guard : program.guards) use(guard.condition);
+  for (std::size_t i = program.size(); i-- > 0;) {
+    const Instruction& at = program.instructions[i];
+    if (at.checked) needed[i] = 1; // the caller has to know whether it is finite
+    if (needed[i] != 0) program.for_each_operand(at, use);
+  }
+  for (Index i = 0; i < program.size(); ++i) {
+    const Instruction& at = program.instructions[i];
+    after_reduction[i] = at.opcode == Opcode::RowSum;
+    program.for_each_operand(
+        at, [&](Index operand) { after_reduction[i] |= after_reduction[operand]; });
+    ready[i] = i;
+    if (varies[i] != 0) location[i] = Location::value(i);
+  }
+}
+
 namespace {
 
+template <class Array> Index size_of(const Array& array) {
+  return static_cast<Index>(array.size());
+}
+
+// Sorts the instructions of a program into the steps of a Schedule, whose rows still name values
+// by their instructions.
 class Scheduler {
 public:
   Scheduler(const Program& program, const std::vector<std::uint8_t>& inputs, bool strict)
-      : program_(program), strict_(strict), varies_(varying(program, inputs)),
-        needed_(program.size(), 0), late_(program.size(), 0), absorbed_(program.size(), 0),
-        uses_(program.size(), 0), ready_(program.size()), partial_(program.size(), kNone),
-        places_(program.size(), kNone) {}
+      : program_(program), strict_(strict), facts_(program, inputs), sums_(program, facts_, strict),
+        partial_(program.size(), kNone) {}
 
-  Schedule done() {
-    out_.input_count = program_.input_count;
-    mark_needed();
-    for (Index i = 0; i < program_.size(); ++i) ready_[i] = i;
+  Schedule run() {
+    for (Index i = 0; i < program_.size(); ++i)
+      if (facts_.after_reduction[i] != 0 && varies_if_needed(i))
+        throw std::invalid_argument("a value that varies depends on a sum over the rows");
     if (!strict_) find_partials();
     find_layers();
+    out_.input_count = program_.input_count;
     for (Index i = 0; i < program_.size(); ++i)
-      if (needed_[i] && !varies_[i]) uniform(i);
-    for (const Index output : program_.outputs)
-      out_.outputs.push_back(varies_[output] ? kNone : places_[output]);
-    for (const Guard& guard : program_.guards)
-      if (!varies_[guard.condition])
-        out_.guards.push_back({number_of(places_[guard.condition]), guard.outcome});
-    grids();
-    leave_rows();
-    rows();
+      if (facts_.needed[i] != 0 && facts_.varies[i] == 0) add_uniform(i);
+    add_uniform_results();
+    std::vector<Sink> sinks = sums_.finish(out_);
+    add_results(sinks);
+    add_rows(std::move(sinks));
     return std::move(out_);
   }
 
 private:
-  // What takes numbers out of the rows, and the instruction after which it can.
-  struct Leaving {
-    Index ready;
-    Act act;
-  };
+  bool varies_if_needed(Index i) const { return facts_.needed[i] != 0 && facts_.varies[i] != 0; }
 
-  bool has(Index i, Opcode opcode) const { return program_.instructions[i].opcode == opcode; }
-
-  void mark_needed() {
-    for (const Index output : program_.outputs) needed_[output] = 1, ++uses_[output];
-    for (const Guard& guard : program_.guards)
-      needed_[guard.condition] = 1, ++uses_[guard.condition];
-    for (std::size_t i = program_.size(); i-- > 0;) {
-      if (program_.instructions[i].checked) needed_[i] = 1; // the check is what it is for
-      if (needed_[i])
-        program_.for_each_operand(program_.instructions[i],
-                                  [&](Index operand) { needed_[operand] = 1, ++uses_[operand]; });
-    }
-    for (std::size_t i = 0; i < program_.size(); ++i) {
-      const Instruction& at = program_.instructions[i];
-      late_[i] = at.opcode == Opcode::RowSum;
-      program_.for_each_operand(at, [&](Index operand) { late_[i] |= late_[operand]; });
-      if (needed_[i] && late_[i] && varies_[i])
-        throw std::invalid_argument("what varies from row to row is made of a sum over the rows");
-    }
-  }
-
-  // Partials of tanh that are computed with it.
+  // Partials of tanh that are computed in one step with it, if they are those at its own operand. A
+  // strict plan keeps them apart: the C library has no function for both.
   void find_partials() {
     for (Index i = 0; i < program_.size(); ++i) {
       const Instruction& at = program_.instructions[i];
-      if (at.opcode != Opcode::TanhPartial || !needed_[i] || !varies_[i] || at.checked) continue;
-      if (!has(at.b, Opcode::Tanh) || program_.instructions[at.b].a != at.a ||
-          partial_[at.b] != kNone)
-        continue;
+      if (at.opcode != Opcode::TanhPartial || !varies_if_needed(i) || at.checked) continue;
+      const Instruction& tanh = program_.instructions[at.b];
+      if (tanh.opcode != Opcode::Tanh || tanh.a != at.a || partial_[at.b] != kNone) continue;
       partial_[at.b] = i;
-      absorbed_[i] = 1;
-      ready_[i] = at.b;
+      facts_.absorbed[i] = 1;
+      facts_.ready[i] = at.b;
     }
   }
 
-  // Dot products of the same numbers are computed as one, with the first of them.
+  // Dot products of the same vectors are computed in one step, that of the first of them. Its
+  // operands are there by then, since all of them have the same vectors and the other factors are
+  // uniforms. A checked one keeps a step of its own, because a layer does not check.
   void find_layers() {
     std::vector<std::uint8_t> candidates(program_.size());
     for (Index i = 0; i < program_.size(); ++i)
-      candidates[i] = needed_[i] && varies_[i] && !program_.instructions[i].checked;
-    layers_ = layers_of(program_, varies_, candidates);
-    for (std::size_t k = 0; k < layers_.size(); ++k)
-      for (const Index i : layers_[k].results) {
-        ready_[i] = layers_[k].results[0];
-        absorbed_[i] = i != ready_[i];
+      candidates[i] = varies_if_needed(i) && !program_.instructions[i].checked;
+    layers_ = find_dense_layers(program_, facts_.varies, candidates);
+    for (const DenseLayer& layer : layers_)
+      for (const Index i : layer.results) {
+        facts_.ready[i] = layer.results[0];
+        facts_.absorbed[i] = i != layer.results[0];
       }
   }
 
-  // The act of the layer whose first result is i.
-  Act layer(const Layer& layer) {
-    const auto count = [](const auto& array) { return static_cast<Place>(array.size()); };
-    const Act act{Do::Layer,
-                  Opcode::DotN,
-                  false,
-                  false,
-                  count(out_.packed),
-                  count(out_.pointers),
-                  count(layer.results),
-                  count(layer.x)};
+  // The uniforms of a layer are listed result by result, as its kernel reads them.
+  DenseLayerStep layer_step(const DenseLayer& layer) {
+    const DenseLayerStep step{.first = size_of(out_.vectors),
+                              .results = size_of(layer.results),
+                              .terms = size_of(layer.x),
+                              .weights = size_of(out_.weights)};
+    const auto& location = facts_.location;
     for (const Index i : layer.results) {
       const DotView dot = program_.dot(program_.instructions[i]);
-      out_.packed.push_back(dot.has_start() ? number_of(places_[*dot.start]) : kNone);
+      out_.weights.push_back(dot.has_start() ? location[*dot.start].index() : kNone);
       for (std::size_t k = 0; k < dot.terms; ++k)
-        out_.packed.push_back(number_of(places_[varies_[dot.w[k]] != 0 ? dot.x[k] : dot.w[k]]));
-      out_.pointers.push_back(i);
+        out_.weights.push_back(
+            location[facts_.varies[dot.w[k]] != 0 ? dot.x[k] : dot.w[k]].index());
+      out_.vectors.push_back(location[i]);
     }
-    out_.pointers.insert(out_.pointers.end(), layer.x.begin(), layer.x.end());
-    return act;
+    for (const Index x : layer.x) out_.vectors.push_back(location[x]);
+    return step;
   }
 
-  Place place(Index i) const { return i == kNone ? kNone : varies_[i] ? i : places_[i]; }
-
-  // An instruction with places in the place of operands.
-  Act act_of(Index i) {
+  // Operands that vary are named by their instructions until slots are allocated.
+  NaryStep nary_step(Index i) {
     const Instruction& at = program_.instructions[i];
-    Act act{Do::Map, at.opcode, at.checked, false, place(i)};
-    if (is_many(at.opcode)) {
-      act.what = Do::Many;
-      act.a = static_cast<Place>(out_.lists.size()), act.b = at.b;
-      program_.for_each_operand(at, [&](Index operand) { out_.lists.push_back(place(operand)); });
-      return act;
-    }
+    const NaryStep step{.opcode = at.opcode,
+                        .checked = at.checked,
+                        .y = facts_.location[i],
+                        .first = size_of(out_.operands),
+                        .count = at.b};
+    program_.for_each_operand(
+        at, [&](Index operand) { out_.operands.push_back(facts_.location[operand]); });
+    return step;
+  }
+
+  MapStep map_step(Index i) const {
+    const Instruction& at = program_.instructions[i];
     const std::size_t count = operand_count(at.opcode);
-    act.a = place(at.a);
-    if (count > 1) act.b = place(at.b);
-    if (count > 2) act.c = place(at.c);
-    return act;
+    const auto location = [&](std::size_t k, Index operand) {
+      return k < count ? facts_.location[operand] : Location();
+    };
+    return {.opcode = at.opcode,
+            .checked = at.checked,
+            .y = facts_.location[i],
+            .a = location(0, at.a),
+            .b = location(1, at.b),
+            .c = location(2, at.c)};
   }
 
-  void uniform(Index i) {
+  // Gives an instruction that is the same for all rows its uniform, and the step that computes it.
+  void add_uniform(Index i) {
     const Instruction& at = program_.instructions[i];
-    const auto number = static_cast<Place>(out_.uniforms.size());
-    places_[i] = kUniform | number;
+    const Index uniform = size_of(out_.uniforms);
+    const Location y = facts_.location[i] = Location::uniform(uniform);
     out_.uniforms.push_back(at.opcode == Opcode::Constant ? program_.constants[at.a] : 0.0);
     if (at.opcode == Opcode::Constant) return;
     if (at.opcode == Opcode::Input) {
-      out_.uniform_inputs.push_back({at.a, number});
-    } else if (at.opcode == Opcode::RowSum) {
-      Act act{Do::Map, at.opcode, at.checked, false, places_[i]};
-      if (varies_[at.a])
-        act.b = out_.sums, sum(at.a, out_.sums++);
-      else
-        act.a = places_[at.a];
-      out_.after.push_back(act);
-    } else {
-      (late_[i] ? out_.after : out_.before).push_back(act_of(i));
+      out_.uniform_inputs.push_back({at.a, uniform});
+      return;
     }
+    std::vector<UniformStep>& steps =
+        facts_.after_reduction[i] != 0 ? out_.after_reduction : out_.before_rows;
+    if (at.opcode == Opcode::RowSum && facts_.varies[at.a] != 0)
+      steps.emplace_back(SumResultStep{at.checked, y, sums_.add(at.a)});
+    else if (at.opcode == Opcode::RowSum)
+      steps.emplace_back(RepeatedSumStep{at.checked, y, facts_.location[at.a]});
+    else if (is_many(at.opcode))
+      steps.emplace_back(nary_step(i));
+    else
+      steps.emplace_back(map_step(i));
   }
 
-  void term(Do what, Place y, Index a, Index b = kNone) {
-    if (what == Do::Inner && !varies_[a]) std::swap(a, b);
-    if (what == Do::Inner && !varies_[b]) what = Do::ScaledTotal;
-    if (what == Do::Inner && !strict_) return products_.push_back({a, b, y});
-    const Index ready = std::max(ready_[a], b != kNone && varies_[b] ? ready_[b] : 0);
-    leaving_.push_back({ready, {what, Opcode::RowSum, false, false, y, place(a), place(b)}});
+  // The outputs and guards that are the same for all rows.
+  void add_uniform_results() {
+    const auto uniform = [&](Index i) { return facts_.location[i].index(); };
+    for (const Index output : program_.outputs)
+      out_.uniform_outputs.push_back(facts_.varies[output] != 0 ? kNone : uniform(output));
+    for (const Guard& guard : program_.guards)
+      if (facts_.varies[guard.condition] == 0)
+        out_.uniform_guards.push_back({uniform(guard.condition), guard.outcome});
   }
 
-  // The sum of what varies: where only the sum uses a product, it is not computed as such.
-  void sum(Index i, Place y) {
-    const Instruction& at = program_.instructions[i];
-    const auto varies = [&](Index k) { return varies_[k] != 0; };
-    const bool own = uses_[i] == 1 && !at.checked && !absorbed_[i];
-    absorbed_[i] |= own;
-    if (own && at.opcode == Opcode::Square) return term(Do::Inner, y, at.a, at.a);
-    if (own && at.opcode == Opcode::Mul && ((varies(at.a) && varies(at.b)) || !strict_))
-      return term(Do::Inner, y, at.a, at.b);
-    if (own && at.opcode == Opcode::DotN && !strict_) {
-      bool all = true;
-      program_.for_each_operand(at, [&](Index o) { all = all && varies(o); });
-      if (all) {
-        const DotView dot = program_.dot(at);
-        if (dot.has_start()) term(Do::Total, y, *dot.start);
-        for (std::size_t k = 0; k < dot.terms; ++k) term(Do::Inner, y, dot.w[k], dot.x[k]);
-        return;
-      }
-    }
-    if (own) absorbed_[i] = 0;
-    term(Do::Total, y, i);
-  }
-
-  // Sums of products become grids as far as their sums can be numbered side by side.
-  void grids() {
-    std::vector<std::uint32_t> numbers(out_.sums, kNone);
-    std::uint32_t next = 0;
-    const std::vector<Grid> grids = grids_of(std::move(products_));
-    for (const Grid& grid : grids)
-      for (const std::uint32_t sum : grid.sums)
-        if (numbers[sum] == kNone) numbers[sum] = next++;
-    for (std::uint32_t& number : numbers)
-      if (number == kNone) number = next++;
-    for (Leaving& leaving : leaving_) leaving.act.y = numbers[leaving.act.y];
-    for (Act& act : out_.after)
-      if (act.opcode == Opcode::RowSum && act.b != kNone) act.b = numbers[act.b];
-    for (const Grid& grid : grids) {
-      const auto rows = static_cast<Index>(grid.rows.size());
-      const auto columns = static_cast<Index>(grid.columns.size());
-      const std::uint32_t first = numbers[grid.sums[0]];
-      bool side_by_side = rows * columns > 1;
-      Index ready = 0;
-      for (Index k = 0; k < rows * columns; ++k) {
-        side_by_side = side_by_side && numbers[grid.sums[k]] == first + k;
-        ready =
-            std::max({ready, ready_[grid.rows[k / columns]], ready_[grid.columns[k % columns]]});
-      }
-      for (Index k = 0; k < rows * columns && !side_by_side; ++k) {
-        const Index a = grid.rows[k / columns], b = grid.columns[k % columns];
-        leaving_.push_back(
-            {std::max(ready_[a], ready_[b]),
-             {Do::Inner, Opcode::RowSum, false, false, numbers[grid.sums[k]], a, b}});
-      }
-      if (!side_by_side) continue;
-      leaving_.push_back({ready,
-                          {Do::Grid, Opcode::RowSum, false, false, first,
-                           static_cast<Place>(out_.pointers.size()), rows, columns}});
-      out_.pointers.insert(out_.pointers.end(), grid.rows.begin(), grid.rows.end());
-      out_.pointers.insert(out_.pointers.end(), grid.columns.begin(), grid.columns.end());
-    }
-  }
-
-  // Outputs and guards; sums are there already.
-  void leave_rows() {
+  // The outputs and guards that vary.
+  void add_results(std::vector<Sink>& sinks) const {
     for (Index k = 0; k < program_.outputs.size(); ++k) {
       const Index i = program_.outputs[k];
-      if (varies_[i])
-        leaving_.push_back(
-            {ready_[i], {Do::Store, Opcode::Constant, false, false, kNone, i, kNone, k}});
+      if (facts_.varies[i] != 0)
+        sinks.push_back({facts_.ready[i], StoreStep{.a = facts_.location[i], .output = k}});
     }
-    for (const Guard& guard : program_.guards) {
-      const Index i = guard.condition;
-      if (varies_[i])
-        leaving_.push_back(
-            {ready_[i], {Do::Guard, Opcode::Constant, false, guard.outcome, kNone, i}});
-    }
-    std::stable_sort(
-        leaving_.begin(), leaving_.end(),
-        [](const Leaving& one, const Leaving& other) { return one.ready < other.ready; });
+    for (const auto& [i, outcome] : program_.guards)
+      if (facts_.varies[i] != 0)
+        sinks.push_back({facts_.ready[i], GuardStep{.outcome = outcome, .a = facts_.location[i]}});
   }
 
-  void rows() {
+  // The steps of the rows in the program's order. A sink follows as soon as its numbers are there,
+  // so that their slots are free again soon.
+  void add_rows(std::vector<Sink> sinks) {
+    std::ranges::stable_sort(sinks, {}, &Sink::ready);
     std::size_t next = 0, next_layer = 0;
     for (Index i = 0; i < program_.size(); ++i) {
-      if (next_layer < layers_.size() && layers_[next_layer].results[0] == i) {
-        out_.rows.push_back(layer(layers_[next_layer++]));
-      } else if (needed_[i] && varies_[i] && !absorbed_[i] && !has(i, Opcode::Input)) {
-        Act act = act_of(i);
-        if (partial_[i] != kNone) act.what = Do::TanhAndPartial, act.b = partial_[i];
-        out_.rows.push_back(act);
-      }
-      for (; next < leaving_.size() && leaving_[next].ready <= i; ++next)
-        out_.rows.push_back(leaving_[next].act);
+      if (next_layer < layers_.size() && layers_[next_layer].results[0] == i)
+        out_.rows.emplace_back(layer_step(layers_[next_layer++]));
+      else if (varies_if_needed(i) && facts_.absorbed[i] == 0)
+        add_row(i);
+      for (; next < sinks.size() && sinks[next].ready <= i; ++next)
+        out_.rows.push_back(sinks[next].step);
     }
+  }
+
+  void add_row(Index i) {
+    const Instruction& at = program_.instructions[i];
+    if (at.opcode == Opcode::Input) return; // allocate_slots loads it before its first use
+    if (partial_[i] != kNone)
+      out_.rows.emplace_back(TanhAndPartialStep{.checked = at.checked,
+                                                .y = facts_.location[i],
+                                                .partial = facts_.location[partial_[i]],
+                                                .a = facts_.location[at.a]});
+    else if (is_many(at.opcode))
+      out_.rows.emplace_back(nary_step(i));
+    else
+      out_.rows.emplace_back(map_step(i));
   }
 
   const Program& program_;
   const bool strict_;
-  std::vector<std::uint8_t> varies_, needed_, late_;
-  std::vector<std::uint8_t> absorbed_; // part of another act
-  std::vector<std::uint32_t> uses_;
-  std::vector<Index> ready_;   // after which instruction it is known
-  std::vector<Index> partial_; // of a tanh
-  std::vector<Place> places_;  // of what is uniform
-  std::vector<Leaving> leaving_;
-  std::vector<Product> products_;
-  std::vector<Layer> layers_; // by their first results
+  ValueFacts facts_;
+  RowSums sums_;
+  std::vector<Index> partial_;     // of a Tanh, the instruction that is its partial
+  std::vector<DenseLayer> layers_; // by their first results
   Schedule out_;
 };
 
@@ -273,16 +229,18 @@ private:
 
 std::size_t Schedule::bytes() const {
   const auto of = [](const auto& array) { return array.size() * sizeof(array[0]); };
-  return of(before) + of(rows) + of(after) + of(lists) + of(pointers) + of(columns_in_lists) +
-         of(columns_in_pointers) + of(packed) + of(uniforms) + of(uniform_inputs) + of(outputs) +
-         of(guards) + of(column_slots);
+  return of(before_rows) + of(rows) + of(after_reduction) + of(operands) + of(vectors) +
+         of(columns_in_operands) + of(columns_in_vectors) + of(weights) + of(uniforms) +
+         of(uniform_inputs) + of(uniform_outputs) + of(uniform_guards) + of(column_slots);
 }
 
-Schedule schedule_of(const Program& program, const std::vector<std::uint8_t>& varies, bool strict) {
+Schedule make_schedule(const Program& program, const std::vector<std::uint8_t>& varies,
+                       bool strict) {
   if (varies.size() != program.input_count)
     throw std::invalid_argument("one flag an input, whether it varies");
-  Schedule schedule = Scheduler(program, varies, strict).done();
-  place_in_slots(schedule, program);
+  if (program.size() + program.outputs.size() >= Location::kMostIndex) throw std::bad_alloc();
+  Schedule schedule = Scheduler(program, varies, strict).run();
+  allocate_slots(schedule, program);
   return schedule;
 }
 

@@ -1,19 +1,27 @@
-// Which number of a block of rows lies where: a slot is used again once its number has had its last
-// use.
+// Which value of a block of rows lies in which slot.
+//
+// It is the register allocation of straight code: the steps are walked once, a free slot is taken
+// where a value is written or loaded, and given back after the step that reads it last. The slot
+// that was given back last is taken first, because it is still in the cache. The steps are
+// in an order already, so the number of slots is the largest number of values that live at once.
+//
+// An input is loaded just before its first use. A value that is an input or an output may lie in
+// the caller's own column instead, which spares the copy; a slot is kept for it all the same, for
+// callers whose rows are not side by side.
 #include "schedule.h"
 
 namespace arenagrad::program {
 namespace {
 
-// What more lists than this have is kept in a slot, not in the caller's memory, which each block
-// would have to look up once a list.
-constexpr std::uint32_t kListsOfColumn = 4;
+// A value that more lists of operands have than this stays in its slot: a column lies elsewhere for
+// each block, so every list that names it has to be written anew.
+constexpr std::uint32_t kMostListsOfColumn = 4;
 
-class Slots {
+class SlotAllocator {
 public:
-  Slots(Schedule& schedule, const Program& program)
-      : schedule_(schedule), program_(program), last_(program.size(), 0), lists_(program.size(), 0),
-        slot_(program.size(), kNone), place_(program.size(), kNone),
+  SlotAllocator(Schedule& schedule, const Program& program)
+      : schedule_(schedule), program_(program), last_use_(program.size(), 0),
+        lists_(program.size(), 0), slot_(program.size(), kNone), location_(program.size()),
         output_(program.size(), kNone) {}
 
   void run() {
@@ -21,73 +29,104 @@ public:
     for (std::size_t k = program_.outputs.size(); k-- > 0;)
       output_[program_.outputs[k]] = static_cast<Index>(k);
     find_last_uses();
-    std::vector<Act> acts;
-    acts.reserve(schedule_.rows.size() + program_.input_count);
+    std::vector<RowStep> steps;
+    steps.reserve(schedule_.rows.size() + program_.input_count);
     for (std::uint32_t t = 0; t < schedule_.rows.size(); ++t) {
-      Act& act = schedule_.rows[t];
-      for_each_use(act, [&](Place use) {
-        if (place_[use] != kNone) return;
-        const Index input = program_.instructions[use].a;
-        define(use, input);
-        acts.push_back({Do::Load, Opcode::Input, false, false, place_[use], kNone, kNone, input});
+      RowStep& step = schedule_.rows[t];
+      for_each_use(step, [&](Location use) {
+        const Index i = use.index();
+        if (location_[i].kind() != Location::Kind::None) return;
+        const Index input = program_.instructions[i].a;
+        define(i, input);
+        steps.emplace_back(LoadStep{.y = location_[i], .input = input});
       });
-      place(act, t);
-      acts.push_back(act);
+      allocate(step, t);
+      steps.push_back(step);
     }
-    schedule_.rows = std::move(acts);
-    find_columns(schedule_.lists, schedule_.columns_in_lists);
-    find_columns(schedule_.pointers, schedule_.columns_in_pointers);
+    schedule_.rows = std::move(steps);
+    find_columns(schedule_.operands, schedule_.columns_in_operands);
+    find_columns(schedule_.vectors, schedule_.columns_in_vectors);
   }
 
 private:
-  static void find_columns(const std::vector<Place>& places, std::vector<std::uint32_t>& columns) {
-    for (std::uint32_t k = 0; k < places.size(); ++k)
-      if ((places[k] & kPlaceKind) == kColumn) columns.push_back(k);
+  static void find_columns(const std::vector<Location>& locations, std::vector<Index>& columns) {
+    for (Index k = 0; k < locations.size(); ++k)
+      if (locations[k].kind() == Location::Kind::Column) columns.push_back(k);
   }
 
-  // Calls visit with a reference to each place that has to be found.
-  template <class Visit> void for_each_use(Act& act, Visit&& visit) {
-    const auto look = [&](Place& use) {
-      if ((use & kPlaceKind) == kSlot) visit(use);
-    };
-    if (act.what == Do::Many) {
-      for (Place k = 0; k < act.b; ++k) look(schedule_.lists[act.a + k]);
-      return;
+  // Calls visit with a reference to the location of each value that a step reads.
+  template <class Visit> class Uses {
+  public:
+    Uses(Schedule& schedule, Visit& visit) : schedule_(schedule), visit_(visit) {}
+    void operator()(MapStep& step) {
+      look(step.a);
+      look(step.b);
+      look(step.c);
     }
-    if (act.what == Do::Layer || act.what == Do::Grid) {
-      const Place results = act.what == Do::Layer ? act.b : 0;
-      for (Place k = results; k < act.b + act.c; ++k) look(schedule_.pointers[act.a + k]);
-      return;
+    void operator()(NaryStep& step) { list(schedule_.operands, step.first, step.count); }
+    void operator()(TanhAndPartialStep& step) { look(step.a); }
+    void operator()(DenseLayerStep& step) {
+      list(schedule_.vectors, step.first + step.results, step.terms);
     }
-    look(act.a);
-    if (act.what == Do::Map || act.what == Do::Inner) look(act.b);
-    if (act.what == Do::Map) look(act.c);
+    void operator()(LoadStep&) {}
+    void operator()(StoreStep& step) { look(step.a); }
+    void operator()(GuardStep& step) { look(step.a); }
+    void operator()(RowSumStep& step) { look(step.a); }
+    void operator()(ScaledRowSumStep& step) { look(step.a); }
+    void operator()(InnerProductStep& step) {
+      look(step.a);
+      look(step.b);
+    }
+    void operator()(InnerProductGridStep& step) {
+      list(schedule_.vectors, step.first, step.rows + step.columns);
+    }
+
+  private:
+    void look(Location& use) {
+      if (use.kind() == Location::Kind::Value) visit_(use);
+    }
+    void list(std::vector<Location>& locations, Index first, Index count) {
+      for (Index k = 0; k < count; ++k) look(locations[first + k]);
+    }
+    Schedule& schedule_;
+    Visit& visit_;
+  };
+  template <class Visit> void for_each_use(RowStep& step, Visit&& visit) {
+    step.visit(Uses<std::remove_reference_t<Visit>>(schedule_, visit));
   }
-  template <class Visit> void for_each_result(Act& act, Visit&& visit) {
-    for (Place k = 0; act.what == Do::Layer && k < act.b; ++k) visit(schedule_.pointers[act.a + k]);
-    if (act.what <= Do::TanhAndPartial) visit(act.y);
-    if (act.what == Do::TanhAndPartial) visit(act.b);
+
+  // The same of each value that it writes.
+  template <class Visit> void for_each_result(RowStep& step, Visit&& visit) {
+    step.visit([&]<class Step>(Step& at) {
+      if constexpr (requires { at.y; } && !std::is_same_v<Step, LoadStep>) visit(at.y);
+      if constexpr (requires { at.partial; }) visit(at.partial);
+      if constexpr (requires { at.results; })
+        for (Index k = 0; k < at.results; ++k) visit(schedule_.vectors[at.first + k]);
+    });
   }
 
   void find_last_uses() {
     for (std::uint32_t t = 0; t < schedule_.rows.size(); ++t) {
-      Act& act = schedule_.rows[t];
-      for_each_use(act, [&](Place use) {
-        last_[use] = t;
-        if (act.what == Do::Many || act.what == Do::Layer || act.what == Do::Grid) ++lists_[use];
+      RowStep& step = schedule_.rows[t];
+      const bool has_list = step.kind() == StepKind::Nary || step.kind() == StepKind::DenseLayer ||
+                            step.kind() == StepKind::InnerProductGrid;
+      for_each_use(step, [&](Location use) {
+        last_use_[use.index()] = t;
+        if (has_list) ++lists_[use.index()];
       });
-      for_each_result(act, [&](Place result) { last_[result] = t; });
+      for_each_result(step, [&](Location result) { last_use_[result.index()] = t; });
     }
   }
 
-  // A place for a number, which may be column `column`.
+  // Gives a value its location. `column` is that of the input or output which it is, or kNone.
   void define(Index i, Index column) {
     if (free_.empty()) free_.push_back(schedule_.slots++);
-    place_[i] = slot_[i] = free_.back();
+    slot_[i] = free_.back();
+    location_[i] = Location::slot(slot_[i]);
     free_.pop_back();
-    if (column == kNone || lists_[i] > kListsOfColumn) return;
+    if (column == kNone || lists_[i] > kMostListsOfColumn) return;
     schedule_.column_slots[column] = slot_[i];
-    place_[i] = kColumn | column;
+    location_[i] = Location::column(column);
   }
 
   void release(Index i) {
@@ -95,40 +134,48 @@ private:
     slot_[i] = kNone;
   }
 
-  void place(Act& act, std::uint32_t t) {
-    dying_.clear();
-    for_each_use(act, [&](Place& use) {
-      if (last_[use] == t) dying_.push_back(use);
-      use = place_[use];
+  // Puts locations for the values of step t.
+  void allocate(RowStep& step, std::uint32_t t) {
+    last_read_.clear();
+    for_each_use(step, [&](Location& use) {
+      const Index i = use.index();
+      if (last_use_[i] == t) last_read_.push_back(i);
+      use = location_[i];
     });
-    // Only maps may write over what they read.
-    if (act.what != Do::Map) for_each_result(act, [&](Place& result) { write(result, t); });
-    for (const Index i : dying_) release(i);
-    if (act.what == Do::Map) write(act.y, t);
-    for (const Index i : unused_) release(i);
-    unused_.clear();
+    // A map may write over its operands, whose slots are therefore free before its result takes
+    // one. The others write a result before they have read all operands.
+    const bool in_place = step.kind() == StepKind::Map;
+    const auto write = [&](Location& result) { define_result(result, t); };
+    if (!in_place) for_each_result(step, write);
+    for (const Index i : last_read_) release(i);
+    if (in_place) for_each_result(step, write);
+    for (const Index i : unread_) release(i);
+    unread_.clear();
   }
 
-  void write(Place& result, std::uint32_t t) {
-    const Index i = result;
+  void define_result(Location& result, std::uint32_t t) {
+    const Index i = result.index();
     define(i, output_[i] == kNone ? kNone : program_.input_count + output_[i]);
-    if (last_[i] == t) unused_.push_back(i);
-    result = place_[i];
+    if (last_use_[i] == t) unread_.push_back(i);
+    result = location_[i];
   }
 
   Schedule& schedule_;
   const Program& program_;
-  std::vector<std::uint32_t> last_;  // the act that uses it last
-  std::vector<std::uint32_t> lists_; // how many lists have it
-  std::vector<std::uint32_t> slot_;  // while it lives
-  std::vector<Place> place_;
-  std::vector<Index> output_; // the first that it is
-  std::vector<std::uint32_t> free_;
-  std::vector<Index> dying_, unused_;
+  // By value:
+  std::vector<std::uint32_t> last_use_; // the step that reads it last, or writes it for its check
+  std::vector<std::uint32_t> lists_;    // how many lists of operands have it
+  std::vector<Index> slot_;             // while it lives, else kNone
+  std::vector<Location> location_;
+  std::vector<Index> output_;             // the first output that it is, or kNone
+  std::vector<Index> free_;               // slots
+  std::vector<Index> last_read_, unread_; // values that die with the step at hand
 };
 
 } // namespace
 
-void place_in_slots(Schedule& schedule, const Program& program) { Slots(schedule, program).run(); }
+void allocate_slots(Schedule& schedule, const Program& program) {
+  SlotAllocator(schedule, program).run();
+}
 
 } // namespace arenagrad::program

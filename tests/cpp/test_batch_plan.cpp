@@ -166,7 +166,7 @@ TEST_CASE("where each instruction is an output, each follows from the others") {
   }
 }
 
-TEST_CASE("what varies cannot be made of a sum over the rows") {
+TEST_CASE("a value that varies cannot depend on a sum over the rows") {
   Builder builder(kNoPasses);
   const Index x = builder.input();
   const Index sum = builder.emit(Opcode::RowSum, x);
@@ -266,7 +266,7 @@ TEST_CASE("what may raise in a row is computed though nothing needs its number")
   const BatchPlan plan(builder.finish(), {1}, false);
   std::vector<double> at{1.0, -1.0, 2.0}, y(3);
   std::vector<std::uint8_t> good(3);
-  const Rows rows = plan.run({{at.data(), 1}}, {{y.data(), 1}}, 3, good.data(), 1.0, 1);
+  const RowOutcome rows = plan.run({{at.data(), 1}}, {{y.data(), 1}}, 3, good.data(), 1.0, 1);
   CHECK(!rows.finite);
   CHECK(good == std::vector<std::uint8_t>{1, 0, 1});
 }
