@@ -170,6 +170,17 @@ TEST_CASE("random smooth programs, not strictly run, differ by rounding") {
   }
 }
 
+TEST_CASE("tanhs of one and the same number keep their partials") {
+  Builder builder(kNoPasses);
+  const Index x = builder.input();
+  std::vector<Index> tanhs;
+  for (int k = 0; k < 8; ++k) tanhs.push_back(builder.emit(Opcode::Tanh, x));
+  for (const Index y : tanhs) builder.output(builder.emit(Opcode::TanhPartial, x, y));
+  const Program program = builder.finish();
+  check_strict(program, {0.5});
+  check_close(program, {0.5}, 1e-12);
+}
+
 TEST_CASE("a network is matrices times vectors and outer products") {
   for (const bool backwards : {false, true}) {
     Builder builder(Passes{});

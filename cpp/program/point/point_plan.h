@@ -1,5 +1,6 @@
-// Runs a program on one point. Instructions of one kind that do not need each other are run as one
-// group over numbers that lie side by side; a layer of dot products is one matrix times a vector.
+// Runs a program on one point. Instructions of one opcode that do not need each other are run as
+// one group, by kernels where their operands lie side by side; a layer of dot products is one
+// matrix times a vector. A run allocates nothing and takes no lock.
 #pragma once
 
 #include <memory>
@@ -10,8 +11,8 @@
 namespace arenagrad::program {
 
 struct Outcome {
-  bool finite = true;  // no checked instruction gave a number that is not finite
-  Index guard = kNone; // the first guard that came out otherwise
+  bool finite = true;  // every checked number
+  Index guard = kNone; // the first guard that came out otherwise than in the trace
   bool good() const { return finite && guard == kNone; }
 };
 

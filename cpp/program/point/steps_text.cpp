@@ -1,63 +1,65 @@
-// A PointPlan for humans.
+// The steps of a PointPlan as text, for tests and for people who ask which forms a function took.
 #include "steps.h"
 
 namespace arenagrad::program::point {
 namespace {
 
-std::string by(Index rows, Index columns) {
+std::string size_text(Index rows, Index columns) {
   return std::to_string(rows) + "x" + std::to_string(columns);
 }
 
 } // namespace
 
-std::string text(const Steps& steps) {
+// Walks the words as run_steps does; a step's lists are skipped.
+std::string to_text(const Steps& steps) {
   std::string out;
   for (const Index* at = steps.words.data();;) {
-    const Head head = take<Head>(at);
-    const std::string name = opcode_name(static_cast<Opcode>(head.opcode));
-    const auto lists = [&](Index n, std::size_t operands) {
+    const StepHead head = read<StepHead>(at);
+    const std::string name = opcode_name(head.opcode);
+    const auto slot_words = [&](Index n, std::size_t operands) {
       Index words = 0;
-      for (std::size_t k = 0; k < operands; ++k) words += head.way(k) == kList ? n : 1;
+      for (std::size_t k = 0; k < operands; ++k)
+        words += head.addressing(k) == Addressing::Gathered ? n : 1;
       return words;
     };
     std::string line;
     switch (head.kind) {
-    case kMap: {
-      const Map step = take<Map>(at);
-      at += lists(step.n, operand_count(static_cast<Opcode>(head.opcode)));
+    case StepKind::Map: {
+      const MapStep step = read<MapStep>(at);
+      at += slot_words(step.n, operand_count(head.opcode));
       line = name + " x" + std::to_string(step.n);
       break;
     }
-    case kTanh: {
-      const Tanh step = take<Tanh>(at);
-      at += lists(step.n, 1);
+    case StepKind::Tanh: {
+      const TanhStep step = read<TanhStep>(at);
+      at += slot_words(step.n, 1);
       line = (step.partial == kNone ? "Tanh x" : "TanhAndPartial x") + std::to_string(step.n);
       break;
     }
-    case kOuter: {
-      const Outer step = take<Outer>(at);
-      line = "Outer " + by(step.rows, step.columns);
+    case StepKind::OuterProduct: {
+      const OuterProductStep step = read<OuterProductStep>(at);
+      line = "Outer " + size_text(step.rows, step.columns);
       break;
     }
-    case kMatrix: {
-      const Matrix step = take<Matrix>(at);
+    case StepKind::MatrixVector: {
+      const MatrixVectorStep step = read<MatrixVectorStep>(at);
       if (step.vector == kNone) at += step.columns;
-      line = "MatrixVector " + by(step.rows, step.columns);
+      line = "MatrixVector " + size_text(step.rows, step.columns);
       break;
     }
-    case kLanes:
-    case kLists: {
-      const Many step = take<Many>(at);
-      const bool lanes = head.kind == kLanes;
-      at += lanes ? step.count : static_cast<std::size_t>(step.n) * step.count;
-      const char* how = lanes ? " lanes x" : " x";
+    case StepKind::StridedNary:
+    case StepKind::GatheredNary: {
+      const NaryStep step = read<NaryStep>(at);
+      const bool strided = head.kind == StepKind::StridedNary;
+      at += strided ? step.count : static_cast<std::size_t>(step.n) * step.count;
+      const char* how = strided ? " strided x" : " x";
       line = name + " " + std::to_string(step.count) + how + std::to_string(step.n);
       break;
     }
-    case kCheck:
-      line = "Check x" + std::to_string(take<Check>(at).n);
+    case StepKind::Check:
+      line = "Check x" + std::to_string(read<CheckStep>(at).n);
       break;
-    case kEnd:
+    case StepKind::End:
       return out;
     default: {
       const auto opcode = static_cast<Opcode>(head.kind);

@@ -1,0 +1,56 @@
+#include "point_plan.h"
+
+#include "steps.h"
+
+namespace arenagrad::program {
+
+using namespace point;
+
+struct PointPlan::Body {
+  Steps steps;
+};
+
+PointPlan::PointPlan(const Program& program, bool strict)
+    : body_(std::make_shared<const Body>(Body{make_steps(program, strict)})) {
+  workspace_ = body_->steps.slots + body_->steps.scratch;
+}
+
+// Most functions have few outputs that are side by side: below kFew a loop is faster than a call of
+// memcpy.
+Outcome PointPlan::run(const double* inputs, double* outputs, double* workspace) const {
+  constexpr std::size_t kFew = 8;
+  const Steps& steps = body_->steps;
+  double* const v = workspace;
+  if (steps.input_count != 0) std::memcpy(v, inputs, steps.input_count * sizeof *v);
+  if (!steps.constants.empty())
+    std::memcpy(v + steps.input_count, steps.constants.data(), steps.constants.size() * sizeof *v);
+  Outcome outcome;
+  outcome.finite = run_steps(steps, v);
+  for (std::size_t k = 0; k < steps.copies.size(); k += 2) {
+    const double* from = v + steps.copies[k];
+    const std::size_t n = steps.copies[k + 1];
+    if (n < kFew)
+      for (std::size_t i = 0; i < n; ++i) outputs[i] = from[i];
+    else
+      std::memcpy(outputs, from, n * sizeof *v);
+    outputs += n;
+  }
+  for (std::size_t k = 0; k < steps.guards.size(); ++k)
+    if ((v[steps.guards[k].condition] != 0.0) != steps.guards[k].outcome) {
+      outcome.guard = static_cast<Index>(k);
+      break;
+    }
+  return outcome;
+}
+
+std::size_t PointPlan::groups() const { return body_->steps.groups; }
+
+std::string PointPlan::text() const { return to_text(body_->steps); }
+
+std::size_t PointPlan::bytes() const {
+  const Steps& steps = body_->steps;
+  const auto of = [](const auto& array) { return array.size() * sizeof(array[0]); };
+  return sizeof(Body) + of(steps.words) + of(steps.copies) + of(steps.guards) + of(steps.constants);
+}
+
+} // namespace arenagrad::program
