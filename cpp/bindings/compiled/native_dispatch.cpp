@@ -5,7 +5,7 @@
 #include <structmember.h>
 
 #include <algorithm>
-#include <optional>
+#include <cstdint>
 
 #include "bindings/value/instance.h"
 #include "point_executable.h"
@@ -15,17 +15,20 @@ namespace {
 
 constexpr std::size_t kMostKnown = 300; // all variants of a function and some derivatives of each
 
-// The arguments that a derivative is by; several are a tuple or a list.
+// The arguments that a derivative is by; several are a tuple or a list. Calls of the function
+// itself take none.
 struct Argnums {
+  enum class Kind : std::uint8_t { None, One, Several };
+
   bool operator==(const Argnums&) const = default;
 
-  bool several = false;
+  Kind kind = Kind::None;
   std::vector<long> numbers;
 };
 
 struct KnownExecutable {
-  std::optional<Argnums> argnums; // none: the call takes none
-  py::object owner;               // the Python object of the executable
+  Argnums argnums;
+  py::object owner; // the Python object of the executable
   const PointExecutable* executable;
 };
 
@@ -54,12 +57,13 @@ bool is_int(PyObject* object, long number) {
 
 // Whether `given`, null if the call said nothing, means these. Only ints as they are do; all else
 // is the fallback's to check.
-bool are_argnums(PyObject* given, const std::optional<Argnums>& argnums) {
+bool are_argnums(PyObject* given, const Argnums& argnums) {
   if (given == nullptr) // the first argument is meant
-    return !argnums || (!argnums->several && argnums->numbers[0] == 0);
-  if (!argnums) return false;
-  const std::vector<long>& numbers = argnums->numbers;
-  if (!argnums->several) return is_int(given, numbers[0]);
+    return argnums.kind == Argnums::Kind::None ||
+           (argnums.kind == Argnums::Kind::One && argnums.numbers[0] == 0);
+  if (argnums.kind == Argnums::Kind::None) return false;
+  const std::vector<long>& numbers = argnums.numbers;
+  if (argnums.kind == Argnums::Kind::One) return is_int(given, numbers[0]);
   if (!is_list_or_tuple(given) || PySequence_Fast_GET_SIZE(given) != std::ssize(numbers))
     return false;
   for (std::size_t k = 0; k < numbers.size(); ++k)
@@ -68,10 +72,10 @@ bool are_argnums(PyObject* given, const std::optional<Argnums>& argnums) {
 }
 
 // Of what the fallback has checked: None, an int, or ints.
-std::optional<Argnums> argnums_of(PyObject* given) {
-  if (given == Py_None) return std::nullopt;
-  if (!is_list_or_tuple(given)) return Argnums{false, {py::cast<long>(py::handle(given))}};
-  return Argnums{true, py::cast<std::vector<long>>(py::handle(given))};
+Argnums argnums_of(PyObject* given) {
+  if (given == Py_None) return {};
+  if (!is_list_or_tuple(given)) return {Argnums::Kind::One, {py::cast<long>(py::handle(given))}};
+  return {Argnums::Kind::Several, py::cast<std::vector<long>>(py::handle(given))};
 }
 
 // The result, or null with no error set if the fallback must find it.
