@@ -1,5 +1,6 @@
 // The Value heap type: its slots and its methods.
 
+#include <Python.h>
 #include <structmember.h>
 
 #include <vector>
