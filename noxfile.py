@@ -16,7 +16,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13"]
-PYTHON_FILES = ["noxfile.py", "python", "tests", "benchmarks", "examples"]
+PYTHON_FILES = ["noxfile.py", "python", "tests", "benchmarks", "examples", "cpp"]
 
 
 def group(name: str) -> list[str]:

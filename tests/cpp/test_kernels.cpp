@@ -280,8 +280,10 @@ TEST_CASE("the elementary functions of lanes are close to long double") {
          "`tests/cpp/test_kernels.cpp`, which writes this file if `ARENAGRAD_WRITE_DOCS` is set; "
          "and where it is. Opcodes not listed are those of `evaluate` in both modes. "
          "SiluPartial and GeluPartial, which are differences, are held against their terms where "
-         "they "
-         "cross zero.\n\n| opcode | portable | avx2 | avx512 | worst at |\n|---|---|---|---|---|\n";
+         "they cross zero. The errors of the polynomials alone, which are far smaller, stand in "
+         "`polynomials.h` beside their intervals and degrees; "
+         "`fit_polynomials.py` derives all constants of these functions.\n\n| opcode | "
+         "portable | avx2 | avx512 | worst at |\n|---|---|---|---|---|\n";
   for (const Opcode opcode : codes()) {
     if (opcode == Opcode::MultiplyAdd) continue; // unfused, it has any error where it cancels
     std::string line = std::string("| ") + opcode_name(opcode);

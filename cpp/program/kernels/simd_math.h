@@ -1,26 +1,28 @@
 // Elementary functions of V, under the names by which ops.def and opcodes.def call them:
-// exponentials, logarithms, and what is made of them. Polynomials are minimax, fitted with more
-// digits than here.
+// exponentials, logarithms, and what is made of them. Polynomials are in polynomials.h, with their
+// intervals and errors.
 //
 // Errors are in ERRORS.md. Unusual operands are left to evaluate where a test for them costs
 // less than to treat them. Included as simd.h is.
 #pragma once
 
+#include "polynomials.h"
 #include "simd.h"
 
 namespace arenagrad::program {
 namespace {
 
 constexpr double kShift = 0x1.8p52; // added to a number below 2**51, leaves its integer in the bits
-constexpr double kLn2High = 0.693147180559663, kLn2Low = 2.8235290563031577e-13;
-constexpr double kLn2 = 0.6931471805599453, kLn2Rest = 2.3190468138462996e-17;
 constexpr double kSmallestNormal = 0x1p-1022;
 constexpr std::uint64_t kOneBits = std::uint64_t{1023} << 52;
 
-// c0 + c1 x + c2 x**2 and so on.
-ARENAGRAD_INLINE V poly(V, double c) { return all(c); }
-template <class... More> ARENAGRAD_INLINE V poly(V x, double c, More... more) {
-  return multiply_add(x, poly(x, more...), all(c));
+// c[0] + c[1] x + c[2] x**2 and so on.
+template <std::size_t first = 0, std::size_t terms>
+ARENAGRAD_INLINE V poly(V x, const double (&c)[terms]) {
+  if constexpr (first + 1 == terms)
+    return all(c[first]);
+  else
+    return multiply_add(x, poly<first + 1>(x, c), all(c[first]));
 }
 
 ARENAGRAD_INLINE V maximum(V a, V b) {
@@ -38,7 +40,7 @@ struct Exponential {
   V shifted, q; // k + kShift
 
   ARENAGRAD_INLINE explicit Exponential(V a) {
-    shifted = multiply_add(a, all(1.4426950408889634), all(kShift));
+    shifted = multiply_add(a, all(kLog2E), all(kShift));
     const V k = shifted - kShift;
     const V high = multiply_add(k, all(-kLn2High), a), low = k * kLn2Low;
     const V r = high - low;
@@ -48,10 +50,7 @@ struct Exponential {
   ARENAGRAD_INLINE Exponential(V shifted, V r, V rest) : shifted(shifted) { finish(r, rest); }
 
   ARENAGRAD_INLINE void finish(V r, V rest) {
-    const V p =
-        poly(r, 0.5000000000000012, 0.166666666666667, 0.04166666666652177, 0.008333333333307855,
-             0.00138888889455898, 0.0001984126991618477, 2.480149124642979e-05,
-             2.755721723675523e-06, 2.7630860682264183e-07, 2.5117597813712598e-08);
+    const V p = poly(r, kExpPolynomial);
     q = r + multiply_add(r * r, p, rest);
   }
 
@@ -203,9 +202,7 @@ struct Logarithm {
   // log(1 + f) = 2s + s R(s s) for s = f / (2 + f); with 2s = f - s f no rounding of s matters.
   ARENAGRAD_INLINE void finish() {
     const V s = f / (2.0 + f), z = s * s;
-    const V r =
-        z * poly(z, 0.6666666666666734, 0.39999999999415603, 0.2857142874239966,
-                 0.22222198554857084, 0.1818356601435021, 0.15313991018571277, 0.1479669148140241);
+    const V r = z * poly(z, kLogPolynomial);
     const V half = 0.5 * f * f;
     t = half - s * (half + r);
   }
@@ -232,14 +229,13 @@ ARENAGRAD_INLINE V log(V a) {
   return y;
 }
 ARENAGRAD_INLINE V log2(V a) {
-  V y = Logarithm(a).to_base(1.0, 0.0, 1.4426950408889634, 2.0355273740931033e-17);
+  V y = Logarithm(a).to_base(1.0, 0.0, kLog2E, kLog2ERest);
   if (const I odd = no_logarithm(a); any(odd)) [[unlikely]]
     y = by_one(Opcode::Log2, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V log10(V a) {
-  V y = Logarithm(a).to_base(0.30102999566383914, 1.42050232272661e-13, 0.4342944819032518,
-                             1.098319650216765e-17);
+  V y = Logarithm(a).to_base(kLog10Of2High, kLog10Of2Low, kLog10E, kLog10ERest);
   if (const I odd = no_logarithm(a); any(odd)) [[unlikely]]
     y = by_one(Opcode::Log10, odd, y, a);
   return y;

@@ -6,8 +6,7 @@
 namespace arenagrad::program {
 namespace {
 
-constexpr double kThird = 0.3333333333333333, kThirdRest = 1.850371707708594e-17;
-constexpr double kRootOfHalf = 0.7071067811865476;
+constexpr double kExpSeries[] = {1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24};
 
 ARENAGRAD_INLINE I is_odd_pair(V largest, V smallest) {
   // Squares that overflow, or sink below what their sum can hold
@@ -86,25 +85,12 @@ ARENAGRAD_INLINE V atanh(V a) {
 // exp(u u) times what erf(u) lacks of 1, for u from 0 to 27.5, as a quotient with 1 + 2u.
 ARENAGRAD_INLINE V tail_ratio(V u) {
   const V t = (u - 4.0) / (u + 4.0);
-  const V top = poly(t, 1.2329951186255526, -0.13962111684056253, 0.015379652102619617,
-                     0.06809705425469455, -0.10103906603629768, 0.09373283499828373,
-                     -0.06633036581235244, 0.03716751553853635, -0.0161977340564321,
-                     0.005031969968758877, -0.0007577732965385761, -0.00019925664579906156,
-                     0.000150621705760707, -2.4399376853269705e-05, -1.1222113935828085e-05,
-                     5.7100682315779766e-06, 2.9399694778860456e-07, -8.25824486425672e-07,
-                     7.434151599355235e-08, 1.1027030322476966e-07, -1.7656119771407584e-08,
-                     -1.409191489772956e-08, 1.7396100730225335e-09, 1.2211381763624136e-09);
+  const V top = poly(t, kErfTailPolynomial);
   return top / multiply_add(all(2.0), u, all(1.0));
 }
 
 // erf(x) / x for z = x x up to 1.
-ARENAGRAD_INLINE V erf_ratio(V z) {
-  return poly(z, 1.1283791670955126, -0.3761263890318375, 0.11283791670954885,
-              -0.026866170645077875, 0.005223977624828431, -0.0008548326981425542,
-              0.0001205533113295582, -1.4925595772180906e-05, 1.64610084778027e-06,
-              -1.6350396222864617e-07, 1.466032872274226e-08, -1.137495573607015e-09,
-              5.960685338520971e-11);
-}
+ARENAGRAD_INLINE V erf_ratio(V z) { return poly(z, kErfPolynomial); }
 
 ARENAGRAD_INLINE V erf(V a) {
   const V x = fabs(a), u = at_most(6.0, x);
@@ -138,7 +124,7 @@ struct Normal {
     const V tail = 0.5 * fall * tail_ratio(x * kRootOfHalf);
     const V middle = multiply_add((0.5 * kRootOfHalf) * a, erf_ratio(0.5 * square), all(0.5));
     below = ((a > -0.7) & (a < 1.4)) ? middle : a < 0.0 ? tail : 1.0 - tail;
-    density = fall * 0.3989422804014327;
+    density = fall * kOneOverRootTwoPi;
   }
 };
 
@@ -199,9 +185,7 @@ ARENAGRAD_INLINE V pow(V a, V b) {
   const V s_rest = (multiply_add(-s, sum, f) - s * sum_rest) * inverse;
   // log(1 + f) / 2 = s + s z / 3 + s z z R(z)
   const V z = s * s, z_rest = multiply_add(s, s, -z) + 2.0 * s * s_rest;
-  const V series =
-      poly(z, 0.4000000000000222, 0.2857142857011098, 0.22222222518459836, 0.18181784456963088,
-           0.15386754584723658, 0.13256855329180567, 0.1319618347176777);
+  const V series = poly(z, kPowLogPolynomial);
   const V third = z * kThird;
   const V third_rest = multiply_add(z, all(kThird), -third) + z * kThirdRest + z_rest * kThird;
   const V cubic = s * third;
@@ -217,12 +201,12 @@ ARENAGRAD_INLINE V pow(V a, V b) {
   const I usual = ~no_logarithm(a) & (fabs(product) < 700.0);
   const V power = usual ? product : V{};
   const V power_rest = multiply_add(b, log_high, -power) + b * log_low;
-  const V shifted = multiply_add(power, all(1.4426950408889634), all(kShift));
+  const V shifted = multiply_add(power, all(kLog2E), all(kShift));
   const V k = shifted - kShift;
   const V rough = multiply_add(k, all(-kLn2High), power), k_low = k * kLn2Low;
   const V r = rough - k_low, rest = ((rough - r) - k_low) + power_rest;
   // rest may be many units of r's last place: its share is rest * exp(r)
-  const V share = rest * poly(r, 1.0, 1.0, 0.5, 0.16666666666666666, 0.041666666666666664);
+  const V share = rest * poly(r, kExpSeries);
   V y = Exponential(shifted, r, share).value();
   if (any(~(usual | easy))) [[unlikely]]
     y = by_one(Opcode::Power, ~usual, y, a, b);

@@ -6,10 +6,6 @@
 namespace arenagrad::program {
 namespace {
 
-// A number that comes from far in short parts, so that a product of a few bits with each is exact.
-constexpr double kHalfPi[] = {1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21};
-constexpr double kQuarterPi = 0.7853981633974483, kQuarterPiRest = 3.061616997868383e-17;
-
 // a = k pi/2 + r + rest with |r| <= pi/4, and sin(r) and cos(r).
 struct Turn {
   U k;
@@ -17,21 +13,19 @@ struct Turn {
   V sine, cosine;
 
   ARENAGRAD_INLINE explicit Turn(V a) {
-    const V shifted = multiply_add(a, all(0.6366197723675814), all(kShift));
+    const V shifted = multiply_add(a, all(kTwoOverPi), all(kShift));
     const V turns = shifted - kShift;
     k = raw(shifted);
-    const V first = multiply_add(turns, all(-kHalfPi[0]), a), second = turns * kHalfPi[1];
+    const V first = multiply_add(turns, all(-kHalfPiHigh), a), second = turns * kHalfPiMiddle;
     const V rough = first - second;
-    const V low = ((first - rough) - second) - turns * kHalfPi[2];
+    const V low = ((first - rough) - second) - turns * kHalfPiLow;
     const V r = rough + low, rest = (rough - r) + low;
     // Too many turns for exact products, or so close to a multiple that the parts are too few.
     odd = ~(fabs(a) < 1e6) | ((fabs(r) < 0x1p-25) & (turns != 0.0));
 
     const V z = r * r, half = 0.5 * z;
-    const V s = poly(z, -0.16666666666666632, 0.008333333333322538, -0.000198412698298863,
-                     2.7557313714252437e-06, -2.5050761061299722e-08, 1.5896942078511555e-10);
-    const V c = poly(z, 0.041666666666666616, -0.0013888888888876113, 2.480158729056294e-05,
-                     -2.7557314630247954e-07, 2.0875757466744633e-09, -1.1361270596683448e-11);
+    const V s = poly(z, kSinPolynomial);
+    const V c = poly(z, kCosPolynomial);
     sine = r + multiply_add(z * r, s, rest - half * rest);
     const V top = 1.0 - half;
     cosine = top + (((1.0 - top) - half) + multiply_add(z * z, c, -(r * rest)));
@@ -75,16 +69,13 @@ struct Angle {
   V base, base_rest, part;
 
   ARENAGRAD_INLINE Angle(V top, V bottom) {
-    const I beyond = top > 0.41421356237309503 * bottom, far = top > 2.414213562373095 * bottom;
+    const I beyond = top > kTanOfEighthPi * bottom, far = top > kTanOfThreeEighthsPi * bottom;
     const V above = far ? -bottom : beyond ? top - bottom : top;
     const V below = far ? top : beyond ? top + bottom : bottom;
     const V t = above / below, z = t * t;
     base = far ? all(2.0 * kQuarterPi) : beyond ? all(kQuarterPi) : V{};
     base_rest = far ? all(2.0 * kQuarterPiRest) : beyond ? all(kQuarterPiRest) : V{};
-    const V p =
-        poly(z, -0.3333333333333323, 0.19999999999961393, -0.14285714280849032, 0.11111110811564749,
-             -0.0909089847119862, 0.07692071612022777, -0.06663221860983964, 0.05848676369688215,
-             -0.050425856403295416, 0.03814215762548898, -0.017986718624904623);
+    const V p = poly(z, kAtanPolynomial);
     // What is left out of t is only large where base is 0.
     base_rest = multiply_add(t * z, p, base_rest);
     part = t;
@@ -111,13 +102,7 @@ ARENAGRAD_INLINE V atan2(V a, V b) {
 }
 
 // asin(x) / x - 1 for z = x x up to 1/4.
-ARENAGRAD_INLINE V arcsine_rest(V z) {
-  return z * poly(z, 0.1666666666666674, 0.07499999999975024, 0.044642857171395926,
-                  0.030381942836290414, 0.022372211887749297, 0.017351660624370414,
-                  0.013980304364642123, 0.011402696067407063, 0.010761077018635275,
-                  0.003772395138503894, 0.02156025659867521, -0.0208070796226083,
-                  0.03251746531703275);
-}
+ARENAGRAD_INLINE V arcsine_rest(V z) { return z * poly(z, kAsinPolynomial); }
 
 // Near 1 by twice the angle whose sine is sqrt((1 - x) / 2), with what the root is rounded by.
 struct Arcsine {
