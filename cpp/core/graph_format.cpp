@@ -14,8 +14,6 @@ namespace {
 constexpr std::string_view kMagic = "AGRD";
 constexpr std::uint16_t kVersion = 1, kHasAdjoints = 1;
 
-Op group_of(Op op) { return op == Op::Softmax ? Op::SoftmaxGroup : Op::LogSoftmaxGroup; }
-
 } // namespace
 
 // --- writing -------------------------------------------------------------------------------------
@@ -178,8 +176,7 @@ void SavedPart::check(const Arena& arena, const Earlier& earlier) {
         throw FormatError("a saved graph has an integer that is none");
       break;
     case Operands::Many:
-      if ((op == Op::Where && o.b != 3) || (op == Op::Take && o.b < 2) ||
-          ((op == Op::Mean || op == Op::LogSumExp) && o.b == 0))
+      if (o.b < operand_counts(op).least || o.b > operand_counts(op).most)
         throw FormatError("a saved graph has a node with a wrong number of operands");
       for (std::size_t k = 0; k < o.b; ++k) visible(edges_[o.a + k]);
       scratch_ = std::max(scratch_, scratch_size(op, o.b));

@@ -1,18 +1,30 @@
-// The rules of the operations with any number of operands: the values, and what a node owes its
-// operands. Sums run from left to right, as a loop in Python would. Pure; thread-safe; cost linear
-// in the number of operands. `x(i)` is the primal of operand i, `add(i, amount)` adds to its
-// adjoint, `scratch` has room for scratch_size(op, n) numbers.
+// The operations with any number of operands: one struct for each row ARENAGRAD_NARY or
+// ARENAGRAD_GROUP of ops.def, with all that recording, the sweep, files and compiled programs need
+// of it. A row without its struct, or a struct without one of the parts, does not compile.
+//
+// In all of them x(i) is the primal of operand i, add(i, amount) adds to its adjoint, g is the
+// adjoint of the result. Sums run from left to right, as a loop in Python would.
+//
+// Pure and thread-safe but for record_nary and record_group. Cost: linear in the operands.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
+#include <cstdlib>
 #include <limits>
+#include <vector>
 
+#include "errors.h"
 #include "op.h"
 #include "op_math.h"
 
 namespace arenagrad::core {
+
+class Arena;
+
+// --- helpers -------------------------------------------------------------------------------------
 
 // The operands of a dot product: the start if there is one, then w..., then x.... `At` is a
 // position: an index into the operands or a pointer to them.
@@ -21,7 +33,7 @@ template <class At> struct DotView {
   At w, x;
   std::size_t terms;
 
-  [[gnu::always_inline]] bool has_start() const { return w != start; }
+  [[gnu::always_inline]] constexpr bool has_start() const { return w != start; }
 };
 
 // The view of `count` operands from `first` on, which is the only place that knows their order: an
@@ -37,16 +49,16 @@ template <class At>
 // The first of the largest; -inf at 0 if there is none above that.
 struct Largest {
   double value = -std::numeric_limits<double>::infinity();
-  std::size_t place = 0;
+  std::size_t index = 0;
 
   template <class X> Largest(std::size_t n, X&& x) {
     for (std::size_t i = 0; i < n; ++i)
-      if (x(i) > value) value = x(i), place = i;
+      if (x(i) > value) value = x(i), index = i;
   }
 };
 
-// What softmax and its relatives are made of: the largest x, the sum of exp(x - largest), that sum
-// without the largest's own 1, which keeps the digits of a small logarithm, and in `each` the
+// The sums that softmax and its relatives need: the largest x, the sum of exp(x - largest), that
+// sum without the largest's own 1, which keeps the digits of a small logarithm, and in `each` the
 // terms.
 struct Exponentials {
   double largest, total = 0.0, others = 0.0;
@@ -57,12 +69,10 @@ struct Exponentials {
     for (std::size_t i = 0; i < n; ++i) {
       each[i] = shifted_exp(x(i), largest);
       total += each[i];
-      if (i != most.place) others += each[i];
+      if (i != most.index) others += each[i];
     }
   }
-  double log_softmax(double x) const {
-    return (x == largest ? 0.0 : x - largest) - std::log1p(others);
-  }
+  double log_softmax(double x) const { return distance(x, largest) - std::log1p(others); }
   double logsumexp() const { return largest + std::log1p(others); }
 };
 
@@ -82,114 +92,378 @@ template <class X> double norm(std::size_t n, X&& x) {
   return std::scalbn(std::sqrt(squares), exponent);
 }
 
-// Whether x is the number of one of `count` things.
+// Whether x is the index of one of `count` things.
 inline bool is_index(double x, std::size_t count) {
   return x >= 0.0 && x < static_cast<double>(count) && x == std::floor(x);
 }
 
-// Numbers of scratch that the rules of an operation want.
-constexpr std::size_t scratch_size(Op op, std::size_t n) {
-  return op == Op::Prod || op == Op::LogSumExp ? n : is_group(op) ? 3 * n : 0;
+// --- the language of formula() -------------------------------------------------------------------
+
+// formula(xs) is the primal once more, written with operators, the functions of op_math.h and these
+// functions of lists, for any type Number. With doubles it computes; with program::Symbolic, for
+// which program/passes/symbolic_lists.h has the same functions, it writes the instructions of a
+// compiled program, which then has derivatives of every order.
+template <class Number> using Numbers = std::vector<Number>;
+
+inline auto element_of(const Numbers<double>& xs) {
+  return [&xs](std::size_t i) { return xs[i]; };
+}
+// From 0, left to right.
+inline double sum(const Numbers<double>& xs) {
+  double y = 0.0;
+  for (const double x : xs) y += x;
+  return y;
+}
+// With the operands of a DotView.
+inline double dot(const Numbers<double>& xs) {
+  const auto view = dot_view(xs.begin(), xs.size());
+  double y = view.has_start() ? *view.start : 0.0;
+  for (std::size_t k = 0; k < view.terms; ++k) y += view.w[k] * view.x[k];
+  return y;
+}
+inline double norm(const Numbers<double>& xs) { return norm(xs.size(), element_of(xs)); }
+// The largest, where a shift of it changes no result, so that its partials count as 0.
+inline double max_shift(const Numbers<double>& xs) {
+  return Largest(xs.size(), element_of(xs)).value;
+}
+// log(sum of exp(x - largest)).
+inline double log_sum_exp_shifted(const Numbers<double>& xs) {
+  Numbers<double> each(xs.size());
+  return std::log1p(Exponentials(xs.size(), element_of(xs), each.data()).others);
+}
+// xs[1 + xs[0]]; nan where xs[0] is no index.
+inline double take(const Numbers<double>& xs) {
+  return is_index(xs[0], xs.size() - 1) ? xs[1 + static_cast<std::size_t>(xs[0])]
+                                        : std::numeric_limits<double>::quiet_NaN();
 }
 
-template <class X> inline double nary_value(Op op, std::size_t n, X&& x, double* scratch) {
-  double y = 0.0;
-  switch (op) {
-  case Op::Sum:
-  case Op::Mean:
+// --- the operations ------------------------------------------------------------------------------
+
+// How many operands an operation has.
+struct Counts {
+  std::size_t least, most = std::numeric_limits<std::size_t>::max();
+};
+
+namespace nary {
+
+struct Sum {
+  static constexpr Counts kCounts{0};
+  static constexpr bool kAddsToAll = true;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  template <class X> static double value(std::size_t n, X&& x, double*) {
+    double y = 0.0;
     for (std::size_t i = 0; i < n; ++i) y += x(i);
-    return op == Op::Sum ? y : y / static_cast<double>(n);
-  case Op::Prod:
-    y = 1.0;
+    return y;
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t n, double, double g, X&&, Add&& add, double*) {
+    for (std::size_t i = 0; i < n; ++i) add(i, g);
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) { return sum(xs); }
+};
+
+struct Mean {
+  static constexpr Counts kCounts{1};
+  static constexpr bool kAddsToAll = true;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  template <class X> static double value(std::size_t n, X&& x, double* scratch) {
+    return Sum::value(n, x, scratch) / static_cast<double>(n);
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t n, double, double g, X&&, Add&& add, double*) {
+    for (std::size_t i = 0; i < n; ++i) add(i, g / static_cast<double>(n));
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) {
+    const Number total = sum(xs);
+    return total / Number(static_cast<double>(xs.size()));
+  }
+};
+
+struct Prod {
+  static constexpr Counts kCounts{0};
+  static constexpr bool kAddsToAll = true;
+  static constexpr std::size_t scratch(std::size_t n) { return n; }
+  template <class X> static double value(std::size_t n, X&& x, double*) {
+    double y = 1.0;
     for (std::size_t i = 0; i < n; ++i) y *= x(i);
     return y;
-  case Op::Dot: {
-    const auto dot = dot_view(std::size_t{0}, n);
-    if (dot.has_start()) y = x(dot.start);
-    for (std::size_t k = 0; k < dot.terms; ++k) y += x(dot.w + k) * x(dot.x + k);
-    return y;
   }
-  case Op::Norm:
-    return norm(n, x);
-  case Op::LogSumExp:
-    return Exponentials(n, x, scratch).logsumexp();
-  case Op::Where:
-    return x(0) != 0.0 ? x(1) : x(2);
-  case Op::Take:
-    return is_index(x(0), n - 1) ? x(1 + static_cast<std::size_t>(x(0)))
-                                 : std::numeric_limits<double>::quiet_NaN();
-  default:
-    return 0.0;
-  }
-}
-
-// Adds partial * g for each operand of a Many node with primal y.
-template <class X, class Add> inline void propagate_nary(Op op, std::size_t n, double y, double g,
-                                                         X&& x, Add&& add, double* scratch) {
-  switch (op) {
-  case Op::Sum:
-    for (std::size_t i = 0; i < n; ++i) add(i, g);
-    return;
-  case Op::Mean:
-    for (std::size_t i = 0; i < n; ++i) add(i, g / static_cast<double>(n));
-    return;
-  case Op::Prod: { // the product of the others, without a division that a zero would spoil
+  // The product of the others, without a division that a zero would spoil.
+  template <class X, class Add>
+  static void pullback(std::size_t n, double, double g, X&& x, Add&& add, double* scratch) {
     double product = 1.0;
     for (std::size_t i = 0; i < n; ++i) scratch[i] = product, product *= x(i);
     product = 1.0;
     for (std::size_t i = n; i-- > 0;) add(i, scratch[i] * product * g), product *= x(i);
-    return;
   }
-  case Op::Dot: {
-    const auto dot = dot_view(std::size_t{0}, n);
-    if (dot.has_start()) add(dot.start, g);
-    for (std::size_t k = 0; k < dot.terms; ++k) {
-      const double w = x(dot.w + k), z = x(dot.x + k);
-      add(dot.w + k, z * g);
-      add(dot.x + k, w * g);
+  template <class Number> static Number formula(const Numbers<Number>& xs) {
+    if (xs.empty()) return Number(1.0);
+    Number y = xs[0];
+    for (std::size_t k = 1; k < xs.size(); ++k) y = y * xs[k];
+    return y;
+  }
+};
+
+struct Dot {
+  static constexpr Counts kCounts{0};
+  static constexpr bool kAddsToAll = true;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  template <class X> static double value(std::size_t n, X&& x, double*) {
+    const auto view = dot_view(std::size_t{0}, n);
+    double y = view.has_start() ? x(view.start) : 0.0;
+    for (std::size_t k = 0; k < view.terms; ++k) y += x(view.w + k) * x(view.x + k);
+    return y;
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t n, double, double g, X&& x, Add&& add, double*) {
+    const auto view = dot_view(std::size_t{0}, n);
+    if (view.has_start()) add(view.start, g);
+    for (std::size_t k = 0; k < view.terms; ++k) {
+      const double w = x(view.w + k), z = x(view.x + k);
+      add(view.w + k, z * g);
+      add(view.x + k, w * g);
     }
-    return;
   }
-  case Op::Norm:
+  template <class Number> static Number formula(const Numbers<Number>& xs) { return dot(xs); }
+};
+
+struct Norm {
+  static constexpr Counts kCounts{0};
+  static constexpr bool kAddsToAll = false; // nothing where all are 0
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  template <class X> static double value(std::size_t n, X&& x, double*) { return norm(n, x); }
+  template <class X, class Add>
+  static void pullback(std::size_t n, double y, double g, X&& x, Add&& add, double*) {
     if (y == 0.0) return;
     for (std::size_t i = 0; i < n; ++i) add(i, hypot_partial(x(i), y) * g);
-    return;
-  case Op::LogSumExp: {
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) { return norm(xs); }
+};
+
+struct LogSumExp {
+  static constexpr Counts kCounts{1};
+  static constexpr bool kAddsToAll = true;
+  static constexpr std::size_t scratch(std::size_t n) { return n; }
+  template <class X> static double value(std::size_t n, X&& x, double* scratch) {
+    return Exponentials(n, x, scratch).logsumexp();
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t n, double, double g, X&& x, Add&& add, double* scratch) {
     const Exponentials e(n, x, scratch);
     for (std::size_t i = 0; i < n; ++i) add(i, scratch[i] / e.total * g);
-    return;
   }
-  case Op::Where:
-    return add(x(0) != 0.0 ? 1 : 2, g);
-  case Op::Take:
-    if (is_index(x(0), n - 1)) add(1 + static_cast<std::size_t>(x(0)), g);
-    return;
-  default:
-    return;
+  template <class Number> static Number formula(const Numbers<Number>& xs) {
+    const Number rest = log_sum_exp_shifted(xs);
+    return max_shift(xs) + rest;
   }
-}
+};
 
-// Adds for each of n operands what all results of a group owe it; g(i) is the adjoint of result i.
-// With p = softmax(x): p_j (g_j (1 - p_j) - sum of g_i p_i over i != j), and for the logarithm
-// g_j (1 - p_j) - p_j (sum of g_i over i != j). Every 1 - p_j and every sum is taken from terms on
-// both sides of j, so that nothing cancels.
-template <class X, class G, class Add>
-void propagate_group(Op group, std::size_t n, X&& x, G&& g, Add&& add, double* scratch) {
-  const bool logarithm = group == Op::LogSoftmaxGroup;
-  double *p = scratch, *below = scratch + n, *owed = scratch + 2 * n;
+// The condition, x, y.
+struct Where {
+  static constexpr Counts kCounts{3, 3};
+  static constexpr bool kAddsToAll = false;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  template <class X> static double value(std::size_t, X&& x, double*) {
+    return x(0) != 0.0 ? x(1) : x(2);
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t, double, double g, X&& x, Add&& add, double*) {
+    add(x(0) != 0.0 ? 1 : 2, g);
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) {
+    return select(xs[0], xs[1], xs[2]);
+  }
+};
+
+// An index, then the values.
+struct Take {
+  static constexpr Counts kCounts{2};
+  static constexpr bool kAddsToAll = false;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  template <class X> static double value(std::size_t n, X&& x, double*) {
+    return is_index(x(0), n - 1) ? x(1 + static_cast<std::size_t>(x(0)))
+                                 : std::numeric_limits<double>::quiet_NaN();
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t n, double, double g, X&& x, Add&& add, double*) {
+    if (is_index(x(0), n - 1)) add(1 + static_cast<std::size_t>(x(0)), g);
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) { return take(xs); }
+};
+
+// The results of a group: result i is made of term i and of the total, which all of them share.
+template <class Number> struct GroupFormula {
+  Numbers<Number> terms;
+  Number total;
+};
+
+// The pullback of a softmax (p_j (g_j (1 - p_j) - sum of g_i p_i over i != j)) and of its logarithm
+// (g_j (1 - p_j) - p_j (sum of g_i over i != j)), where p = softmax(x). Every 1 - p_j and every sum
+// is taken from terms on both sides of j, so that nothing cancels. g(i) is the adjoint of result i.
+template <bool kLogarithm, class X, class G, class Add>
+void softmax_pullback(std::size_t n, X&& x, G&& g, Add&& add, double* scratch) {
+  double *p = scratch, *below = scratch + n, *sum_below = scratch + 2 * n;
   const Exponentials e(n, x, p);
   double rest = 0.0, sum = 0.0;
   for (std::size_t j = 0; j < n; ++j) {
     p[j] /= e.total;
-    below[j] = rest, owed[j] = sum;
-    rest += p[j], sum += logarithm ? g(j) : g(j) * p[j];
+    below[j] = rest, sum_below[j] = sum;
+    rest += p[j], sum += kLogarithm ? g(j) : g(j) * p[j];
   }
   rest = sum = 0.0;
   for (std::size_t j = n; j-- > 0;) {
-    const double own = g(j) * (below[j] + rest), others = owed[j] + sum;
-    rest += p[j], sum += logarithm ? g(j) : g(j) * p[j];
-    add(j, logarithm ? own - p[j] * others : p[j] * (own - others));
+    const double own = g(j) * (below[j] + rest), others = sum_below[j] + sum;
+    rest += p[j], sum += kLogarithm ? g(j) : g(j) * p[j];
+    add(j, kLogarithm ? own - p[j] * others : p[j] * (own - others));
   }
 }
+
+struct Softmax {
+  static constexpr Counts kCounts{0};
+  static constexpr std::size_t scratch(std::size_t n) { return 3 * n; }
+  template <class X> static void results(std::size_t n, X&& x, double* out) {
+    const Exponentials e(n, x, out);
+    for (std::size_t i = 0; i < n; ++i) out[i] /= e.total;
+  }
+  template <class X, class G, class Add>
+  static void pullback(std::size_t n, X&& x, G&& g, Add&& add, double* scratch) {
+    softmax_pullback<false>(n, x, g, add, scratch);
+  }
+  template <class Number> static GroupFormula<Number> formula(const Numbers<Number>& xs) {
+    const Number largest = max_shift(xs);
+    Numbers<Number> terms;
+    for (const Number x : xs) terms.push_back(shifted_exp(x, largest));
+    const Number total = sum(terms);
+    return {terms, total};
+  }
+  template <class Number> static Number result(Number term, Number total) { return term / total; }
+};
+
+struct LogSoftmax {
+  static constexpr Counts kCounts{0};
+  static constexpr std::size_t scratch(std::size_t n) { return 3 * n; }
+  template <class X> static void results(std::size_t n, X&& x, double* out) {
+    const Exponentials e(n, x, out);
+    for (std::size_t i = 0; i < n; ++i) out[i] = e.log_softmax(x(i));
+  }
+  template <class X, class G, class Add>
+  static void pullback(std::size_t n, X&& x, G&& g, Add&& add, double* scratch) {
+    softmax_pullback<true>(n, x, g, add, scratch);
+  }
+  template <class Number> static GroupFormula<Number> formula(const Numbers<Number>& xs) {
+    const Number largest = max_shift(xs);
+    Numbers<Number> terms;
+    for (const Number x : xs) terms.push_back(distance(x, largest));
+    const Number total = log_sum_exp_shifted(xs);
+    return {terms, total};
+  }
+  template <class Number> static Number result(Number term, Number total) { return term - total; }
+};
+
+// --- what each struct must have ------------------------------------------------------------------
+
+using Reading = double (*)(std::size_t);
+using Adding = void (*)(std::size_t, double);
+
+template <class Rule>
+concept HasCounts = requires(std::size_t n) {
+  { Rule::kCounts } -> std::convertible_to<Counts>;
+  { Rule::scratch(n) } -> std::same_as<std::size_t>; // numbers that value and pullback may use
+};
+template <class Rule>
+concept OneResult = HasCounts<Rule> && requires(std::size_t n, double number, Reading x, Adding add,
+                                                double* scratch, const Numbers<double>& xs) {
+  // Whether pullback adds to every operand, whatever the primals are.
+  { Rule::kAddsToAll } -> std::convertible_to<bool>;
+  { Rule::value(n, x, scratch) } -> std::same_as<double>;
+  { Rule::pullback(n, number, number, x, add, scratch) } -> std::same_as<void>;
+  { Rule::formula(xs) } -> std::same_as<double>;
+};
+template <class Rule>
+concept ManyResults =
+    HasCounts<Rule> && requires(std::size_t n, double number, Reading x, Adding add,
+                                double* scratch, const Numbers<double>& xs) {
+      { Rule::results(n, x, scratch) } -> std::same_as<void>;
+      { Rule::pullback(n, x, x, add, scratch) } -> std::same_as<void>;
+      { Rule::formula(xs) } -> std::same_as<GroupFormula<double>>;
+      { Rule::result(number, number) } -> std::same_as<double>;
+    };
+
+#define ARENAGRAD_NARY(Id, ...) static_assert(OneResult<Id>, #Id " lacks a part");
+#define ARENAGRAD_GROUP(Id, ...) static_assert(ManyResults<Id>, #Id " lacks a part");
+#include "ops.def"
+
+} // namespace nary
+
+// --- by operation --------------------------------------------------------------------------------
+
+// visit(rule) with the struct of an operation that has one result. Requires op to be such a row.
+template <class Visit> [[gnu::always_inline]] inline auto visit_nary(Op op, Visit&& visit) {
+  switch (op) {
+#define ARENAGRAD_NARY(Id, ...)                                                                    \
+  case Op::Id:                                                                                     \
+    return visit(nary::Id{});
+#include "ops.def"
+  default:
+    std::abort();
+  }
+}
+
+// The same for an operation with many results; `op` may be its group too.
+template <class Visit> [[gnu::always_inline]] inline auto visit_group(Op op, Visit&& visit) {
+  switch (op) {
+#define ARENAGRAD_GROUP(Id, ...)                                                                   \
+  case Op::Id:                                                                                     \
+  case Op::Id##Group:                                                                              \
+    return visit(nary::Id{});
+#include "ops.def"
+  default:
+    std::abort();
+  }
+}
+
+// How many operands a node of `op` may have. Of Opaque and FixedPartials any number.
+constexpr Counts operand_counts(Op op) {
+  switch (op) {
+#define ARENAGRAD_NARY(Id, ...)                                                                    \
+  case Op::Id:                                                                                     \
+    return nary::Id::kCounts;
+#define ARENAGRAD_GROUP(Id, ...)                                                                   \
+  case Op::Id##Group:                                                                              \
+    return nary::Id::kCounts;
+#include "ops.def"
+  default:
+    return {0};
+  }
+}
+
+// Numbers of scratch that recording and sweeping a node of `op` use.
+constexpr std::size_t scratch_size(Op op, std::size_t n) {
+  switch (op) {
+#define ARENAGRAD_NARY(Id, ...)                                                                    \
+  case Op::Id:                                                                                     \
+    return nary::Id::scratch(n);
+#define ARENAGRAD_GROUP(Id, ...)                                                                   \
+  case Op::Id##Group:                                                                              \
+    return nary::Id::scratch(n);
+#include "ops.def"
+  default:
+    return 0;
+  }
+}
+
+template <class X> double nary_value(Op op, std::size_t n, X&& x, double* scratch) {
+  return visit_nary(op, [&](auto rule) { return rule.value(n, x, scratch); });
+}
+
+// --- recording -----------------------------------------------------------------------------------
+
+// Records a node of `op` over the `count` operands that stand at arena.next_edges(). Requires
+// reserved room and scratch.
+NodeId record_nary(Arena& arena, Op op, std::size_t count);
+
+// The same for an operation with many results: its group, then a node for each operand, which are
+// appended to `results`. Requires capacity there.
+void record_group(Arena& arena, Op op, std::size_t count, std::vector<NodeId>& results);
 
 } // namespace arenagrad::core

@@ -215,6 +215,9 @@ inline double shifted_exp(double x, double largest) {
   return x == largest ? 1.0 : std::exp(x - largest);
 }
 
+// x - largest, and 0 where that is inf - inf.
+inline double distance(double x, double largest) { return x == largest ? 0.0 : x - largest; }
+
 inline double log_or_zero(double a) { return a == 0.0 ? 0.0 : std::log(a); }
 
 // The derivative of order n of digamma, n = 1, 2, ...: recurrence up to where the asymptotic series

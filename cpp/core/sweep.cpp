@@ -1,17 +1,151 @@
+// The step of a node and the loops that call it. Speed rests on one rule: what a loop uses is a
+// local variable whose address nobody has. The marks are bytes, and a store of a byte may alias
+// anything whose address is known, which would then be loaded anew for every node.
 #include "sweep.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "propagate.h"
+#include "nary.h"
 
 namespace arenagrad::core {
 namespace {
 
+// The arena's arrays as plain pointers.
+struct Tape {
+  const double* data;
+  double* grad;
+  const Operand2* operands;
+  const Tag* tags;
+  const NodeId* edge_operands;
+  double *edge_numbers, *scratch;
+
+  Tape(Arena& arena, NodeId root)
+      : data(arena.data_array()), grad(arena.gradients(std::size_t{root} + 1)),
+        operands(arena.operand_array()), tags(arena.tag_array()),
+        edge_operands(arena.edge_operands(0)), edge_numbers(arena.edge_numbers(0)),
+        scratch(arena.scratch()) {}
+};
+
+// Called with each node that the loop is to visit.
+struct Reached {
+  std::uint8_t* marks;
+  std::size_t lowest;
+  void operator()(NodeId operand) {
+    marks[operand] = 1;
+    lowest = std::min<std::size_t>(lowest, operand);
+  }
+};
+
+// The same where the nodes to visit are known.
+struct Ignored {
+  void operator()(NodeId) const {}
+};
+
+// When the operands of a group get what its Parts pass on: with the group's own step, which comes
+// below all of them, or at once, where no group is visited.
+enum class GroupStep : std::uint8_t { Later, Now };
+
+// --- the step of a node --------------------------------------------------------------------------
+
+// adjoint(operand) += partial * adjoint(node), with the partials of the row of `op` in ops.def;
+// calls reached(operand) for each operand.
+template <Op op, class Visit> inline void step_of(const Tape& t, NodeId node, Visit& reached) {
+  constexpr Operands kind = op_info(op).operands;
+  const double g = t.grad[node];
+  const Operand2 o = t.operands[node];
+  if constexpr (kind == Operands::Binary) {
+    const Partials d = partials(op, t.data[o.a], t.data[o.b], t.data[node]);
+    t.grad[o.a] += d.a * g;
+    t.grad[o.b] += d.b * g;
+    reached(o.a);
+    reached(o.b);
+  } else {
+    const double b = kind == Operands::Parametric ? t.data[o.b] : 0.0;
+    t.grad[o.a] += partials(op, t.data[o.a], b, t.data[node]).a * g;
+    reached(o.a);
+  }
+}
+
+// The step of any node with a list of operands, or of a Part. Takes and returns copies, so that the
+// loop's own variables have no address.
+template <class Visit>
+[[gnu::noinline]] Visit step_of_many(const Tape t, NodeId node, GroupStep when, Visit reached) {
+  Operand2 o = t.operands[node];
+  const double g = t.grad[node], y = t.data[node];
+  Op op = op_of(t.tags[node]);
+  if (op_info(op).operands == Operands::Part) {
+    const NodeId group = o.a;
+    t.edge_numbers[t.operands[group].a + o.b] += g; // two nodes of a loaded graph may share it
+    if (when == GroupStep::Later) {
+      reached(group);
+      return reached;
+    }
+    op = op_of(t.tags[group]), o = t.operands[group];
+  }
+  const NodeId* const operands = t.edge_operands + o.a;
+  const std::size_t count = o.b;
+  double *const numbers = t.edge_numbers + o.a, *const scratch = t.scratch, *const grad = t.grad;
+  const double* const data = t.data;
+  const auto x = [=](std::size_t i) { return data[operands[i]]; };
+  const auto reach_all = [&] {
+    for (std::size_t i = 0; i < count; ++i) reached(operands[i]);
+  };
+  const auto add = [=, &reached](std::size_t i, double amount) {
+    grad[operands[i]] += amount;
+    reached(operands[i]);
+  };
+  const auto one_result = [&](auto rule) {
+    if constexpr (!rule.kAddsToAll) reach_all();
+    rule.pullback(count, y, g, x, add, scratch);
+  };
+  const auto many_results = [&](auto rule) {
+    rule.pullback(count, x, [=](std::size_t i) { return numbers[i]; }, add, scratch);
+    std::fill_n(numbers, count, 0.0);
+  };
+  switch (op) {
+  case Op::FixedPartials:
+    for (std::size_t i = 0; i < count; ++i) add(i, numbers[i] * g);
+    break;
+#define ARENAGRAD_NARY(Id, ...)                                                                    \
+  case Op::Id:                                                                                     \
+    one_result(nary::Id{});                                                                        \
+    break;
+#define ARENAGRAD_GROUP(Id, ...)                                                                   \
+  case Op::Id##Group:                                                                              \
+    many_results(nary::Id{});                                                                      \
+    break;
+#include "ops.def"
+  default: // Opaque: its rule, if it has one, is a callback
+    reach_all();
+  }
+  return reached;
+}
+
+template <class Visit>
+inline void step(const Tape& t, NodeId node, GroupStep when, Visit& reached) {
+  switch (op_of(t.tags[node])) {
+  case Op::Leaf:
+  case Op::Literal:
+  case Op::LiteralInt:
+    return;
+#define ARENAGRAD_OP(Id, ...)                                                                      \
+  case Op::Id:                                                                                     \
+    return step_of<Op::Id>(t, node, reached);
+#include "ops.def"
+  default:
+    reached = step_of_many(t, node, when, reached);
+  }
+}
+
+void step_alone(Arena& arena, NodeId node, GroupStep when) {
+  Ignored nobody;
+  step(Tape(arena, node), node, when, nobody);
+}
+
+// --- the loops -----------------------------------------------------------------------------------
+
 // Calls visit(node, reached) for each node from `root` down that was passed to reached before.
-//
-// What the loop uses is its own, and nothing that it calls gets the address of it: the byte stores
-// into the marks might alias what has one, which would be loaded anew for every node.
 template <class Visit> void descend(std::uint8_t* marks, NodeId root, Visit visit) {
   Reached reached{marks, root};
   reached(root);
@@ -25,8 +159,15 @@ template <class Visit> void descend(std::uint8_t* marks, NodeId root, Visit visi
   }
 }
 
+// Throws where micrograd's own rule would raise in Python.
+void check_partials(Arena& arena, NodeId node) {
+  if (arena.op(node) != Op::Pow) return;
+  const Operand2 o = arena.operands(node);
+  check_power(arena.data(o.a), arena.data(o.b) - 1.0, o.a);
+}
+
 // Whether check_partials might throw for some node up to `root`: one look at each tag, far cheaper
-// than listing what is reachable.
+// than listing the reachable nodes.
 bool partials_may_fail(Arena& arena, NodeId root) {
   const Tag* tags = arena.tag_array();
   for (std::size_t i = arena.first_power(); i <= root; ++i) {
@@ -37,11 +178,18 @@ bool partials_may_fail(Arena& arena, NodeId root) {
   return false;
 }
 
+// Whether both are results of one group, as of one softmax.
+bool share_group(const Arena& arena, NodeId one, NodeId other) {
+  for (const NodeId node : {one, other})
+    if (op_info(arena.op(node)).operands != Operands::Part) return false;
+  return arena.operands(one).a == arena.operands(other).a;
+}
+
 } // namespace
 
 std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
   std::vector<NodeId> nodes;
-  descend(arena.marks(), root, [&](NodeId node, auto& reached) {
+  descend(arena.marks(), root, [&](NodeId node, Reached& reached) {
     nodes.push_back(node);
     arena.for_each_operand(node, hidden, reached);
   });
@@ -50,15 +198,16 @@ std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
 
 void reverse_step(Arena& arena, NodeId node) {
   check_partials(arena, node);
-  propagate(Tape(arena, node), node, false, [](NodeId) {});
+  step_alone(arena, node, GroupStep::Now);
 }
 
 void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
   if (arena.callback_count() == 0 && !partials_may_fail(arena, root)) {
     const Tape tape(arena, root);
     tape.grad[root] = 1.0;
-    return descend(arena.marks(), root,
-                   [=](NodeId node, auto& reached) { propagate(tape, node, true, reached); });
+    return descend(arena.marks(), root, [=](NodeId node, Reached& reached) {
+      step(tape, node, GroupStep::Later, reached);
+    });
   }
   // Rules that can fail are checked before the first adjoint changes, and a callback may itself
   // sweep: both want the order in a list.
@@ -70,10 +219,10 @@ void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const NodeId node = nodes[i];
     if (arena.has_callback(node) && callback(*arena.handle_of(node))) continue;
-    // The Parts of a group are neighbours and none uses another: one step does them all.
+    // The Parts of a group are neighbours and none uses another: the last one's step does them all.
     while (i + 1 < nodes.size() && share_group(arena, node, nodes[i + 1]) &&
            !arena.has_callback(nodes[i + 1]))
-      propagate(Tape(arena, node), nodes[++i], true, [](NodeId) {});
+      step_alone(arena, nodes[++i], GroupStep::Later);
     reverse_step(arena, node); // checks anew: a callback may have changed the primals
   }
 }

@@ -68,7 +68,11 @@ Wanted by(std::size_t inputs) {
 }
 
 void grow(Graph& graph, std::mt19937& random, std::size_t size) {
-  constexpr Op kMany[] = {Op::Sum, Op::Mean, Op::Dot, Op::Norm, Op::LogSumExp, Op::Where};
+  std::vector<Op> many; // take's first operand is of another kind
+  for (std::size_t k = core::kFirstNaryOp; k < core::kFirstTableOp; ++k)
+    if (const Op op = static_cast<Op>(k);
+        core::op_info(op).operands == core::Operands::Many && op != Op::Take)
+      many.push_back(op);
   Arena& arena = graph.arena;
   const auto any = [&] { return graph.held[random() % graph.held.size()]->node(); };
   while (size > 0) {
@@ -81,8 +85,9 @@ void grow(Graph& graph, std::mt19937& random, std::size_t size) {
         x.insert(x.begin(), arena.push_leaf(static_cast<double>(random() % 3)));
         made = graph.many(Op::Take, x);
       } else if (random() % 8 == 0) {
-        const Op op = kMany[random() % 6];
-        std::vector<NodeId> x(op == Op::Where ? 3 : 1 + random() % 5);
+        const Op op = many[random() % many.size()];
+        std::vector<NodeId> x(std::min<std::size_t>(
+            core::operand_counts(op).most, core::operand_counts(op).least + 1 + random() % 4));
         for (NodeId& node : x) node = any();
         made = graph.many(op, x);
       } else {

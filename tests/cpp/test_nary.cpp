@@ -1,10 +1,11 @@
 // Nodes of any number of operands: their partials, their groups, and what detaching leaves.
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cmath>
 #include <random>
 
-#include "core/propagate.h"
+#include "core/nary.h"
 #include "core/sweep.h"
 #include "holder.h"
 
@@ -12,18 +13,33 @@ using namespace arenagrad::core;
 
 namespace {
 
-using Numbers = std::vector<double>;
+using Doubles = std::vector<double>;
 
-double value_of(Op op, const Numbers& xs) {
-  Numbers scratch(scratch_size(op, xs.size()));
+bool same_bits(double one, double other) {
+  return std::bit_cast<std::uint64_t>(one) == std::bit_cast<std::uint64_t>(other);
+}
+
+double value_of(Op op, const Doubles& xs) {
+  Doubles scratch(scratch_size(op, xs.size()));
   return nary_value(op, xs.size(), [&](std::size_t i) { return xs[i]; }, scratch.data());
 }
 
+// Adds what a result of `op` with the adjoint g passes on to `adjoints`.
+void pull_back(Op op, const Doubles& xs, double g, Doubles& adjoints) {
+  Doubles scratch(scratch_size(op, xs.size()));
+  const double y = value_of(op, xs);
+  visit_nary(op, [&](auto rule) {
+    rule.pullback(
+        xs.size(), y, g, [&](std::size_t i) { return xs[i]; },
+        [&](std::size_t i, double amount) { adjoints[i] += amount; }, scratch.data());
+  });
+}
+
 // The results of softmax(xs), or their logarithms, by the definition.
-Numbers results_of(bool logarithm, const Numbers& xs) {
+Doubles results_of(bool logarithm, const Doubles& xs) {
   double total = 0.0;
   for (const double x : xs) total += std::exp(x);
-  Numbers ys;
+  Doubles ys;
   for (const double x : xs) ys.push_back(logarithm ? x - std::log(total) : std::exp(x) / total);
   return ys;
 }
@@ -37,10 +53,10 @@ Softmax softmax(Arena& arena, const std::vector<Holder*>& xs) {
   arena.reserve(xs.size() + 1, xs.size());
   arena.reserve_scratch(scratch_size(Op::SoftmaxGroup, xs.size()));
   std::vector<NodeId> operands;
-  Numbers primals;
+  Doubles primals;
   for (Holder* x : xs) operands.push_back(x->use()), primals.push_back(arena.data(x->node()));
   Softmax made{arena.push_many(Op::SoftmaxGroup, 0.0, operands.data(), nullptr, xs.size()), {}};
-  const Numbers ys = results_of(false, primals);
+  const Doubles ys = results_of(false, primals);
   std::vector<NodeId> nodes;
   for (std::size_t i = 0; i < xs.size(); ++i)
     nodes.push_back(arena.push(Op::Softmax, ys[i], {made.group, static_cast<NodeId>(i)}));
@@ -51,22 +67,18 @@ Softmax softmax(Arena& arena, const std::vector<Holder*>& xs) {
 } // namespace
 
 TEST_CASE("take gives all to the value that was chosen and none where the index is no index") {
-  const Numbers values{2.0, 7.0, -3.0, 5.0}; // the index, then three values
-  Numbers xs = values, got(4, 0.0);
-  const auto sweep = [&] {
-    propagate_nary(
-        Op::Take, 4, 0.0, 3.0, [&](std::size_t i) { return xs[i]; },
-        [&](std::size_t i, double amount) { got[i] += amount; }, nullptr);
-  };
+  const Doubles values{2.0, 7.0, -3.0, 5.0}; // the index, then three values
+  Doubles xs = values, got(4, 0.0);
+  const auto sweep = [&] { pull_back(Op::Take, xs, 3.0, got); };
   CHECK(value_of(Op::Take, xs) == 5.0);
   sweep();
-  CHECK(got == Numbers{0.0, 0.0, 0.0, 3.0});
+  CHECK(got == Doubles{0.0, 0.0, 0.0, 3.0});
   for (const double index : {-1.0, 3.0, 0.5, std::nan(""), HUGE_VAL}) {
     xs[0] = index;
     CHECK(std::isnan(value_of(Op::Take, xs)));
     sweep();
   }
-  CHECK(got == Numbers{0.0, 0.0, 0.0, 3.0});
+  CHECK(got == Doubles{0.0, 0.0, 0.0, 3.0});
 }
 
 TEST_CASE("the partials of every n-ary operation agree with central differences") {
@@ -77,17 +89,41 @@ TEST_CASE("the partials of every n-ary operation agree with central differences"
     if (op_info(op).operands != Operands::Many || op == Op::Where || op == Op::Take) continue;
     CAPTURE(op_info(op).id);
     for (std::size_t n = 1; n < 9; ++n) {
-      Numbers xs(n), got(n, 0.5), scratch(scratch_size(op, n));
+      Doubles xs(n), got(n, 0.5);
       for (double& x : xs) x = draw(random);
-      propagate_nary(
-          op, n, value_of(op, xs), 3.0, [&](std::size_t i) { return xs[i]; },
-          [&](std::size_t i, double amount) { got[i] += amount; }, scratch.data());
+      pull_back(op, xs, 3.0, got);
       for (std::size_t i = 0; i < n; ++i) {
-        Numbers above = xs, below = xs;
+        Doubles above = xs, below = xs;
         above[i] += 1e-6, below[i] -= 1e-6;
         const double partial = (value_of(op, above) - value_of(op, below)) / 2e-6;
         CHECK(got[i] == doctest::Approx(0.5 + 3.0 * partial).epsilon(1e-6));
       }
+    }
+  }
+}
+
+TEST_CASE("the formula of every operation of many operands gives its results to the bit") {
+  std::mt19937_64 random(3);
+  std::uniform_real_distribution<double> draw(-3.0, 3.0);
+  for (std::size_t k = kFirstNaryOp; k < kFirstTableOp; ++k) {
+    const Op op = static_cast<Op>(k), held = group_of(op);
+    CAPTURE(op_info(op).id);
+    const Counts counts = operand_counts(held);
+    for (std::size_t n = counts.least; n <= std::min<std::size_t>(counts.most, 9); ++n) {
+      Doubles xs(n), ys(n);
+      for (double& x : xs) x = draw(random);
+      if (op == Op::Take) xs[0] = static_cast<double>(n - 2);
+      if (op_info(op).operands == Operands::Many) {
+        const double y = visit_nary(op, [&](auto rule) { return rule.formula(xs); });
+        CHECK(same_bits(y, value_of(op, xs)));
+        continue;
+      }
+      visit_group(op, [&](auto rule) {
+        rule.results(n, [&](std::size_t i) { return xs[i]; }, ys.data());
+        const auto group = rule.formula(xs);
+        for (std::size_t i = 0; i < n; ++i)
+          CHECK(same_bits(rule.result(group.terms[i], group.total), ys[i]));
+      });
     }
   }
 }
@@ -98,16 +134,18 @@ TEST_CASE("a group owes its operands what all of its results do") {
   for (const Op group : {Op::SoftmaxGroup, Op::LogSoftmaxGroup}) {
     const bool logarithm = group == Op::LogSoftmaxGroup;
     for (std::size_t n = 1; n < 9; ++n) {
-      Numbers xs(n), gs(n), got(n, 0.0), scratch(scratch_size(group, n));
+      Doubles xs(n), gs(n), got(n, 0.0), scratch(scratch_size(group, n));
       for (double& x : xs) x = draw(random);
       for (double& g : gs) g = draw(random);
-      propagate_group(
-          group, n, [&](std::size_t i) { return xs[i]; }, [&](std::size_t i) { return gs[i]; },
-          [&](std::size_t i, double amount) { got[i] += amount; }, scratch.data());
+      visit_group(group, [&](auto rule) {
+        rule.pullback(
+            n, [&](std::size_t i) { return xs[i]; }, [&](std::size_t i) { return gs[i]; },
+            [&](std::size_t i, double amount) { got[i] += amount; }, scratch.data());
+      });
       for (std::size_t i = 0; i < n; ++i) {
-        Numbers above = xs, below = xs;
+        Doubles above = xs, below = xs;
         above[i] += 1e-6, below[i] -= 1e-6;
-        const Numbers high = results_of(logarithm, above), low = results_of(logarithm, below);
+        const Doubles high = results_of(logarithm, above), low = results_of(logarithm, below);
         double owed = 0.0;
         for (std::size_t j = 0; j < n; ++j) owed += gs[j] * (high[j] - low[j]) / 2e-6;
         CHECK(std::abs(got[i] - owed) < 1e-7);
@@ -154,19 +192,19 @@ TEST_CASE("sweeps with and without callbacks agree in every bit and leave no adj
   Held first = apply(Op::Mul, *made.parts[0], *a), second = apply(Op::Mul, *made.parts[2], *b);
   Held root = apply(Op::Add, *first, *second);
   const auto gradients = [&] {
-    Numbers found;
+    Doubles found;
     for (NodeId i = 0; i < arena.size(); ++i)
       found.push_back(arena.gradient(i)), arena.gradients(arena.size())[i] = 0.0;
     return found;
   };
   reverse_sweep(arena, root->node(), nullptr);
-  const Numbers fast = gradients();
+  const Doubles fast = gradients();
   arena.set_callback(root->node(), true);
   for (int repeat = 0; repeat < 2; ++repeat) {
     reverse_sweep(arena, root->node(), [](Handle&) { return false; });
     CHECK(gradients() == fast);
     const double* numbers = arena.edge_numbers(arena.operands(made.group).a);
-    CHECK(Numbers(numbers, numbers + 3) == Numbers(3, 0.0));
+    CHECK(Doubles(numbers, numbers + 3) == Doubles(3, 0.0));
   }
   // A result with a callback takes its own turn between its neighbours.
   arena.set_callback(made.parts[1]->node(), true);
@@ -174,7 +212,7 @@ TEST_CASE("sweeps with and without callbacks agree in every bit and leave no adj
   CHECK(gradients() == fast);
   arena.set_callback(made.parts[2]->node(), true);
   reverse_sweep(arena, root->node(), [](Handle&) { return false; });
-  const Numbers apart = gradients();
+  const Doubles apart = gradients();
   for (std::size_t i = 0; i < fast.size(); ++i) CHECK(apart[i] == doctest::Approx(fast[i]));
   for (const Held* held : {&root, &made.parts[1], &made.parts[2]})
     arena.set_callback((*held)->node(), false);

@@ -1,5 +1,6 @@
-// What help() shows of the functions that take lists: each signature as Python's introspection
-// reads it, and the text of the stub, _core/functions.pyi. A test holds the two to be one text.
+// The docstrings of functions that take lists, without the rows of ops.def that take one list and
+// get theirs from the table: each signature as Python's introspection reads it, and the text of the
+// stub, _core/functions.pyi. A test holds the two to be one text.
 #pragma once
 
 namespace arenagrad::bindings {
@@ -21,35 +22,6 @@ Raises:
 
 Cost: about 3 ns an operand, and as much again in the sweep.)";
 
-inline constexpr char kMeanDoc[] = R"(mean($module, xs)
---
-
-sum(xs) / len(xs), as one node.
-
-Args:
-    xs: as for sum().
-
-Returns:
-    A Value if an operand is one, else a float.
-
-Raises:
-    ValueError: xs is empty.
-    TypeError: as sum() does.)";
-
-inline constexpr char kProdDoc[] = R"(prod($module, xs)
---
-
-The product of xs, left to right, as one node; 1 if xs is empty.
-
-Args:
-    xs: as for sum().
-
-Returns:
-    A Value if an operand is one, else a float.
-
-Raises:
-    TypeError: as sum() does.)";
-
 inline constexpr char kDotDoc[] = R"(dot($module, ws, xs, start=0.0)
 --
 
@@ -65,67 +37,6 @@ Returns:
 
 Raises:
     ValueError: ws and xs are not equally long.
-    TypeError: as sum() does.)";
-
-inline constexpr char kNormDoc[] = R"(norm($module, xs)
---
-
-The root of the sum of the squares of xs, as one node; partial 0 where all are 0.
-
-It neither overflows nor underflows unless the result does.
-
-Args:
-    xs: as for sum().
-
-Returns:
-    A Value if an operand is one, else a float.
-
-Raises:
-    TypeError: as sum() does.)";
-
-inline constexpr char kLogsumexpDoc[] = R"(logsumexp($module, xs)
---
-
-log(exp(xs[0]) + exp(xs[1]) + ...) without overflow, as one node.
-
-Args:
-    xs: as for sum().
-
-Returns:
-    A Value if an operand is one, else a float.
-
-Raises:
-    ValueError: xs is empty.
-    TypeError: as sum() does.)";
-
-inline constexpr char kSoftmaxDoc[] = R"(softmax($module, xs)
---
-
-exp(x - largest) divided by the sum of all of these, for each x of xs: one node each.
-
-Args:
-    xs: as for sum().
-
-Returns:
-    A list, or an array if xs is one.
-
-Raises:
-    TypeError: as sum() does.
-
-Cost: linear, in the sweep too, since the results share their list of operands.)";
-
-inline constexpr char kLogSoftmaxDoc[] = R"(log_softmax($module, xs)
---
-
-The logarithms of softmax(xs), without overflow and exact near 0: one node each.
-
-Args:
-    xs: as for sum().
-
-Returns:
-    A list, or an array if xs is one.
-
-Raises:
     TypeError: as sum() does.)";
 
 inline constexpr char kWhereDoc[] = R"(where($module, condition, x, y)

@@ -1,7 +1,9 @@
 // The operations of any number of operands as functions of the module: one node for each result.
+// A row of ops.def that takes one list, Xs, needs nothing here; the others read their own
+// arguments.
 #include <algorithm>
-
 #include <array>
+#include <string>
 
 #include "arguments.h"
 #include "bindings/value/record.h"
@@ -29,17 +31,6 @@ py::object like(PyObject* given, py::list results) {
   if (!is_array(given)) return results;
   const py::module_ numpy = py::module_::import("numpy");
   return numpy.attr("array")(results, py::arg("dtype") = "O");
-}
-
-// Records the node of `op` over the operands that stand at next_edges(); requires room.
-NodeId push_nary(Arena& g, Op op, std::size_t count) {
-  const NodeId* operands = g.next_edges();
-  const double* data = g.data_array();
-  const auto x = [=](std::size_t i) { return data[operands[i]]; };
-  // With Dot known to the compiler its loop is a loop and nothing else.
-  const double y = op == Op::Dot ? core::nary_value(Op::Dot, count, x, nullptr)
-                                 : core::nary_value(op, count, x, g.scratch());
-  return g.push_many(op, y, operands, nullptr, count);
 }
 
 // The start of a sum, if any; one that adds nothing is left out of the node. Read once only, since
@@ -85,13 +76,17 @@ PyObject* apply(Op op, const Start& start, std::initializer_list<Sequence*> part
     if (start.counts())
       *operand++ = start.value != nullptr ? use(start.value) : g.push_leaf(start.number);
     for (const Sequence* part : parts) operand = part->nodes(operand);
-    return push_nary(g, op, count);
+    return core::record_nary(g, op, count);
   });
 }
 
-void need_some(const Sequence& xs, const char* function) {
-  if (xs.size() == 0)
-    throw py::value_error(std::string(function) + "() needs at least one number, got none");
+// Throws ValueError if the operation needs more numbers than there are.
+void need_enough(Op op, const Sequence& xs) {
+  const std::size_t least = core::operand_counts(op).least, count = xs.size();
+  if (count >= least) return;
+  const std::string needed = least == 1 ? "one number" : std::to_string(least) + " numbers";
+  throw py::value_error(std::string(core::op_info(op).name) + "() needs at least " + needed +
+                        ", got " + (count == 0 ? "none" : std::to_string(count)));
 }
 
 void need_equal(const char* what, std::size_t one, const char* other_what, std::size_t other) {
@@ -102,17 +97,52 @@ void need_equal(const char* what, std::size_t one, const char* other_what, std::
 
 using Args = PyObject* const*;
 
-template <Op op> PyObject* one_list(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+// The function of a row with one result; rows with arguments of their own specialise it.
+template <Op op> PyObject* function(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   Arguments<1> a;
   if (!a.read(core::op_info(op).name, {"xs"}, 1, args, count, keywords)) return nullptr;
   return guarded([&] {
     Sequence xs(a[0], "xs");
-    if (op == Op::Mean || op == Op::LogSumExp) need_some(xs, core::op_info(op).name);
+    need_enough(op, xs);
     return apply(op, Start(nullptr), {&xs});
   });
 }
 
-PyObject* sum(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+// The function of a row with as many results as operands.
+template <Op op>
+PyObject* group_function(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<1> a;
+  if (!a.read(core::op_info(op).name, {"xs"}, 1, args, count, keywords)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    Sequence xs(a[0], "xs");
+    need_enough(core::group_of(op), xs);
+    const std::size_t n = xs.size();
+    py::list results(n);
+    if (!xs.has_values()) {
+      std::vector<double> primals(n);
+      const auto x = [&](std::size_t i) { return xs.number(i); };
+      core::visit_group(op, [&](auto rule) { rule.results(n, x, primals.data()); });
+      for (std::size_t i = 0; i < n; ++i) results[i] = py::float_(primals[i]);
+      return like(a[0], std::move(results)).release().ptr();
+    }
+    std::vector<NodeId> nodes;
+    nodes.reserve(n);
+    Arena& g = arena();
+    reserve_for(std::array{&xs}, 2 * n + 1, n);
+    g.reserve_scratch(core::scratch_size(core::group_of(op), n));
+    const Recording recording;
+    xs.nodes(g.next_edges());
+    core::record_group(g, op, n, nodes);
+    recording.finish(nodes);
+    const Arena::Frozen frozen(g); // making Values may run a collection
+    for (std::size_t i = 0; i < n; ++i)
+      results[i] = py::reinterpret_steal<py::object>(new_value(nodes[i]));
+    return like(a[0], std::move(results)).release().ptr();
+  });
+}
+
+template <>
+PyObject* function<Op::Sum>(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   Arguments<2> a;
   if (!a.read("sum", {"xs", "start"}, 1, args, count, keywords)) return nullptr;
   return guarded([&] {
@@ -121,7 +151,8 @@ PyObject* sum(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   });
 }
 
-PyObject* dot(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+template <>
+PyObject* function<Op::Dot>(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   Arguments<3> a;
   if (!a.read("dot", {"ws", "xs", "start"}, 2, args, count, keywords)) return nullptr;
   return guarded([&] {
@@ -131,49 +162,11 @@ PyObject* dot(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   });
 }
 
-template <Op op, Op group>
-PyObject* parts(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
-  Arguments<1> a;
-  if (!a.read(core::op_info(op).name, {"xs"}, 1, args, count, keywords)) return nullptr;
-  return guarded([&]() -> PyObject* {
-    Sequence xs(a[0], "xs");
-    const std::size_t n = xs.size();
-    py::list results(n);
-    std::vector<NodeId> nodes;
-    nodes.reserve(n);
-    Arena& g = arena();
-    if (xs.has_values()) reserve_for(std::array{&xs}, 2 * n + 1, n);
-    g.reserve_scratch(core::scratch_size(group, n));
-    const double* each = g.scratch();
-    const auto result = [each](const core::Exponentials& e, double x, std::size_t i) {
-      return op == Op::Softmax ? each[i] / e.total : e.log_softmax(x);
-    };
-    if (!xs.has_values()) {
-      const core::Exponentials e(n, [&](std::size_t i) { return xs.number(i); }, g.scratch());
-      for (std::size_t i = 0; i < n; ++i) results[i] = py::float_(result(e, xs.number(i), i));
-      return like(a[0], std::move(results)).release().ptr();
-    }
-    const Recording recording;
-    const NodeId* operands = g.next_edges();
-    xs.nodes(g.next_edges());
-    const auto x = [&](std::size_t i) { return g.data(operands[i]); };
-    const core::Exponentials e(n, x, g.scratch());
-    const NodeId shared = g.push_many(group, zero(), operands, nullptr, n);
-    for (std::size_t i = 0; i < n; ++i)
-      nodes.push_back(g.push(op, result(e, x(i), i), {shared, static_cast<NodeId>(i)}));
-    recording.finish(nodes);
-    const Arena::Frozen frozen(g); // making Values may run a collection
-    for (std::size_t i = 0; i < n; ++i)
-      results[i] = py::reinterpret_steal<py::object>(new_value(nodes[i]));
-    return like(a[0], std::move(results)).release().ptr();
-  });
-}
-
 // Element by element over arrays and lists, as NumPy broadcasts them.
 PyObject* where_of_arrays(const Arguments<3>& a) {
   static PyObject* of_scalars = nullptr;
-  const py::handle scalar =
-      once(of_scalars, [] { return py::module_::import("arenagrad._core").attr("where"); });
+  const py::handle scalar = once(
+      of_scalars, [] { return py::module_::import("arenagrad._core.functions").attr("where"); });
   const py::module_ numpy = py::module_::import("numpy");
   const py::object function = numpy.attr("frompyfunc")(scalar, 3, 1);
   py::object results = function(py::handle(a[0]), py::handle(a[1]), py::handle(a[2]));
@@ -182,7 +175,8 @@ PyObject* where_of_arrays(const Arguments<3>& a) {
   return results.attr("tolist")().release().ptr();
 }
 
-PyObject* where(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+template <>
+PyObject* function<Op::Where>(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   Arguments<3> a;
   if (!a.read("where", {"condition", "x", "y"}, 3, args, count, keywords)) return nullptr;
   return guarded([&]() -> PyObject* {
@@ -242,7 +236,8 @@ py::object take_row(PyObject* index, PyObject* values, const py::tuple& rows) {
   return like(is_array(values) ? values : read.front().ptr(), std::move(results));
 }
 
-PyObject* take(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+template <>
+PyObject* function<Op::Take>(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   Arguments<2> a;
   if (!a.read("take", {"values", "index"}, 2, args, count, keywords)) return nullptr;
   return guarded([&]() -> PyObject* {
@@ -308,7 +303,7 @@ PyObject* linear(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
       if (biased) *operand++ = biases.node(k);
       operand = rows[k].nodes(operand);
       std::copy(inputs.begin(), inputs.end(), operand);
-      outputs.push_back(push_nary(g, Op::Dot, 2 * n + biased));
+      outputs.push_back(core::record_nary(g, Op::Dot, 2 * n + biased));
     }
     recording.finish(outputs);
     const Arena::Frozen frozen(g); // making Values may run a collection
@@ -318,22 +313,33 @@ PyObject* linear(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   });
 }
 
+// The docstring of a row that takes xs: its help, then the sections that all of them share.
+const char* doc_of(Op op, const char* help, bool many_results) {
+  const bool refuses_empty = core::operand_counts(core::group_of(op)).least != 0;
+  const auto* text = new std::string( // leaked: Python keeps the pointer
+      std::string(core::op_info(op).name) + "($module, xs)\n--\n\n" + help +
+      "\n\nArgs:\n    xs: as for sum().\n\nReturns:\n    " +
+      (many_results ? "A list, or an array if xs is one."
+                    : "A Value if an operand is one, else a float.") +
+      "\n\nRaises:\n" + (refuses_empty ? "    ValueError: xs is empty.\n" : "") +
+      "    TypeError: as sum() does.");
+  return text->c_str();
+}
+
 } // namespace
 
 void bind_nary(py::module_& module) {
   static PyMethodDef definitions[] = {
-      definition("sum", sum, kSumDoc),
-      definition("mean", one_list<Op::Mean>, kMeanDoc),
-      definition("prod", one_list<Op::Prod>, kProdDoc),
-      definition("norm", one_list<Op::Norm>, kNormDoc),
-      definition("logsumexp", one_list<Op::LogSumExp>, kLogsumexpDoc),
-      definition("dot", dot, kDotDoc),
-      definition("softmax", parts<Op::Softmax, Op::SoftmaxGroup>, kSoftmaxDoc),
-      definition("log_softmax", parts<Op::LogSoftmax, Op::LogSoftmaxGroup>, kLogSoftmaxDoc),
-      definition("where", where, kWhereDoc),
-      definition("linear", linear, kLinearDoc),
-      definition("take", take, kTakeDoc),
-      {nullptr, nullptr, 0, nullptr}};
+#define ARENAGRAD_NARY_DOC_Xs(Id, help, many_results) doc_of(Op::Id, help, many_results)
+#define ARENAGRAD_NARY_DOC_Own(Id, help, many_results) k##Id##Doc
+#define ARENAGRAD_NARY(Id, name, symbol, arguments, help)                                          \
+  definition(#name, function<Op::Id>, ARENAGRAD_NARY_DOC_##arguments(Id, help, false)),
+#define ARENAGRAD_GROUP(Id, name, symbol, arguments, help)                                         \
+  definition(#name, group_function<Op::Id>, ARENAGRAD_NARY_DOC_##arguments(Id, help, true)),
+#include "core/ops.def"
+#undef ARENAGRAD_NARY_DOC_Xs
+#undef ARENAGRAD_NARY_DOC_Own
+      definition("linear", linear, kLinearDoc), {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }
 

@@ -31,7 +31,7 @@ enum class Opcode : std::uint8_t {
 
 inline constexpr std::size_t kOpcodeCount = static_cast<std::size_t>(Opcode::RowSum) + 1;
 inline constexpr std::size_t kFirstTableOpcode = static_cast<std::size_t>(Opcode::Input) + 1;
-inline constexpr std::size_t kFirstOwnOpcode = static_cast<std::size_t>(Opcode::Subtract);
+inline constexpr std::size_t kFirstOwnOpcode = kFirstTableOpcode + core::kTableOpCount;
 
 constexpr Opcode opcode_of(Op op) {
   return static_cast<Opcode>(static_cast<std::size_t>(op) - core::kFirstTableOp +
@@ -56,10 +56,17 @@ constexpr std::size_t leading(Opcode opcode, std::size_t count) {
 }
 
 namespace table {
-inline constexpr std::uint8_t kOwnCounts[] = {
-#define ARENAGRAD_OPCODE(Id, operands, ...) operands,
+using core::table::no, core::table::yes;
+struct OwnInfo {
+  std::uint8_t operands;
+  bool exact, cheap;
+};
+inline constexpr OwnInfo kOwnInfo[] = {
+#define ARENAGRAD_OPCODE(Id, operands, primal, da, db, dc, exact, cheap) {operands, exact, cheap},
 #include "opcodes.def"
 };
+inline constexpr std::size_t kOwnInfoCount = sizeof(kOwnInfo) / sizeof(kOwnInfo[0]);
+static_assert(kFirstOwnOpcode + kOwnInfoCount == static_cast<std::size_t>(Opcode::SumN));
 inline constexpr const char* kOwnNames[] = {
 #define ARENAGRAD_OPCODE(Id, ...) #Id,
 #include "opcodes.def"
@@ -72,7 +79,19 @@ constexpr std::size_t operand_count(Opcode opcode) {
   if (opcode <= Opcode::Input || is_many(opcode)) return 0;
   if (is_table_opcode(opcode))
     return core::op_info(op_of(opcode)).operands == core::Operands::Unary ? 1 : 2;
-  return table::kOwnCounts[static_cast<std::size_t>(opcode) - kFirstOwnOpcode];
+  return table::kOwnInfo[static_cast<std::size_t>(opcode) - kFirstOwnOpcode].operands;
+}
+
+// The columns of ops.def and opcodes.def; false for instructions that are in neither.
+constexpr bool is_exact(Opcode opcode) {
+  if (is_table_opcode(opcode)) return core::op_info(op_of(opcode)).exact;
+  const std::size_t own = static_cast<std::size_t>(opcode) - kFirstOwnOpcode;
+  return own < table::kOwnInfoCount && table::kOwnInfo[own].exact;
+}
+constexpr bool is_cheap(Opcode opcode) {
+  if (is_table_opcode(opcode)) return core::op_info(op_of(opcode)).cheap;
+  const std::size_t own = static_cast<std::size_t>(opcode) - kFirstOwnOpcode;
+  return own < table::kOwnInfoCount && table::kOwnInfo[own].cheap;
 }
 
 constexpr const char* opcode_name(Opcode opcode) {

@@ -48,38 +48,6 @@ template <Opcode kOpcode> struct Formula {
   }
 };
 
-// Opcodes that round once, or not at all, so that a strict kernel may use any instruction for them.
-constexpr bool is_exact(Opcode opcode) {
-  switch (opcode) {
-  case Opcode::Add:
-  case Opcode::Mul:
-  case Opcode::Relu:
-  case Opcode::Sqrt:
-  case Opcode::Square:
-  case Opcode::Reciprocal:
-  case Opcode::LeakyRelu:
-  case Opcode::Abs:
-  case Opcode::Sign:
-  case Opcode::Floor:
-  case Opcode::Ceil:
-  case Opcode::Maximum:
-  case Opcode::Minimum:
-  case Opcode::Subtract:
-  case Opcode::Divide:
-  case Opcode::Negate:
-  case Opcode::MultiplyAdd:
-  case Opcode::Less:
-  case Opcode::LessEqual:
-  case Opcode::Equal:
-  case Opcode::Select:
-  case Opcode::Wins:
-  case Opcode::Distance:
-    return true;
-  default:
-    return false;
-  }
-}
-
 // a * b + c, rounded twice as evaluate() does if strict.
 template <bool kStrict> ARENAGRAD_INLINE V multiply_then_add(V a, V b, V c) {
   if constexpr (kStrict) return a * b + c;

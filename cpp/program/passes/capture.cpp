@@ -3,16 +3,20 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "core/nary.h"
+#include "symbolic_lists.h"
+
 namespace arenagrad::program {
 namespace {
 
 using core::Arena;
 using core::NodeId;
+using Group = core::nary::GroupFormula<Symbolic>;
 
 class Capture {
 public:
   Capture(Arena& arena, const Traced& traced, const Passes& passes)
-      : arena_(arena), traced_(traced), builder_(passes) {}
+      : arena_(arena), traced_(traced), builder_(passes), writing_(builder_) {}
 
   Captured run() {
     mark();
@@ -29,11 +33,6 @@ public:
   }
 
 private:
-  struct Group {
-    Index largest = kNone, total = kNone; // of a log_softmax: the logarithm of the total
-    std::vector<Index> terms;
-  };
-
   // Finds what outputs and comparisons reach, and which of that is older than the trace.
   void mark() {
     needed_.assign(arena_.size() - traced_.first, 0);
@@ -68,10 +67,11 @@ private:
     return node < traced_.first ? older_[node] : places_[node - traced_.first];
   }
 
-  std::vector<Index> operands(NodeId node) {
-    std::vector<Index> places;
-    arena_.for_each_operand(node, true, [&](NodeId o) { places.push_back(place(o)); });
-    return places;
+  core::Numbers<Symbolic> operands(NodeId node) {
+    core::Numbers<Symbolic> numbers;
+    arena_.for_each_operand(node, true,
+                            [&](NodeId o) { numbers.push_back(Symbolic::of(place(o))); });
+    return numbers;
   }
 
   void write(NodeId node) {
@@ -83,82 +83,37 @@ private:
                           "compiled: its number would be frozen",
                           node);
     } else if (core::is_group(op)) {
-      write_group(node);
+      write_group(op, node);
     } else if (core::op_info(op).operands == core::Operands::Part) {
-      write_part(node);
+      write_part(op, node);
     } else if (core::is_table_op(op)) {
       const core::Operand2 o = arena_.operands(node);
       const bool two = core::op_info(op).operands != core::Operands::Unary;
       place(node) = builder_.emit(opcode_of(op), place(o.a), two ? place(o.b) : kNone, kNone,
                                   core::op_info(op).may_fail != core::MayFail::Never);
     } else {
-      write_many(op, node);
+      write_nary(op, node);
     }
   }
 
-  void write_many(Op op, NodeId node) {
-    std::vector<Index> x = operands(node);
-    Index y = kNone;
-    switch (op) {
-    case Op::Sum:
-    case Op::Mean: {
-      std::vector<Index> terms{builder_.constant(0.0)};
-      terms.insert(terms.end(), x.begin(), x.end());
-      y = builder_.emit_many(Opcode::SumN, terms);
-      if (op == Op::Mean)
-        y = builder_.emit(Opcode::Divide, y, builder_.constant(static_cast<double>(x.size())));
-      break;
-    }
-    case Op::Prod:
-      y = x.empty() ? builder_.constant(1.0) : x[0];
-      for (std::size_t k = 1; k < x.size(); ++k) y = builder_.emit(Opcode::Mul, y, x[k]);
-      break;
-    case Op::Dot:
-      y = builder_.emit_many(Opcode::DotN, x);
-      break;
-    case Op::Norm:
-      y = builder_.emit_many(Opcode::NormN, x);
-      break;
-    case Op::LogSumExp:
-      y = builder_.emit(Opcode::Add, builder_.emit_many(Opcode::MaxShift, x),
-                        builder_.emit_many(Opcode::LogSumExpShifted, x));
-      break;
-    case Op::Where:
-      y = builder_.emit(Opcode::Select, x[0], x[1], x[2]);
-      break;
-    case Op::Take: // checked: where it is no index the eager function raises
-      y = builder_.emit_many(Opcode::Take, x, true);
-      break;
-    default:
-      throw CannotCapture("this operation cannot be compiled", node);
-    }
-    place(node) = y;
+  void write_nary(Op op, NodeId node) {
+    const core::Numbers<Symbolic> xs = operands(node);
+    place(node) = core::visit_nary(op, [&](auto rule) { return rule.formula(xs); }).index();
   }
 
-  // What the results of one softmax share.
-  void write_group(NodeId node) {
-    const std::vector<Index> x = operands(node);
-    Group& group = groups_[node];
-    group.largest = builder_.emit_many(Opcode::MaxShift, x);
-    if (arena_.op(node) == Op::LogSoftmaxGroup) {
-      for (const Index i : x)
-        group.terms.push_back(builder_.emit(Opcode::Distance, i, group.largest));
-      group.total = builder_.emit_many(Opcode::LogSumExpShifted, x);
-    } else {
-      std::vector<Index> terms{builder_.constant(0.0)};
-      for (const Index i : x) terms.push_back(builder_.emit(Opcode::ShiftedExp, i, group.largest));
-      group.total = builder_.emit_many(Opcode::SumN, terms);
-      group.terms.assign(terms.begin() + 1, terms.end());
-    }
-    place(node) = group.total; // never asked for; says that it has been written
+  void write_group(Op op, NodeId node) {
+    const core::Numbers<Symbolic> xs = operands(node);
+    Group group = core::visit_group(op, [&](auto rule) { return rule.formula(xs); });
+    place(node) = group.total.index(); // nobody reads it; says that the group has been written
+    groups_.emplace(node, std::move(group));
   }
 
-  void write_part(NodeId node) {
+  void write_part(Op op, NodeId node) {
     const core::Operand2 o = arena_.operands(node);
     const Group& group = groups_.at(o.a);
-    const bool logarithm = arena_.op(node) == Op::LogSoftmax;
-    place(node) =
-        builder_.emit(logarithm ? Opcode::Subtract : Opcode::Divide, group.terms[o.b], group.total);
+    place(node) = core::visit_group(op, [&](auto rule) {
+                    return rule.result(group.terms[o.b], group.total);
+                  }).index();
   }
 
   void write(const Comparison& c) {
@@ -175,6 +130,7 @@ private:
   Arena& arena_;
   const Traced& traced_;
   Builder builder_;
+  const Symbolic::Writing writing_;
   std::vector<std::uint8_t> needed_; // of the nodes from traced_.first
   std::vector<NodeId> outer_;
   std::vector<Index> places_;               // of the same

@@ -20,7 +20,7 @@ inline OperandPartials partials(Opcode opcode, [[maybe_unused]] Symbolic a,
     return {d.a, d.b, 0.0};
   }
   switch (opcode) {
-#define ARENAGRAD_OPCODE(Id, operands, primal, partial_a, partial_b, partial_c)                    \
+#define ARENAGRAD_OPCODE(Id, operands, primal, partial_a, partial_b, partial_c, ...)               \
   case Opcode::Id:                                                                                 \
     return {partial_a, partial_b, partial_c};
 #include "program/ir/opcodes.def"

@@ -7,36 +7,6 @@
 namespace arenagrad::program::point {
 namespace {
 
-// Whether an instruction costs no more than gathering its operands for a kernel.
-bool is_cheap(Opcode opcode) {
-  switch (opcode) {
-  case Opcode::Add:
-  case Opcode::Subtract:
-  case Opcode::Mul:
-  case Opcode::Divide:
-  case Opcode::MultiplyAdd:
-  case Opcode::Negate:
-  case Opcode::Square:
-  case Opcode::Reciprocal:
-  case Opcode::Sqrt:
-  case Opcode::Relu:
-  case Opcode::LeakyRelu:
-  case Opcode::Abs:
-  case Opcode::Sign:
-  case Opcode::Maximum:
-  case Opcode::Minimum:
-  case Opcode::Wins:
-  case Opcode::Less:
-  case Opcode::LessEqual:
-  case Opcode::Equal:
-  case Opcode::Select:
-  case Opcode::Distance:
-    return true;
-  default:
-    return false;
-  }
-}
-
 // How many instructions from `from` on have operands in slots that go up by 0 or by 1.
 Index run_length(const OperandSlots& operands, Index from, Index n) {
   if (from + 1 == n) return 1;

@@ -268,6 +268,8 @@ def logsumexp(xs: _Operands) -> Any:
 def softmax(xs: _Operands) -> Any:
     """exp(x - largest) divided by the sum of all of these, for each x of xs: one node each.
 
+    Linear, in the sweep too, since the results share their list of operands.
+
     Args:
         xs: as for sum().
 
@@ -276,8 +278,6 @@ def softmax(xs: _Operands) -> Any:
 
     Raises:
         TypeError: as sum() does.
-
-    Cost: linear, in the sweep too, since the results share their list of operands.
     """
 
 def log_softmax(xs: _Operands) -> Any:
