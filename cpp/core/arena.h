@@ -8,6 +8,7 @@
 //  4. Growing never moves a node: the arrays live in reserved address space.
 //  5. Above size() gradients, marks and callback bytes are zero, so recording need not write them.
 //
+// Recording and memory are in arena.cpp, handles in handles.h, dropping nodes in reclaim.*.
 // Not thread-safe: the caller holds one lock (in Python the GIL) around every call. Cost: recording
 // is a handful of stores; 17 bytes a node, 26 once swept, 35 once handles are listed.
 #pragma once
@@ -16,9 +17,11 @@
 #include <vector>
 
 #include "counted.h"
+#include "handles.h"
 #include "node.h"
 #include "op_domain.h"
 #include "op_rules.h"
+#include "reclaim.h"
 #include "virtual_memory.h"
 
 namespace arenagrad::core {
@@ -34,28 +37,30 @@ public:
 
   // --- recording -----------------------------------------------------------------------------
 
-  // Makes room for `nodes` more nodes (and `edges` more edges): what follows cannot fail then. May
-  // compact: read operand indices after it. Throws ArenaFull, with everything as it was.
+  // Whether so many nodes (and edges) can be recorded at once, without reserve(): there is memory
+  // behind them, no look for garbage is due, and no thread records without a graph. All three are
+  // in ready_limit_, so that the fast path of recording makes one comparison.
+  bool ready_for(std::size_t nodes) const { return nodes_.size + nodes <= ready_limit_; }
+  bool ready_for(std::size_t nodes, std::size_t edges) const {
+    return ready_for(nodes) && edges_.size + edges <= edges_.committed;
+  }
+  // Makes room for `nodes` more nodes (and `edges` more edges): recording them cannot fail then.
+  // May compact: read operand indices after it. Throws ArenaFull, with everything as it was.
   void reserve(std::size_t nodes) {
-    if (!has_room(nodes)) [[unlikely]]
+    if (!ready_for(nodes)) [[unlikely]]
       make_room(nodes, 0);
   }
-  bool has_room(std::size_t nodes) const { return size_ + nodes <= limit_; }
-  bool has_room(std::size_t nodes, std::size_t edges) const {
-    return has_room(nodes) && edge_size_ + edges <= edge_limit_;
-  }
   void reserve(std::size_t nodes, std::size_t edges) {
-    if (!has_room(nodes, edges)) [[unlikely]]
+    if (!ready_for(nodes, edges)) [[unlikely]]
       make_room(nodes, edges);
   }
-
   // Makes room for the intermediate numbers of a rule (scratch_size): a sweep must not ask for it.
   void reserve_scratch(std::size_t count);
 
   // In all of these `held` is kHasHandle if the caller attaches a fresh handle at once, by
   // attach_new. Tags come last: a store of bytes may alias anything, so all is read anew after it.
   NodeId push_leaf(double value, Op op = Op::Leaf, Tag held = 0) {
-    const std::size_t i = size_++;
+    const std::size_t i = nodes_.size++;
     data_[i] = value; // the operands of a leaf are never read
     tags_[i] = tag_of(op) | held;
     return static_cast<NodeId>(i);
@@ -63,7 +68,7 @@ public:
 
   // A node of a table operation whose primal is already computed and checked.
   NodeId push(Op op, double y, Operand2 operands, Tag held = 0) {
-    const std::size_t i = size_++;
+    const std::size_t i = nodes_.size++;
     if (op == Op::Pow && i < first_power_) first_power_ = i;
     data_[i] = y;
     operands_[i] = operands;
@@ -73,9 +78,9 @@ public:
 
   // A leaf and, right above it, a node with it as the second operand.
   NodeId push_with_leaf(Op op, double y, NodeId a, double value, Tag held = 0) {
-    const std::size_t i = size_;
+    const std::size_t i = nodes_.size;
     Tag* tags = &tags_[i];
-    size_ = i + 2;
+    nodes_.size = i + 2;
     data_[i] = value;
     data_[i + 1] = y;
     operands_[i + 1] = {a, static_cast<NodeId>(i)};
@@ -88,7 +93,7 @@ public:
   // to next_edges() already. `partials` may be null.
   NodeId push_many(Op op, double y, const NodeId* operands, const double* partials,
                    std::size_t count, Tag held = 0);
-  NodeId* next_edges() { return edge_operands_.data() + edge_size_; }
+  NodeId* next_edges() { return edge_operands_.data() + edges_.size; }
 
   // Computes and records one table operation; throws its DomainError and so on before recording.
   NodeId record(Op op, NodeId a, NodeId b) {
@@ -97,11 +102,11 @@ public:
     return push(op, y, {a, b});
   }
 
-  // While on, has_room() is false, so that every recording takes the way that asks for room and
-  // looks whether its thread wants no graph (Python's no_grad).
+  // While on, ready_for() is false: every recording then asks for room, and whoever asks looks
+  // whether its thread wants no graph (Python's no_grad).
   void set_detaching(bool on) {
     detaching_ = on;
-    set_limit();
+    set_ready_limit();
   }
   bool detaching() const { return detaching_; }
   // Turns the newest nodes, all above `size`, into leaves of the same primals: `nodes` of them,
@@ -116,21 +121,15 @@ public:
     attach_new(handle, node);
   }
   // The same for a node pushed with kHasHandle.
-  void attach_new(Handle& handle, NodeId node) {
-    handle = {node, 0};
-    ++handle_count_;
-    if (node < listed_) [[unlikely]]
-      handles_[node] = &handle;
-  }
+  void attach_new(Handle& handle, NodeId node) { handles_.attach(handle, node); }
 
-  bool is_top(NodeId node) const { return std::size_t{node} + 1 == size_; }
+  bool is_top(NodeId node) const { return std::size_t{node} + 1 == nodes_.size; }
 
   // The handle died; it was not the highest.
   void detach_below_top(Handle& handle) {
     tags_[handle.node] &= Tag{0x7f};
-    handle.node = kNoNode;
-    --handle_count_;
-    if (!(handle.bits & Handle::Used)) ++deaths_;
+    handles_.detach(handle);
+    if (!(handle.bits & Handle::Used)) policy_.suspect();
   }
   // The handle died. If it was the highest, everything above the next one is dropped.
   void detach(Handle& handle) {
@@ -142,16 +141,9 @@ public:
   bool has_handle(NodeId node) const { return tags_[node] & kHasHandle; }
   // Null if the node has none. Cost: the first call looks at every handle; later ones are cheap.
   Handle* handle_of(NodeId node) {
-    if (!has_handle(node)) return nullptr;
-    if (node >= listed_) [[unlikely]]
-      list_handles();
-    return handles_[node];
+    return has_handle(node) ? handles_.find(node, nodes_.size, nodes_.committed) : nullptr;
   }
-
-  // The owner of the handles: walk(visit, context) calls visit(handle, context) for each attached.
-  using Visit = void (*)(Handle&, void*);
-  using Walk = void (*)(Visit, void*);
-  void set_walk(Walk walk) { walk_ = walk; }
+  void set_walk(HandleIndex::Walk walk) { handles_.set_walk(walk); }
 
   void set_callback(NodeId node, bool on);
   bool has_callback(NodeId node) const { return callback_count_ != 0 && callbacks_[node]; }
@@ -164,27 +156,33 @@ public:
   // Drops every node that no handle reaches, keeping the order of the rest. Returns how many.
   // Requires that no sweep is under way. Cost: a few ns a node.
   std::size_t compact();
+  // The same if at least half of the nodes are dead.
+  void compact_if_worth();
 
-  // Called when the arena has doubled since the last look and something may have died. Python's
-  // edge has one that first breaks reference cycles; the default is compact_if_worth.
+  // Called when a look for garbage is due (ReclaimPolicy). Python's edge has one that first breaks
+  // reference cycles; the default is compact_if_worth.
   using Reclaim = void (*)(Arena&);
   void set_reclaim(Reclaim reclaim) { reclaim_ = reclaim; }
-  // Compacts if at least half of the nodes are dead.
-  void compact_if_worth();
+
+  // While one of these exists nothing is compacted, so indices stay what they are. Whoever may run
+  // Python between reading an index and using it holds one.
+  struct Frozen : Counted {
+    explicit Frozen(Arena& arena) : Counted(arena.frozen_) {}
+  };
+  bool frozen() const { return frozen_ != 0; }
 
   // --- reading -------------------------------------------------------------------------------
 
-  std::size_t size() const { return size_; }
-  std::size_t edge_size() const { return edge_size_; }
+  std::size_t size() const { return nodes_.size; }
+  std::size_t edge_size() const { return edges_.size; }
   std::size_t capacity() const { return capacity_; }
-  std::size_t handle_count() const { return handle_count_; }
+  std::size_t handle_count() const { return handles_.count(); }
   // At most so much memory is behind the nodes, those in use and those kept for reuse.
-  std::size_t resident_bytes() const { return touched_ * kBytesPerNode; }
+  std::size_t resident_bytes() const { return nodes_.touched * kBytesPerNode; }
   std::size_t compactions() const { return compactions_; }
   std::size_t callback_count() const { return callback_count_; }
   // No node below is a Pow, the operation whose rule can fail.
   std::size_t first_power() const { return first_power_; }
-  bool frozen() const { return frozen_ != 0; }
   double& data(NodeId i) { return data_[i]; }
   double gradient(NodeId i) const { return grad_[i]; }
   // Writable adjoints of [0, end): remembers that they may no longer be zero.
@@ -204,8 +202,8 @@ public:
   const Operand2* operand_array() const { return operands_.data(); }
   const Tag* tag_array() const { return tags_.data(); }
 
-  // Calls visit(operand) for each operand. What Python never sees, the Literal of a Parametric
-  // operation and the group of a Part, is visited only if `hidden`; else the group's operands are.
+  // Calls visit(operand) for each operand. The Literal of a Parametric operation and the group of a
+  // Part, which Python never sees, are visited only if `hidden`; else the group's operands are.
   template <class Visit> void for_each_operand(NodeId i, bool hidden, Visit&& visit) const {
     Operand2 o = operands_[i];
     Operands kind = op_info(op(i)).operands;
@@ -221,51 +219,48 @@ public:
     }
   }
 
-  // While one of these exists nothing is compacted, so indices stay what they are. Whoever may run
-  // Python between reading an index and using it holds one.
-  struct Frozen : Counted {
-    explicit Frozen(Arena& arena) : Counted(arena.frozen_) {}
+private:
+  // Of the nodes or the edges: how many there are, how many have memory behind them, and how many
+  // the system has granted.
+  struct Extent {
+    std::size_t size = 0, touched = 0, committed = 0;
   };
 
-private:
-  static constexpr std::size_t kLeave = std::size_t{3} << 17;
+  // Calls act(array) for each array with an entry a node; false as soon as one call is.
+  template <class Act> bool for_node_arrays(Act&& act);
+  template <class Act> bool for_edge_arrays(Act&& act);
   bool try_reserve(std::size_t capacity);
   void make_room(std::size_t nodes, std::size_t edges);
   void commit(std::size_t nodes, std::size_t edges);
-  void mark_living();
-  void list_handles();
-  std::size_t slide();
   void touch(std::size_t nodes);
-  void set_limit();
-  void shrink_to(std::size_t size);
-  void look_again_at(std::size_t size);
+  void set_ready_limit();
+  void drop_edges_above(std::size_t size);
+  void drop_nodes_above(std::size_t size);
+  void mark_living();
+  Operand2 moved_operands(std::size_t node, std::size_t& edge_to);
+  std::size_t slide();
 
   ReservedArray<double> data_{0}, grad_{1};
   ReservedArray<Operand2> operands_{2};
   ReservedArray<Tag> tags_{3};
   ReservedArray<std::uint8_t> marks_{4};
   ReservedArray<std::uint8_t> callbacks_{5}; // 1 where the user has replaced the rule
-  ReservedArray<Handle*> handles_{6};        // of nodes below listed_ that have one
-  ReservedArray<NodeId> forward_{7};         // new places of the living, while compacting only
+  HandleIndex handles_{6};
+  ReservedArray<NodeId> forward_{7}; // new indices of the living, while compacting only
   ReservedArray<NodeId> edge_operands_{8};
   ReservedArray<double> edge_numbers_{9};
   std::vector<double> scratch_; // enough for the rule of every node
 
-  std::size_t size_ = 0, limit_ = 0;           // limit_: where make_room is asked next
-  std::size_t edge_size_ = 0, edge_limit_ = 0; // edge_limit_: edges committed
-  std::size_t committed_ = 0, capacity_ = 0;
-  std::size_t reclaim_at_ = 0;                    // size at which reclaiming is considered next
-  std::size_t grad_end_ = 0;                      // gradients at and above are zero
-  std::size_t touched_ = 0;                       // nodes at and above have no memory behind them
-  std::size_t edge_touched_ = 0, leave_ = kLeave; // leave_: freed nodes that keep their memory
-  std::size_t handle_count_ = 0, callback_count_ = 0, compactions_ = 0;
-  std::size_t listed_ = 0; // a handle attached below goes into handles_ at once
-  std::size_t deaths_ = 0; // nodes that may have become garbage since the last look
+  Extent nodes_, edges_;
+  std::size_t ready_limit_ = 0; // see ready_for
+  std::size_t capacity_ = 0;    // of nodes, and of edges
+  std::size_t grad_end_ = 0;    // gradients at and above are zero
+  std::size_t first_power_ = kNoNode;
+  std::size_t callback_count_ = 0, compactions_ = 0;
   int frozen_ = 0;
   bool detaching_ = false;
-  std::size_t first_power_ = kNoNode;
+  ReclaimPolicy policy_;
   Reclaim reclaim_ = [](Arena& arena) { arena.compact_if_worth(); };
-  Walk walk_ = [](Visit, void*) {};
 };
 
 } // namespace arenagrad::core

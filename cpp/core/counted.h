@@ -1,4 +1,5 @@
-// A block during which a count is one higher: while any such block lasts, the count is not zero.
+// A count of the scopes that are under way, such as those in which no node may move: each raises it
+// on entry and lowers it on exit, however it ends. The count lives elsewhere and outlives the scopes.
 #pragma once
 
 namespace arenagrad::core {

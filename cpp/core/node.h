@@ -1,4 +1,5 @@
-// What a node is made of, and what holds it from outside.
+// A node as the arena stores it, and a handle: a node's link to the object outside that keeps it
+// alive. The arena has one array for each part of a node (arena.h).
 #pragma once
 
 #include <cstdint>
@@ -8,8 +9,9 @@
 
 namespace arenagrad::core {
 
-// Binary operations use both; Parametric ones keep their Literal in b; Opaque and FixedPartials
-// keep the offset of their first edge in a and the number of edges in b.
+// Of a Binary operation the two operands; of a Unary one a; of a Parametric one a and, in b, its
+// Literal. A node with a list of operands has its first edge in a and their number in b; a Part has
+// its group in a and its position in b.
 struct Operand2 {
   NodeId a, b;
 };
@@ -21,11 +23,12 @@ static_assert(kOpCount <= kHasHandle);
 constexpr Tag tag_of(Op op) { return static_cast<Tag>(op); }
 constexpr Op op_of(Tag tag) { return static_cast<Op>(tag & (kHasHandle - 1)); }
 
-// The part of a Python object (or of a C++ holder) that the arena knows: where its node is.
+// The part of a Python object (or of a C++ holder) that the arena knows. The arena moves `node` when
+// it compacts and reads Used; the other bits belong to the owner of the handle.
 struct Handle {
   enum : std::uint32_t {
-    Used = 1,     // some node has had it as an operand
-    Pinned = 2,   // the arena's side holds a reference to it because it carries state
+    Used = 1,     // a node has had it as an operand, so its death alone makes no garbage
+    Pinned = 2,   // the owner holds a reference to the object, because the object carries state
     Doomed = 4,   // found unreachable: must not be pinned again
     Stateful = 8, // carries attributes or a callback
     Fixed = 16    // must keep its node: a graph is being read whose numbers are counted from it

@@ -36,12 +36,12 @@ private:
   std::size_t committed_ = 0;
 };
 
-// An array of T in a Reservation. Arrays that are walked side by side must get different `lane`s:
+// An array of T in a Reservation. Arrays that are walked side by side must get different staggers:
 // with equal low address bits the caches' way predictors take them for one another, which was
 // measured to cost a factor of 5.
 template <class T> class ReservedArray {
 public:
-  explicit ReservedArray(unsigned lane) : skew_(lane * kSkew) {}
+  explicit ReservedArray(unsigned stagger) : skew_(stagger * kSkew) {}
 
   bool reserve(std::size_t count) {
     const bool ok = memory_.reserve(skew_ + count * sizeof(T));

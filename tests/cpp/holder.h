@@ -10,7 +10,7 @@ struct Holder {
   Holder(arenagrad::core::Arena& arena, arenagrad::core::NodeId node) : arena(arena) {
     arena.attach(handle, node);
     all().insert(this);
-    arena.set_walk([](arenagrad::core::Arena::Visit visit, void* context) {
+    arena.set_walk([](arenagrad::core::HandleIndex::Visit visit, void* context) {
       for (Holder* holder : all()) visit(holder->handle, context);
     });
   }

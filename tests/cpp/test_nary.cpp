@@ -223,7 +223,7 @@ TEST_CASE("detaching leaves leaves of the same primals and nothing else") {
   Held x = leaf(arena, 3.0);
   const std::size_t size = arena.size(), edges = arena.edge_size();
   arena.set_detaching(true);
-  CHECK_FALSE(arena.has_room(0));
+  CHECK_FALSE(arena.ready_for(0));
   arena.reserve(4, 2);
   const NodeId square = arena.record(Op::Mul, x->use(), x->use());
   const NodeId literal = arena.push_leaf(2.0, Op::Literal);
@@ -239,7 +239,7 @@ TEST_CASE("detaching leaves leaves of the same primals and nothing else") {
   CHECK(arena.data(nodes[0]) == 90.0);
   CHECK(arena.data(nodes[2]) == 81.0);
   arena.set_detaching(false);
-  CHECK(arena.has_room(1));
+  CHECK(arena.ready_for(1));
 }
 
 TEST_CASE("memory stays flat when each leaf is made from the last one, detached") {

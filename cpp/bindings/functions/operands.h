@@ -129,7 +129,7 @@ template <class Sequences> void need_unchanged(const Sequences& read, bool forei
 // Makes room for nodes and edges, which may run something that changes what was read.
 template <class Sequences>
 void reserve_for(const Sequences& read, std::size_t nodes, std::size_t edges) {
-  if (arena().has_room(nodes, edges)) [[likely]]
+  if (arena().ready_for(nodes, edges)) [[likely]]
     return;
   arena().reserve(nodes, edges);
   need_unchanged(read);

@@ -40,7 +40,7 @@ public:
   }
 
   core::Nodes nodes() {
-    if (places_ != places()) find();
+    if (epoch_ != node_epoch()) find();
     return nodes_;
   }
   std::size_t size() const { return nodes_.size(); }
@@ -57,12 +57,12 @@ private:
     nodes_.resize(values_.size());
     for (std::size_t i = 0; i < nodes_.size(); ++i)
       nodes_[i] = node_of(PyTuple_GET_ITEM(values_.ptr(), i));
-    places_ = places();
+    epoch_ = node_epoch();
   }
 
   py::tuple values_;
   std::vector<NodeId> nodes_;
-  std::size_t places_ = 0;
+  std::size_t epoch_ = 0;
 };
 
 Parameters& parameters_in(py::handle object) {

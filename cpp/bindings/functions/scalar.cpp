@@ -38,7 +38,7 @@ template <Op op> PyObject* parametric(PyObject* a, double constant) {
     return g.push(op, core::evaluate(op, g.data(operand), constant), {operand, literal}, held);
   };
   Arena& g = arena();
-  if (pool.empty() || !g.has_room(2)) [[unlikely]]
+  if (pool.empty() || !g.ready_for(2)) [[unlikely]]
     return recorded(2, [&](Arena& room) { return push(room, 0); });
   PyValue* out = pool.take();
   g.attach_new(out->link, push(g, core::kHasHandle));

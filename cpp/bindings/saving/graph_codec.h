@@ -21,7 +21,7 @@ using NumberedObjects = std::vector<std::pair<core::NodeNumber, py::object>>;
 class GraphEncoder {
 public:
   // Whether the numbers are still those of the nodes; else start anew.
-  bool valid() const { return rehomed_ == rehomed; }
+  bool valid() const { return reattachments_ == reattachments; }
   // Numbers what is below `value` and has no number; returns those nodes.
   std::vector<core::NodeId> add(PyObject* value);
   // Undoes the last add.
@@ -34,7 +34,7 @@ public:
 private:
   core::Numbering numbers_;
   std::vector<py::object> roots_;
-  std::size_t compactions_ = arena().compactions(), rehomed_ = rehomed;
+  std::size_t compactions_ = arena().compactions(), reattachments_ = reattachments;
 };
 
 // Records parts that have been encoded, one after another.

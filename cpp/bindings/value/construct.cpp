@@ -220,7 +220,7 @@ int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
       arena().detach(link);
       arena().attach(link, push(arguments));
       link.bits = bits;
-      ++rehomed;
+      ++reattachments;
     }
     set_texts(self, arguments);
     return 0;

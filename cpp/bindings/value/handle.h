@@ -36,9 +36,9 @@ extern ArenaStorage the_arena;
 extern PyTypeObject* value_type; // arenagrad.Value
 
 inline core::Arena& arena() { return the_arena.arena; }
-// Changes whenever a live Value may have got another node.
-extern std::size_t rehomed; // times that a second __init__ gave a Value one
-inline std::size_t places() { return arena().compactions() + rehomed; }
+extern std::size_t reattachments; // times that a second __init__ gave a Value another node
+// Changes whenever a live Value may have got another node, so that nodes looked up before are old.
+inline std::size_t node_epoch() { return arena().compactions() + reattachments; }
 inline PyValue* as_value(PyObject* object) { return reinterpret_cast<PyValue*>(object); }
 inline PyObject* as_object(PyValue* value) { return reinterpret_cast<PyObject*>(value); }
 inline PyValue* owner(core::Handle* handle) {

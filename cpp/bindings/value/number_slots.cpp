@@ -62,7 +62,7 @@ template <Op op> [[gnu::noinline]] PyObject* commutative_general(PyObject* x, Py
 // The usual case first: it can neither fail nor call anything, so it needs no stack frame.
 template <Op op> PyObject* commutative(PyObject* x, PyObject* y) {
   Arena& g = arena();
-  if (is_exact_value(x) && !pool.empty() && g.has_room(2)) [[likely]] {
+  if (is_exact_value(x) && !pool.empty() && g.ready_for(2)) [[likely]] {
     if (is_exact_value(y)) {
       PyValue* out = pool.take();
       g.attach_new(out->link, push<op>(g, use(x), use(y), core::kHasHandle));

@@ -70,7 +70,7 @@ template <class Use> void ValuePool::each_object(Use&& use) {
   for (const auto& block : *blocks_) std::for_each(block->begin(), block->end(), use);
 }
 
-void ValuePool::walk(core::Arena::Visit visit, void* context) {
+void ValuePool::walk(core::HandleIndex::Visit visit, void* context) {
   each_object([&](PyValue& value) {
     if (value.link.attached()) visit(value.link, context);
   });
@@ -107,7 +107,7 @@ void ValuePool::shrink_if_worth() {
 void remember_instance(PyValue* value) { instances().insert(value); }
 void forget_instance(PyValue* value) { instances().erase(value); }
 
-void walk_handles(core::Arena::Visit visit, void* context) {
+void walk_handles(core::HandleIndex::Visit visit, void* context) {
   pool.walk(visit, context);
   for (PyValue* value : instances())
     if (value->link.attached()) visit(value->link, context);

@@ -39,7 +39,7 @@ public:
   // every object, but only after as many have died.
   void shrink_if_worth();
   // Calls visit for each attached handle.
-  void walk(core::Arena::Visit visit, void* context);
+  void walk(core::HandleIndex::Visit visit, void* context);
 
 private:
   static constexpr std::size_t kReady = 1024;
@@ -65,6 +65,6 @@ inline PyValue* new_handle() {
 // Instances of subclasses are Python's own objects: they are remembered one by one.
 void remember_instance(PyValue* value);
 void forget_instance(PyValue* value);
-void walk_handles(core::Arena::Visit visit, void* context);
+void walk_handles(core::HandleIndex::Visit visit, void* context);
 
 } // namespace arenagrad::bindings

@@ -73,7 +73,7 @@ inline PyObject* recorded(std::size_t nodes, Record&& record, std::size_t edges 
 // Values, room, and a result that may be. Null, with nothing done, if it is not that case.
 template <core::Op op> inline PyObject* recorded_at_once(PyObject* a, PyObject* b = nullptr) {
   core::Arena& g = arena();
-  if (!is_exact_value(a) || (b != nullptr && !is_exact_value(b)) || pool.empty() || !g.has_room(1))
+  if (!is_exact_value(a) || (b != nullptr && !is_exact_value(b)) || pool.empty() || !g.ready_for(1))
     return nullptr;
   const double y = core::evaluate(op, g.data(node_of(a)), b == nullptr ? 0.0 : g.data(node_of(b)));
   if (core::op_info(op).may_fail != core::MayFail::Never && !std::isfinite(y)) return nullptr;

@@ -11,7 +11,7 @@
 namespace arenagrad::bindings {
 
 ArenaStorage the_arena;
-std::size_t rehomed = 0;
+std::size_t reattachments = 0;
 PyTypeObject* value_type = nullptr;
 
 namespace {
