@@ -86,8 +86,8 @@ private:
   const char* what_;
 };
 
-// What stands between `magic` and version, and the checksum of it all. Throws FormatError if any of
-// these is not what it should be.
+// The bytes between `magic` with its version and the checksum of everything. Throws FormatError if
+// the magic, the version or the checksum is wrong.
 inline std::string_view checked_body(std::string_view bytes, std::string_view magic,
                                      std::uint16_t version, const char* what) {
   const std::size_t head = magic.size() + sizeof version;

@@ -1,5 +1,5 @@
-// What can go wrong in the core. Every error carries the node to blame (kNoNode if none), is thrown
-// before anything has changed, and is mapped to a Python class in one place (bindings/bind_errors).
+// The errors of the core. Every error carries the node to blame (kNoNode if none), is thrown
+// before anything has changed, and is mapped to a Python class in one place (bindings/value).
 #pragma once
 
 #include <cstdint>

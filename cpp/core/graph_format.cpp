@@ -18,75 +18,115 @@ constexpr std::uint16_t kVersion = 1, kHasAdjoints = 1;
 
 // --- writing -------------------------------------------------------------------------------------
 
-std::string write_part(Arena& arena, const Numbering& numbers, const std::vector<NodeId>& nodes) {
-  std::uint8_t place[kOpCount] = {};
+namespace {
+
+// The operations that a part names, in order of their first node, and where each of them stands.
+struct OpNames {
   std::vector<Op> used;
-  std::size_t edges = 0;
-  bool adjoints = false;
-  for (const NodeId node : nodes) {
-    const Op op = arena.op(node);
-    std::uint8_t& known = place[static_cast<std::size_t>(op)];
-    if (known == 0) {
-      used.push_back(op);
-      known = static_cast<std::uint8_t>(used.size());
+  std::uint8_t position[kOpCount] = {}; // 1 for the first; 0: not used
+
+  void add(Op op) {
+    std::uint8_t& known = position[static_cast<std::size_t>(op)];
+    if (known != 0) return;
+    used.push_back(op);
+    known = static_cast<std::uint8_t>(used.size());
+  }
+};
+
+class PartWriter {
+public:
+  PartWriter(Arena& arena, const Numbering& numbers, const std::vector<NodeId>& nodes)
+      : arena_(arena), numbers_(numbers), nodes_(nodes) {
+    for (const NodeId node : nodes) {
+      names_.add(arena.op(node));
+      if (is_many(node)) edges_ += arena.operands(node).b;
+      has_adjoints_ = has_adjoints_ || std::bit_cast<std::uint64_t>(arena.gradient(node)) != 0;
     }
-    if (op_info(op).operands == Operands::Many) edges += arena.operands(node).b;
-    adjoints = adjoints || std::bit_cast<std::uint64_t>(arena.gradient(node)) != 0;
   }
-  std::string out;
-  out.reserve(64 + 16 * used.size() + nodes.size() * 25 + edges * 12);
-  out += kMagic;
-  put(out, kVersion);
-  put(out, static_cast<std::uint16_t>(adjoints ? kHasAdjoints : 0));
-  put(out, numbers.size() - static_cast<NodeNumber>(nodes.size()));
-  put(out, static_cast<std::uint32_t>(nodes.size()));
-  put(out, static_cast<std::uint32_t>(edges));
-  put(out, static_cast<std::uint8_t>(used.size()));
-  for (const Op op : used) {
-    const std::string_view id = op_info(op).id;
-    put(out, static_cast<std::uint8_t>(id.size()));
-    out += id;
+
+  std::string write() {
+    out_.reserve(64 + 16 * names_.used.size() + nodes_.size() * 25 + edges_ * 12);
+    head();
+    for (const NodeId node : nodes_)
+      put(out_, static_cast<std::uint8_t>(
+                    names_.position[static_cast<std::size_t>(arena_.op(node))] - 1));
+    for (const NodeId node : nodes_) put(out_, arena_.data(node));
+    if (has_adjoints_)
+      for (const NodeId node : nodes_) put(out_, arena_.gradient(node));
+    for (const NodeId node : nodes_) operands(node);
+    edges();
+    put(out_, crc32(out_));
+    return std::move(out_);
   }
-  for (const NodeId node : nodes)
-    put(out, static_cast<std::uint8_t>(place[static_cast<std::size_t>(arena.op(node))] - 1));
-  for (const NodeId node : nodes) put(out, arena.data(node));
-  if (adjoints)
-    for (const NodeId node : nodes) put(out, arena.gradient(node));
-  for (const NodeId node : nodes) {
-    const Operand2 o = arena.operands(node);
-    switch (op_info(arena.op(node)).operands) {
+
+private:
+  bool is_many(NodeId node) const { return op_info(arena_.op(node)).operands == Operands::Many; }
+
+  void head() {
+    out_ += kMagic;
+    put(out_, kVersion);
+    put(out_, static_cast<std::uint16_t>(has_adjoints_ ? kHasAdjoints : 0));
+    put(out_, numbers_.size() - static_cast<NodeNumber>(nodes_.size()));
+    put(out_, static_cast<std::uint32_t>(nodes_.size()));
+    put(out_, static_cast<std::uint32_t>(edges_));
+    put(out_, static_cast<std::uint8_t>(names_.used.size()));
+    for (const Op op : names_.used) {
+      const std::string_view id = op_info(op).id;
+      put(out_, static_cast<std::uint8_t>(id.size()));
+      out_ += id;
+    }
+  }
+
+  void operands(NodeId node) {
+    const Operand2 o = arena_.operands(node);
+    switch (op_info(arena_.op(node)).operands) {
     case Operands::None:
       break;
     case Operands::Many:
-      put(out, std::uint32_t{o.b});
+      put(out_, std::uint32_t{o.b});
       break;
     case Operands::Part:
-      put(out, numbers.of(o.a));
-      put(out, std::uint32_t{o.b});
+      put(out_, numbers_.of(o.a));
+      put(out_, std::uint32_t{o.b});
       break;
     case Operands::Unary:
-      put(out, numbers.of(o.a));
+      put(out_, numbers_.of(o.a));
       break;
     case Operands::Binary:
     case Operands::Parametric:
-      put(out, numbers.of(o.a));
-      put(out, numbers.of(o.b));
+      put(out_, numbers_.of(o.a));
+      put(out_, numbers_.of(o.b));
     }
   }
-  const auto each_many = [&](auto&& visit) {
-    for (const NodeId node : nodes)
-      if (op_info(arena.op(node)).operands == Operands::Many) visit(node, arena.operands(node));
-  };
-  each_many([&](NodeId, Operand2 o) {
-    for (std::size_t k = 0; k < o.b; ++k) put(out, numbers.of(arena.edge_operands(o.a)[k]));
-  });
-  // Of a group they belong to a sweep under way.
-  each_many([&](NodeId node, Operand2 o) {
-    if (arena.op(node) == Op::FixedPartials)
-      for (std::size_t k = 0; k < o.b; ++k) put(out, arena.edge_numbers(o.a)[k]);
-  });
-  put(out, crc32(out));
-  return out;
+
+  // All operands of Many nodes, then the partials of those that have them. The numbers of a group's
+  // edges are not written: they belong to a sweep under way.
+  void edges() {
+    for (const NodeId node : nodes_) {
+      const Operand2 o = arena_.operands(node);
+      for (std::size_t k = 0; is_many(node) && k < o.b; ++k)
+        put(out_, numbers_.of(arena_.edge_operands(o.a)[k]));
+    }
+    for (const NodeId node : nodes_) {
+      const Operand2 o = arena_.operands(node);
+      for (std::size_t k = 0; arena_.op(node) == Op::FixedPartials && k < o.b; ++k)
+        put(out_, arena_.edge_numbers(o.a)[k]);
+    }
+  }
+
+  Arena& arena_;
+  const Numbering& numbers_;
+  const std::vector<NodeId>& nodes_;
+  OpNames names_;
+  std::size_t edges_ = 0;
+  bool has_adjoints_ = false;
+  std::string out_;
+};
+
+} // namespace
+
+std::string write_part(Arena& arena, const Numbering& numbers, const std::vector<NodeId>& nodes) {
+  return PartWriter(arena, numbers, nodes).write();
 }
 
 // --- reading -------------------------------------------------------------------------------------
@@ -153,57 +193,65 @@ void SavedPart::read(Reader& in) {
   if (in.left() != 0) throw FormatError("a saved graph is longer than it says");
 }
 
+namespace {
+[[noreturn]] void refuse_operand() {
+  throw FormatError("a saved graph has an operand that cannot be one");
+}
+} // namespace
+
 void SavedPart::check(const Arena& arena, const Earlier& earlier) {
-  const auto fail = [] { throw FormatError("a saved graph has an operand that cannot be one"); };
   std::vector<bool> used(size());
-  for (std::size_t i = 0; i < size(); ++i) {
-    // The operation of an operand, which must come before its user.
-    const auto operand = [&](NodeNumber number) {
-      if (number >= first_ + i) fail();
-      if (number < first_) return arena.op(earlier(number));
-      used[number - first_] = true;
-      return ops_[number - first_];
-    };
-    const auto visible = [&](NodeNumber number) {
-      if (is_hidden(operand(number))) fail();
-    };
-    const Op op = ops_[i];
-    const Numbers o = operands_[i];
-    switch (op_info(op).operands) {
-    case Operands::None:
-      if (op == Op::LiteralInt &&
-          !(std::isfinite(primals_[i]) && primals_[i] == std::floor(primals_[i])))
-        throw FormatError("a saved graph has an integer that is none");
-      break;
-    case Operands::Many:
-      if (o.b < operand_counts(op).least || o.b > operand_counts(op).most)
-        throw FormatError("a saved graph has a node with a wrong number of operands");
-      for (std::size_t k = 0; k < o.b; ++k) visible(edges_[o.a + k]);
-      scratch_ = std::max(scratch_, scratch_size(op, o.b));
-      break;
-    case Operands::Part: {
-      if (operand(o.a) != group_of(op)) fail();
-      const NodeNumber count =
-          o.a < first_ ? arena.operands(earlier(o.a)).b : operands_[o.a - first_].b;
-      if (o.b >= count) fail();
-      break;
-    }
-    case Operands::Unary:
-      visible(o.a);
-      break;
-    case Operands::Parametric:
-      visible(o.a);
-      if (!is_literal(operand(o.b))) fail();
-      break;
-    case Operands::Binary:
-      visible(o.a);
-      visible(o.b);
-    }
-  }
-  // So all lives while the last does, and stays together when the arena is compacted.
+  for (std::size_t i = 0; i < size(); ++i) check_node(i, arena, earlier, used);
+  // So all nodes live while the last does, and stay together when the arena is compacted.
   for (std::size_t i = 0; i + 1 < size(); ++i)
     if (!used[i]) throw FormatError("a saved graph has a node that nothing uses");
-  if (size() != 0 && is_hidden(ops_.back())) fail();
+  if (size() != 0 && is_hidden(ops_.back())) refuse_operand();
+}
+
+void SavedPart::check_node(std::size_t i, const Arena& arena, const Earlier& earlier,
+                           std::vector<bool>& used) {
+  // The operation of an operand, which must come before its user.
+  const auto operand = [&](NodeNumber number) {
+    if (number >= first_ + i) refuse_operand();
+    if (number < first_) return arena.op(earlier(number));
+    used[number - first_] = true;
+    return ops_[number - first_];
+  };
+  const auto visible = [&](NodeNumber number) {
+    if (is_hidden(operand(number))) refuse_operand();
+  };
+  const Op op = ops_[i];
+  const Numbers o = operands_[i];
+  switch (op_info(op).operands) {
+  case Operands::None:
+    if (op == Op::LiteralInt &&
+        !(std::isfinite(primals_[i]) && primals_[i] == std::floor(primals_[i])))
+      throw FormatError("a saved graph has an integer that is none");
+    break;
+  case Operands::Many:
+    if (o.b < operand_counts(op).least || o.b > operand_counts(op).most)
+      throw FormatError("a saved graph has a node with a wrong number of operands");
+    for (std::size_t k = 0; k < o.b; ++k) visible(edges_[o.a + k]);
+    scratch_ = std::max(scratch_, scratch_size(op, o.b));
+    break;
+  case Operands::Part: {
+    if (operand(o.a) != group_of(op)) refuse_operand();
+    const NodeNumber count =
+        o.a < first_ ? arena.operands(earlier(o.a)).b : operands_[o.a - first_].b;
+    if (o.b >= count) refuse_operand();
+    break;
+  }
+  case Operands::Unary:
+    visible(o.a);
+    break;
+  case Operands::Parametric:
+    visible(o.a);
+    if (!is_literal(operand(o.b))) refuse_operand();
+    break;
+  case Operands::Binary:
+    visible(o.a);
+    visible(o.b);
+  }
 }
 
 NodeId SavedPart::record(Arena& arena, const Earlier& earlier) const {

@@ -1,4 +1,4 @@
-// Nodes as bytes, and bytes as nodes again: what pickling, copying and files are made of.
+// Nodes as bytes, and bytes as nodes again: pickling, copying and files are made of these parts.
 //
 // A saved graph numbers its nodes, operands before users. It comes in parts, each the nodes below
 // one root that no part before has: part k continues the numbers of part k-1 and may refer to them.
@@ -20,7 +20,7 @@
 
 namespace arenagrad::core {
 
-// The part that `nodes` are, as add_below gave them. Throws std::bad_alloc.
+// The part of these nodes, as add_below gave them. Throws std::bad_alloc.
 std::string write_part(Arena& arena, const Numbering& numbers, const std::vector<NodeId>& nodes);
 
 // The node of a number below the first of a part.
@@ -47,6 +47,8 @@ private:
   };
   void read(Reader& in);
   void check(const Arena& arena, const Earlier& earlier);
+  void check_node(std::size_t i, const Arena& arena, const Earlier& earlier,
+                  std::vector<bool>& used);
 
   NodeNumber first_ = 0;
   std::size_t scratch_ = 0;

@@ -11,7 +11,7 @@
 
 namespace arenagrad::core {
 
-// What to call for a node whose rule the user may have replaced; false if it has not, after all.
+// Called for a node whose rule the user may have replaced; returns false if that is not so.
 // May throw, may record new nodes.
 using Callback = bool (*)(Handle&);
 
@@ -19,8 +19,8 @@ using Callback = bool (*)(Handle&);
 // `hidden` includes the Literals of Parametric operations, which Python never sees.
 std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden = false);
 
-// Sets the root's adjoint to 1 and adds to every operand's adjoint, users before operands, what
-// its users owe it: adjoint(operand) += partial * adjoint(user), with the primals as they are now.
+// Sets the root's adjoint to 1; then, users before operands, each node adds partial * adjoint(node)
+// to the adjoint of each of its operands, with the primals as they are now.
 // Throws the errors of check_power before anything has changed, and whatever a callback throws.
 void reverse_sweep(Arena& arena, NodeId root, Callback callback);
 
