@@ -253,6 +253,29 @@ def test_each_operation_is_one_line_of_the_table() -> None:
     ]
 
 
+def starts_of_columns(row: str) -> tuple[int, ...]:
+    """Where the arguments of a macro's call start; brackets and quotes hide commas."""
+    starts, depth, quoted = [row.index("(") + 1], 0, False
+    for i, sign in enumerate(row):
+        quoted ^= sign == '"'
+        depth += 0 if quoted else (sign == "(") - (sign == ")")
+        if depth == 0 and i >= starts[0]:
+            break
+        if sign == "," and depth == 1 and not quoted:
+            starts.append(i + 1 + len(row[i + 1 :]) - len(row[i + 1 :].lstrip()))
+    return tuple(starts[1:])
+
+
+@pytest.mark.parametrize("table", ["cpp/core/ops.def", "cpp/program/ir/opcodes.def"])
+def test_the_columns_of_the_tables_stand_in_line(table: str) -> None:
+    rows = re.findall(
+        r"^(ARENAGRAD_(?:OP|OPCODE|NARY|GROUP))(\(.*)$", (ROOT / table).read_text(), re.M
+    )
+    for kinds in ({"ARENAGRAD_OP"}, {"ARENAGRAD_OPCODE"}, {"ARENAGRAD_NARY", "ARENAGRAD_GROUP"}):
+        found = {starts_of_columns(name + rest) for name, rest in rows if name in kinds}
+        assert len(found) <= 1, f"columns of {kinds} start at {found}"
+
+
 def at_the_top() -> set[str]:
     """The names git tracks there, or all there are where git does not know the folder."""
     git = ["git", "-C", str(ROOT), "ls-files"]
