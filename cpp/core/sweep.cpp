@@ -48,8 +48,8 @@ enum class GroupStep : std::uint8_t { Later, Now };
 
 // --- the step of a node --------------------------------------------------------------------------
 
-// adjoint(operand) += partial * adjoint(node), with the partials of the row of `op` in ops.def;
-// calls reached(operand) for each operand.
+// Adds partial * adjoint(node) to the adjoint of each operand, with the partials of the row of `op`
+// in ops.def, and calls reached(operand).
 template <Op op, class Visit> inline void step_of(const Tape& t, NodeId node, Visit& reached) {
   constexpr Operands kind = op_info(op).operands;
   const double g = t.grad[node];
