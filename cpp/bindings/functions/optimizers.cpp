@@ -2,9 +2,13 @@
 #include <pybind11/numpy.h>
 
 #include <algorithm>
+#include <iterator>
+#include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "arguments.h"
 #include "bindings/value/instance.h"
 #include "bindings/value/value.h"
 #include "core/optimizers.h"
@@ -82,47 +86,86 @@ double* numbers_in(State& state, core::Nodes nodes) {
   return state.mutable_data();
 }
 
-// In all of these the settings come first: reading them may run Python, which may move the nodes.
+// The step of a rule as a Python function. Its arguments are the parameters, the rule's arrays of
+// state and its settings, all of them needed.
+template <class Rule> struct Step {
+  static constexpr std::size_t kArrayCount = std::size(Rule::kArrays);
+  static constexpr std::size_t kSettingCount = std::size(Rule::kSettings);
+  static constexpr std::size_t kCount = 1 + kArrayCount + kSettingCount;
 
-void sgd_step(const py::object& parameters, State velocity, py::handle lr, py::handle momentum,
-              py::handle dampening, py::handle weight_decay, bool nesterov, bool first) {
-  const core::Sgd rule{need_number(lr.ptr(), "lr"),
-                       need_number(momentum.ptr(), "momentum"),
-                       need_number(dampening.ptr(), "dampening"),
-                       need_number(weight_decay.ptr(), "weight_decay"),
-                       nesterov,
-                       first};
-  const core::Nodes nodes = parameters_in(parameters).nodes();
-  core::step(arena(), nodes, rule, numbers_in(velocity, nodes));
-}
+  struct Names {
+    const char* all[kCount] = {"parameters"};
+    constexpr Names() {
+      for (std::size_t k = 0; k < kArrayCount; ++k) all[1 + k] = Rule::kArrays[k];
+      for (std::size_t k = 0; k < kSettingCount; ++k)
+        all[1 + kArrayCount + k] = Rule::kSettings[k].name;
+    }
+  };
+  static constexpr Names kNames{};
 
-void adam_step(const py::object& parameters, State mean, State square, py::handle lr,
-               py::handle beta1, py::handle beta2, py::handle eps, py::handle weight_decay,
-               bool decoupled, std::size_t steps) {
-  const core::Adam rule{need_number(lr.ptr(), "lr"),
-                        need_number(beta1.ptr(), "betas[0]"),
-                        need_number(beta2.ptr(), "betas[1]"),
-                        need_number(eps.ptr(), "eps"),
-                        need_number(weight_decay.ptr(), "weight_decay"),
-                        decoupled,
-                        static_cast<double>(steps)};
-  const core::Nodes nodes = parameters_in(parameters).nodes();
-  double *m = numbers_in(mean, nodes), *v = numbers_in(square, nodes);
-  core::step(arena(), nodes, rule, m, v);
-}
+  static Rule read_settings(PyObject* const* given) {
+    Rule rule{};
+    for (std::size_t k = 0; k < kSettingCount; ++k) {
+      const core::Setting<Rule>& setting = Rule::kSettings[k];
+      if (setting.number != nullptr) {
+        rule.*setting.number = need_number(given[k], setting.label);
+        continue;
+      }
+      const int truth = PyObject_IsTrue(given[k]);
+      if (truth < 0) throw py::error_already_set();
+      rule.*setting.flag = truth != 0;
+    }
+    return rule;
+  }
 
-void rmsprop_step(const py::object& parameters, State square, State mean, State velocity,
-                  py::handle lr, py::handle alpha, py::handle eps, py::handle weight_decay,
-                  py::handle momentum, bool centered) {
-  const core::RmsProp rule{need_number(lr.ptr(), "lr"),
-                           need_number(alpha.ptr(), "alpha"),
-                           need_number(eps.ptr(), "eps"),
-                           need_number(weight_decay.ptr(), "weight_decay"),
-                           need_number(momentum.ptr(), "momentum"),
-                           centered};
-  const core::Nodes nodes = parameters_in(parameters).nodes();
-  double *v = numbers_in(square, nodes), *m = numbers_in(mean, nodes);
-  core::step(arena(), nodes, rule, v, m, numbers_in(velocity, nodes));
+  static State array_of(PyObject* given, const char* name) {
+    if (!py::isinstance<State>(given))
+      throw py::type_error(std::string(name) + " must be a contiguous NumPy array of float64");
+    return py::reinterpret_borrow<State>(given);
+  }
+
+  template <std::size_t... k>
+  static void take(const Rule& rule, PyObject* const* given, std::index_sequence<k...>) {
+    State arrays[] = {array_of(given[1 + k], Rule::kArrays[k])...};
+    const core::Nodes nodes = parameters_in(given[0]).nodes();
+    core::step(arena(), nodes, rule, numbers_in(arrays[k], nodes)...);
+  }
+
+  static PyObject* call(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+    try {
+      Arguments<kCount> arguments;
+      if (!arguments.read(Rule::kStepName, kNames.all, kCount, args, count, keywords))
+        return nullptr;
+      // The settings come first: reading them may run Python, which may move the nodes.
+      const Rule rule = read_settings(arguments.given + 1 + kArrayCount);
+      take(rule, arguments.given, std::make_index_sequence<kArrayCount>());
+      Py_RETURN_NONE;
+    } catch (...) {
+      set_python_error();
+      return nullptr;
+    }
+  }
+
+  // The signature, and the text of all steps.
+  static const char* doc() {
+    static const std::string text = [] {
+      std::string signature = std::string(Rule::kStepName) + "(";
+      for (const char* name : kNames.all) signature += std::string(name) + ", ";
+      signature.replace(signature.size() - 2, 2, ")\n--\n\n");
+      return signature + "Take one step of the rule over all parameters.\n\n"
+                         "The arrays of state are changed in place and hold one number for each "
+                         "parameter; the rest is as in arenagrad.optim. Raises TypeError and "
+                         "ValueError for what is of another kind or size, before anything changes.";
+    }();
+    return text.c_str();
+  }
+};
+
+template <class... Rules> void bind_steps(py::module_& module, const core::RuleList<Rules...>&) {
+  static PyMethodDef definitions[] = {
+      definition(Rules::kStepName, Step<Rules>::call, Step<Rules>::doc())...,
+      {nullptr, nullptr, 0, nullptr}};
+  if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }
 
 void zero_parameters(const py::object& parameters) {
@@ -165,20 +208,7 @@ void bind_optimizers(py::module_& module) {
             return py::make_tuple(py::type::of(self), py::make_tuple(parameters_in(self).values()));
           },
           "For pickle and copy: made anew of the same Values.");
-  const char* doc = "Take one step of the rule over all parameters.\n\n"
-                    "The arrays of state are changed in place and hold one number for each "
-                    "parameter; the rest is as in arenagrad.optim. Raises TypeError and ValueError "
-                    "for what is of another kind or size, before anything changes.";
-  const auto state = [](const char* name) { return py::arg(name).noconvert(); };
-  module.def("sgd_step", sgd_step, py::arg("parameters"), state("velocity"), py::arg("lr"),
-             py::arg("momentum"), py::arg("dampening"), py::arg("weight_decay"),
-             py::arg("nesterov"), py::arg("first"), doc);
-  module.def("adam_step", adam_step, py::arg("parameters"), state("mean"), state("square"),
-             py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"),
-             py::arg("weight_decay"), py::arg("decoupled"), py::arg("steps"), doc);
-  module.def("rmsprop_step", rmsprop_step, py::arg("parameters"), state("square"), state("mean"),
-             state("velocity"), py::arg("lr"), py::arg("alpha"), py::arg("eps"),
-             py::arg("weight_decay"), py::arg("momentum"), py::arg("centered"), doc);
+  bind_steps(module, core::OptimizerRules{});
   module.def("zero_parameters", zero_parameters, py::arg("parameters"),
              "Set the grad of every parameter to 0. Cost: about 1 ns each.");
   module.def("optimizer_state", optimizer_state, py::arg("count"),
