@@ -6,12 +6,13 @@
 #include <random>
 
 #include "program/batch/batch_plan.h"
+#include "program/ir/analysis.h"
 #include "program/passes/symbolic.h"
 
 namespace arenagrad::program {
 
 using Random = std::mt19937_64;
-inline constexpr Passes kNoPasses{false, false, false, false, false, false};
+inline constexpr Passes kNoPasses = Passes::none();
 
 inline std::size_t below(Random& random, std::size_t n) { return random() % n; }
 

@@ -59,7 +59,7 @@ TEST_CASE("the partials of every opcode agree with differences, to the third ord
         }
         // On with a partial that is not flat.
         std::size_t next = whole(opcode, 0) ? 1 : 0;
-        program = picked(partials, {static_cast<Index>(1 + next)});
+        program = select_outputs(partials, {static_cast<Index>(1 + next)});
       }
     }
   }
@@ -78,7 +78,7 @@ TEST_CASE("the logarithm of a sum of exponentials has its shares as partials, to
     const std::vector<double> got = run(partials, at);
     for (std::size_t k = 0; k < 4; ++k)
       CHECK(got[1 + k] == doctest::Approx(difference(program, at, k, 0)).epsilon(1e-7));
-    program = picked(partials, {2});
+    program = select_outputs(partials, {2});
   }
 }
 

@@ -13,7 +13,7 @@ using namespace arenagrad::program;
 
 namespace {
 
-constexpr Passes kNoPasses{false, false, false, false, false, false};
+constexpr Passes kNoPasses = Passes::none();
 
 std::vector<double> expected(const Program& program, const std::vector<double>& inputs) {
   std::vector<double> values(program.size()), out;

@@ -11,7 +11,7 @@ using namespace arenagrad::program::cases;
 
 namespace {
 
-constexpr Passes kNoPasses{false, false, false, false, false, false};
+constexpr Passes kNoPasses = Passes::none();
 
 std::size_t count(const Program& program, Opcode opcode) {
   std::size_t n = 0;
@@ -71,8 +71,8 @@ TEST_CASE("optimising in order keeps every bit, each pass alone and all together
     for (int pass = 0; pass < 6; ++pass) {
       Passes passes = kNoPasses;
       passes.fold = pass == 0 || pass == 5;
-      passes.share = pass == 1 || pass == 5;
-      passes.clean = pass == 2 || pass == 5;
+      passes.common_subexpressions = pass == 1 || pass == 5;
+      passes.peephole = pass == 2 || pass == 5;
       passes.prune = pass == 3 || pass == 5;
       passes.fuse = pass == 4 || pass == 5;
       const Program better = optimise(plain, passes);
@@ -167,7 +167,7 @@ TEST_CASE("nothing needless is left, but for inputs and what may raise") {
   builder.emit(Opcode::Exp, x);
   const Index log = builder.emit(Opcode::Log, x, kNone, kNone, true);
   builder.output(builder.emit(Opcode::Sin, x));
-  const Program better = prune(builder.finish());
+  const Program better = prune(builder.finish(), Passes::none());
   CHECK(better.input_count == 2);
   CHECK(count(better, Opcode::Exp) == 0);
   CHECK(count(better, Opcode::Log) == 1);

@@ -81,3 +81,20 @@ TEST_CASE("a later format and an unknown opcode are named") {
   CHECK_THROWS_WITH(read_program(with_checksum(bytes)),
                     "a saved program has an instruction that this version does not know: T?nh");
 }
+
+TEST_CASE("a program under the former names of its opcodes is read") {
+  const auto under_former_name = [](Opcode opcode, std::size_t operands, std::string_view former) {
+    std::string bytes = write_program(cases::single(opcode, operands, Passes{}));
+    const std::string_view name = opcode_name(opcode);
+    const std::size_t at = bytes.find(name);
+    bytes.replace(at, name.size(), former);
+    bytes[at - 1] = static_cast<char>(former.size());
+    return read_program(with_checksum(bytes)).text();
+  };
+  CHECK(under_former_name(Opcode::RowSum, 1, "LaneSum") ==
+        cases::single(Opcode::RowSum, 1, Passes{}).text());
+  CHECK(under_former_name(Opcode::DotN, 5, "DotOf") ==
+        cases::single(Opcode::DotN, 5, Passes{}).text());
+  CHECK(under_former_name(Opcode::LogSumExpShifted, 3, "LogTotal") ==
+        cases::single(Opcode::LogSumExpShifted, 3, Passes{}).text());
+}

@@ -34,7 +34,7 @@ TEST_CASE("a program with other outputs has zeros where there are none") {
   builder.output(builder.emit(Opcode::Mul, x, y));
   builder.output(builder.emit(Opcode::Exp, x));
   const Program program = builder.finish();
-  const Program some = picked(program, {kNone, 1, kNone, 1});
+  const Program some = select_outputs(program, {kNone, 1, kNone, 1});
   CHECK(some.size() == 4); // two inputs, the zero and the exponential
   std::vector<double> values(some.size());
   const double inputs[] = {0.0, 2.0};
@@ -42,7 +42,7 @@ TEST_CASE("a program with other outputs has zeros where there are none") {
   for (std::size_t k = 0; k < 4; ++k) CHECK(values[some.outputs[k]] == static_cast<double>(k % 2));
   CHECK(same(program, program));
   CHECK_FALSE(same(program, some));
-  CHECK(same(picked(program, {0, 1}), program));
+  CHECK(same(select_outputs(program, {0, 1}), program));
 }
 
 TEST_CASE("what does not vary counts once a row in a sum over the rows and in its partials") {

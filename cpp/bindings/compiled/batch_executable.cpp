@@ -157,7 +157,7 @@ py::ssize_t first_refused(const program::Program& traced, const Batch& batch,
     std::vector<double> inputs = batch.row(rows[k]);
     inputs.insert(inputs.end(), more.begin(), more.end());
     try {
-      program::refuse(traced, inputs.data());
+      program::check_domain(traced, inputs.data());
     } catch (const std::exception&) {
       return static_cast<py::ssize_t>(k);
     }

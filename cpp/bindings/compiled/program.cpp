@@ -99,7 +99,7 @@ void bind_transforms(ProgramClass& cls) {
                 throw py::index_error("a program has no such output");
               outputs.push_back(k < 0 ? program::kNone : static_cast<Index>(k));
             }
-            return make_without_gil([&] { return program::picked(*p, outputs); });
+            return make_without_gil([&] { return program::select_outputs(*p, outputs); });
           },
           py::arg("which"), "The program of these outputs; 0 for each negative number.")
       .def(
@@ -136,7 +136,7 @@ void bind_transforms(ProgramClass& cls) {
           [](const Program& p, const Inputs& inputs) {
             if (static_cast<std::size_t>(inputs.size()) != p.input_count)
               throw py::value_error("a program was given another number of inputs than it has");
-            program::refuse(p, inputs.data());
+            program::check_domain(p, inputs.data());
           },
           py::arg("inputs"), "Raise what the eager function would for these inputs, if it would.");
 }

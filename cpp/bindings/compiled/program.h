@@ -3,7 +3,7 @@
 
 #include "bindings/value/value.h"
 #include "program/ir/program.h"
-#include "program/passes/builder.h"
+#include "program/passes/passes.h"
 
 namespace arenagrad::bindings {
 
@@ -20,7 +20,8 @@ inline program::Passes passes_for(bool strict) {
 // added up in the very order in which a sweep of the graph would.
 inline program::Passes passes_before_derivatives(bool strict) {
   program::Passes before = passes_for(strict);
-  before.share = before.clean = !strict;
+  before.common_subexpressions = !strict;
+  before.peephole = !strict;
   return before;
 }
 

@@ -5,33 +5,21 @@
 #include <stdexcept>
 
 #include "matrix_groups.h"
+#include "program/ir/analysis.h"
 #include "row_sums.h"
 
 namespace arenagrad::program {
 
 ValueFacts::ValueFacts(const Program& program, const std::vector<std::uint8_t>& inputs)
-    : varies(varying(program, inputs)), needed(program.size(), 0),
-      after_reduction(program.size(), 0), absorbed(program.size(), 0), uses(program.size(), 0),
-      ready(program.size()), location(program.size()) {
-  const auto use = [&](Index i) {
-    needed[i] = 1;
-    ++uses[i];
-  };
-  for (const Index output : program.outputs) use(output);
-  for (const Guard& guard : program.guards) use(guard.condition);
-  for (std::size_t i = program.size(); i-- > 0;) {
-    const Instruction& at = program.instructions[i];
-    if (at.checked) needed[i] = 1; // the caller has to know whether it is finite
-    if (needed[i] != 0) program.for_each_operand(at, use);
-  }
+    : varies(varying(program, inputs)), needed(program::needed(program)),
+      after_reduction(program.size(), 0), absorbed(program.size(), 0),
+      uses(count_uses(program, &needed)), ready(program.size()), location(program.size()) {
   for (Index i = 0; i < program.size(); ++i) {
-    const Instruction& at = program.instructions[i];
-    after_reduction[i] = at.opcode == Opcode::RowSum;
-    program.for_each_operand(
-        at, [&](Index operand) { after_reduction[i] |= after_reduction[operand]; });
+    after_reduction[i] = program.instructions[i].opcode == Opcode::RowSum;
     ready[i] = i;
     if (varies[i] != 0) location[i] = Location::value(i);
   }
+  mark_dependents(program, after_reduction);
 }
 
 namespace {

@@ -1,13 +1,17 @@
-// What an eager function would have said to numbers that a program has no finite results for.
+// From numbers for which a program has no finite results to the error that the eager function
+// raises for them. Runners only say that a checked result was not finite; this finds out why, once,
+// when an error has to be raised.
+//
+// Pure and thread-safe. Cost: that of interpret().
 #pragma once
 
 #include "program.h"
 
 namespace arenagrad::program {
 
-// Throws the error of the first checked instruction whose operation refuses its operands; returns
-// if there is none, since infinities and nan that were given are no mistake. An index of Take that
-// is none throws std::out_of_range. RowSum is that of one row. Cost: that of interpret().
-void refuse(const Program& program, const double* inputs);
+// Throws the error of the first checked instruction whose operation refuses its operands; for a
+// Take whose index is none, std::out_of_range. Returns if there is no such instruction, since
+// infinities and nan that were given are no mistake. A RowSum is that of one row.
+void check_domain(const Program& program, const double* inputs);
 
 } // namespace arenagrad::program

@@ -1,8 +1,13 @@
-// What a program's instructions do. Pure and thread-safe.
+// The opcodes: what an instruction of a program does. The scalar operations of core/ops.def, and
+// behind them the rows of opcodes.def, of which an instruction of one more is one more row.
+//
+// Invariant: Constant and Input come first, RowSum last, so that comparisons tell the kinds apart.
+// Pure and thread-safe.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 #include "core/nary.h"
 #include "core/op_rules.h"
@@ -11,6 +16,7 @@ namespace arenagrad::program {
 
 using core::Op;
 
+// In the order of the tables; the sentinels below follow from their lengths.
 enum class Opcode : std::uint8_t {
   Constant, // a: which of the program's constants
   Input,    // a: which of its inputs
@@ -18,20 +24,36 @@ enum class Opcode : std::uint8_t {
 #include "core/ops.def"
 #define ARENAGRAD_OPCODE(Id, ...) Id,
 #include "opcodes.def"
-  // Those of many operands have b: how many there are; a and c: where the first `leading` of them
-  // and the others start in the program's lists.
-  SumN,             // the first, plus the second, and so on
-  DotN,             // the start if their number is odd, then w..., then x...; left to right
-  NormN,            // as core's norm
-  MaxShift,         // flat: whoever uses it is not changed by a shift of it
-  LogSumExpShifted, // the logarithm of the sum of exp(x - largest)
-  Take,             // an index i, then the values of which it is number i
-  RowSum,           // a, summed over all rows of a batch
+// Those of many operands have b: how many there are; a and c: where the first `leading` of them
+// and the others start in the program's lists.
+#define ARENAGRAD_NARY_OPCODE(Id, ...) Id,
+#include "opcodes.def"
+  RowSum, // a, summed over all rows of a batch
 };
 
-inline constexpr std::size_t kOpcodeCount = static_cast<std::size_t>(Opcode::RowSum) + 1;
+namespace table {
+using core::table::no, core::table::yes;
+struct OpcodeRow {
+  const char* name;
+  std::uint8_t operands; // exactly so many, or at least so many of an n-ary opcode
+  bool exact = false, cheap = false;
+};
+inline constexpr OpcodeRow kOwnOpcodes[] = {
+#define ARENAGRAD_OPCODE(Id, n, primal, da, db, dc, exact, cheap) {#Id, n, exact, cheap},
+#include "opcodes.def"
+};
+inline constexpr OpcodeRow kNaryOpcodes[] = {
+#define ARENAGRAD_NARY_OPCODE(Id, n, ...) {#Id, n},
+#include "opcodes.def"
+};
+} // namespace table
+
 inline constexpr std::size_t kFirstTableOpcode = static_cast<std::size_t>(Opcode::Input) + 1;
 inline constexpr std::size_t kFirstOwnOpcode = kFirstTableOpcode + core::kTableOpCount;
+inline constexpr std::size_t kFirstNaryOpcode = kFirstOwnOpcode + std::size(table::kOwnOpcodes);
+inline constexpr std::size_t kEndOfNaryOpcodes = kFirstNaryOpcode + std::size(table::kNaryOpcodes);
+inline constexpr std::size_t kOpcodeCount = kEndOfNaryOpcodes + 1;
+static_assert(static_cast<std::size_t>(Opcode::RowSum) == kOpcodeCount - 1);
 
 constexpr Opcode opcode_of(Op op) {
   return static_cast<Opcode>(static_cast<std::size_t>(op) - core::kFirstTableOp +
@@ -46,32 +68,28 @@ constexpr Op op_of(Opcode opcode) {
   return static_cast<Op>(static_cast<std::size_t>(opcode) - kFirstTableOpcode +
                          core::kFirstTableOp);
 }
-constexpr bool is_many(Opcode opcode) { return opcode >= Opcode::SumN && opcode <= Opcode::Take; }
-
-// Of `count` operands of a Many opcode, how many are in the first of its two lists: of a DotN the
-// start and w, of a Take the index, of others all.
-constexpr std::size_t leading(Opcode opcode, std::size_t count) {
-  if (opcode == Opcode::DotN) return core::dot_view(std::size_t{0}, count).x;
-  return opcode == Opcode::Take ? 1 : count;
+// Whether it has any number of operands, in two of the program's lists.
+constexpr bool is_many(Opcode opcode) {
+  return static_cast<std::size_t>(opcode) >= kFirstNaryOpcode &&
+         static_cast<std::size_t>(opcode) < kEndOfNaryOpcodes;
 }
 
-namespace table {
-using core::table::no, core::table::yes;
-struct OwnInfo {
-  std::uint8_t operands;
-  bool exact, cheap;
-};
-inline constexpr OwnInfo kOwnInfo[] = {
-#define ARENAGRAD_OPCODE(Id, operands, primal, da, db, dc, exact, cheap) {operands, exact, cheap},
+// Of `count` operands of a Many opcode, how many are in the first of its two lists.
+constexpr std::size_t leading(Opcode opcode, std::size_t count) {
+  switch (opcode) {
+#define ARENAGRAD_NARY_OPCODE(Id, n, leading, ...)                                                 \
+  case Opcode::Id:                                                                                 \
+    return leading;
 #include "opcodes.def"
-};
-inline constexpr std::size_t kOwnInfoCount = sizeof(kOwnInfo) / sizeof(kOwnInfo[0]);
-static_assert(kFirstOwnOpcode + kOwnInfoCount == static_cast<std::size_t>(Opcode::SumN));
-inline constexpr const char* kOwnNames[] = {
-#define ARENAGRAD_OPCODE(Id, ...) #Id,
-#include "opcodes.def"
-    "SumN", "DotN", "NormN", "MaxShift", "LogSumExpShifted", "Take", "RowSum"};
-} // namespace table
+  default:
+    return 0;
+  }
+}
+
+// The least number of operands that a Many opcode makes sense with.
+constexpr std::size_t fewest_operands(Opcode opcode) {
+  return table::kNaryOpcodes[static_cast<std::size_t>(opcode) - kFirstNaryOpcode].operands;
+}
 
 // How many of an instruction's a, b, c are instructions; of Many opcodes none.
 constexpr std::size_t operand_count(Opcode opcode) {
@@ -79,26 +97,29 @@ constexpr std::size_t operand_count(Opcode opcode) {
   if (opcode <= Opcode::Input || is_many(opcode)) return 0;
   if (is_table_opcode(opcode))
     return core::op_info(op_of(opcode)).operands == core::Operands::Unary ? 1 : 2;
-  return table::kOwnInfo[static_cast<std::size_t>(opcode) - kFirstOwnOpcode].operands;
+  return table::kOwnOpcodes[static_cast<std::size_t>(opcode) - kFirstOwnOpcode].operands;
 }
 
 // The columns of ops.def and opcodes.def; false for instructions that are in neither.
 constexpr bool is_exact(Opcode opcode) {
   if (is_table_opcode(opcode)) return core::op_info(op_of(opcode)).exact;
   const std::size_t own = static_cast<std::size_t>(opcode) - kFirstOwnOpcode;
-  return own < table::kOwnInfoCount && table::kOwnInfo[own].exact;
+  return own < std::size(table::kOwnOpcodes) && table::kOwnOpcodes[own].exact;
 }
 constexpr bool is_cheap(Opcode opcode) {
   if (is_table_opcode(opcode)) return core::op_info(op_of(opcode)).cheap;
   const std::size_t own = static_cast<std::size_t>(opcode) - kFirstOwnOpcode;
-  return own < table::kOwnInfoCount && table::kOwnInfo[own].cheap;
+  return own < std::size(table::kOwnOpcodes) && table::kOwnOpcodes[own].cheap;
 }
 
 constexpr const char* opcode_name(Opcode opcode) {
   if (opcode == Opcode::Constant) return "Constant";
   if (opcode == Opcode::Input) return "Input";
+  if (opcode == Opcode::RowSum) return "RowSum";
   if (is_table_opcode(opcode)) return core::op_info(op_of(opcode)).id;
-  return table::kOwnNames[static_cast<std::size_t>(opcode) - kFirstOwnOpcode];
+  if (is_many(opcode))
+    return table::kNaryOpcodes[static_cast<std::size_t>(opcode) - kFirstNaryOpcode].name;
+  return table::kOwnOpcodes[static_cast<std::size_t>(opcode) - kFirstOwnOpcode].name;
 }
 
 // The primal of an instruction with operands a, b, c. Requires that it has at most three. With
@@ -112,7 +133,7 @@ constexpr const char* opcode_name(Opcode opcode) {
   case Opcode::Id:                                                                                 \
     return primal;
 #include "core/ops.def"
-#define ARENAGRAD_OPCODE(Id, operands, primal, ...)                                                \
+#define ARENAGRAD_OPCODE(Id, n, primal, ...)                                                       \
   case Opcode::Id:                                                                                 \
     return primal;
 #include "opcodes.def"

@@ -4,8 +4,8 @@
 
 namespace arenagrad::program {
 
-std::uint32_t OperandLists::place(std::vector<std::uint32_t>& all, const std::uint32_t* list,
-                                  std::size_t count) {
+std::uint32_t OperandPool::place(std::vector<std::uint32_t>& all, const std::uint32_t* list,
+                                 std::size_t count) {
   if (count == 0) return 0;
   if (2 * (size_ + 1) > table_.size()) grow(all);
   const std::size_t mask = table_.size() - 1;
@@ -22,13 +22,13 @@ std::uint32_t OperandLists::place(std::vector<std::uint32_t>& all, const std::ui
   }
 }
 
-std::uint64_t OperandLists::hash(const std::uint32_t* list, std::size_t count) {
+std::uint64_t OperandPool::hash(const std::uint32_t* list, std::size_t count) {
   std::uint64_t h = count;
   for (std::size_t k = 0; k < count; ++k) h = mix(h + list[k]);
   return h;
 }
 
-void OperandLists::grow(const std::vector<std::uint32_t>& all) {
+void OperandPool::grow(const std::vector<std::uint32_t>& all) {
   std::vector<Known> larger(std::max<std::size_t>(64, 4 * table_.size()), Known{0, 0});
   const std::size_t mask = larger.size() - 1;
   for (const Known& known : table_) {

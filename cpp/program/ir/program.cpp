@@ -6,24 +6,24 @@
 
 namespace arenagrad::program {
 
-double many_value(Opcode opcode, std::size_t count, const double* x, double* scratch) {
-  const auto at = [=](std::size_t i) { return x[i]; };
+namespace {
+
+// From the first number, not from 0, which a -0 alone would lose its sign to.
+template <class X> double sum_left_to_right(std::size_t count, X&& x) {
+  double y = x(0);
+  for (std::size_t i = 1; i < count; ++i) y += x(i);
+  return y;
+}
+
+} // namespace
+
+double many_value(Opcode opcode, std::size_t count, const double* numbers, double* scratch) {
+  const auto x = [=](std::size_t k) { return numbers[k]; };
   switch (opcode) {
-  case Opcode::SumN: {
-    double y = x[0];
-    for (std::size_t i = 1; i < count; ++i) y += x[i];
-    return y;
-  }
-  case Opcode::DotN:
-    return core::nary_value(Op::Dot, count, at, scratch);
-  case Opcode::NormN:
-    return core::norm(count, at);
-  case Opcode::MaxShift:
-    return core::Largest(count, at).value;
-  case Opcode::LogSumExpShifted:
-    return std::log1p(core::Exponentials(count, at, scratch).others);
-  case Opcode::Take:
-    return core::nary_value(Op::Take, count, at, scratch);
+#define ARENAGRAD_NARY_OPCODE(Id, n, leading, value)                                               \
+  case Opcode::Id:                                                                                 \
+    return value;
+#include "opcodes.def"
   default:
     return 0.0;
   }
@@ -49,17 +49,6 @@ void interpret(const Program& program, const double* inputs, double* values) {
       values[i] = evaluate(at.opcode, value(at.a), value(at.b), value(at.c));
     }
   }
-}
-
-std::vector<std::uint8_t> varying(const Program& program, const std::vector<std::uint8_t>& inputs) {
-  std::vector<std::uint8_t> varies(program.size(), 0);
-  for (std::size_t i = 0; i < program.size(); ++i) {
-    const Instruction& at = program.instructions[i];
-    if (at.opcode == Opcode::Input) varies[i] = inputs[at.a];
-    if (at.opcode == Opcode::RowSum) continue;
-    program.for_each_operand(at, [&](Index operand) { varies[i] |= varies[operand]; });
-  }
-  return varies;
 }
 
 std::string Program::text() const {

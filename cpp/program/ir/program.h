@@ -1,12 +1,14 @@
 // A linear program: what a function does to its inputs, as a list of instructions.
 //
 // Invariants
-//  1. An instruction's operands stand before it; its place in the list is the value's name.
-//  2. The first instructions are the inputs, number k at place k, whether they are used or not.
+//  1. An instruction's operands stand before it; its index in the list is the value's name.
+//  2. The first instructions are the inputs, number k at index k, whether they are used or not.
 //  3. A program is not changed once it is made: passes read one and write another.
+//  4. Whatever walks a program reads operands by for_each_operand alone, so that an instruction
+//     with operands of a new kind is one more case there.
 //
 // Immutable, so safe from any thread. Cost: 16 bytes an instruction, 4 an operand in a list; a list
-// is kept once (operand_lists.h).
+// is kept once (operand_pool.h).
 #pragma once
 
 #include <string>
@@ -19,6 +21,8 @@ namespace arenagrad::program {
 using Index = std::uint32_t;
 inline constexpr Index kNone = 0xffffffffu;
 
+// One operation on values before it. Operands that the opcode does not have are kNone; what a, b
+// and c are otherwise stands at the opcode.
 struct Instruction {
   Opcode opcode = Opcode::Constant;
   // Captured from an operation that refuses some operands (ops.def, may_fail): a result that is not
@@ -28,7 +32,9 @@ struct Instruction {
 };
 static_assert(sizeof(Instruction) <= 16);
 
-// A branch that was taken while tracing: `condition`, 1 or 0, came out as `outcome`.
+// A branch that was taken while tracing: `condition`, 1 or 0, came out as `outcome`. A run in which
+// it comes out otherwise gives no answer; guards are decisions, so no pass may change what they
+// say.
 struct Guard {
   Index condition;
   bool outcome;
@@ -74,15 +80,13 @@ struct Program {
   std::size_t bytes() const;
 };
 
-// Whether each instruction differs from row to row, given which inputs do: RowSum ends it.
-std::vector<std::uint8_t> varying(const Program& program, const std::vector<std::uint8_t>& inputs);
-
-// The plain meaning of a program, one instruction after the other: `values` gets all results. The
-// oracle that runners are held against, and what folds constants. RowSum is that of one row.
+// The meaning of a program, one instruction after the other: `values` gets all results. Slow and
+// plain, for the errors of checked instructions and as the oracle of runners. A RowSum is that of
+// one row.
 void interpret(const Program& program, const double* inputs, double* values);
 
-// The result of a Many opcode on `count` numbers. Requires scratch for core::scratch_size and more:
-// `count` numbers. Take with an index that is none gives nan.
+// The result of a Many opcode on `count` numbers. Requires `count` numbers of scratch, which is
+// more than the rules in core/nary.h ask for these. Take with an index that is none gives nan.
 double many_value(Opcode opcode, std::size_t count, const double* x, double* scratch);
 
 } // namespace arenagrad::program

@@ -13,11 +13,14 @@ constexpr std::string_view kMagic = "AGPR";
 constexpr std::uint16_t kVersion = 1;
 constexpr std::uint8_t kChecked = 128;
 static_assert(kOpcodeCount <= kChecked);
-constexpr char kWhat[] = "a saved program";
+constexpr char kSubject[] = "a saved program"; // of messages
 
-[[noreturn]] void fail(const char* why) { throw FormatError(std::string(kWhat) + " has " + why); }
+[[noreturn]] void fail(const char* why) {
+  throw FormatError(std::string(kSubject) + " has " + why);
+}
 
-// Opcodes that were renamed: files written before keep loading.
+// Opcodes that were renamed: files written before keep loading. A name is never given to another
+// opcode, and a row is never taken out.
 constexpr struct {
   std::string_view former, name;
 } kFormerNames[] = {
@@ -49,27 +52,91 @@ Opcode opcode_named(std::string_view name) {
                     core::printable(name));
 }
 
-// How many numbers follow the code of an instruction.
+// How many numbers follow the byte of an instruction: of a Many opcode the number of its operands.
 std::size_t number_count(Opcode opcode) {
   return opcode <= Opcode::Input || is_many(opcode) ? 1 : operand_count(opcode);
 }
 
-// Puts the operands of all Many instructions, of which there are b, into the program's lists.
-void place(Program& program, const std::vector<Index>& items) {
-  OperandLists lists;
+// The opcodes that a program uses, in the order in which they first occur: the byte of an
+// instruction is a number in this list, whose names stand in the file.
+std::vector<Opcode> used_opcodes(const Program& program) {
+  std::vector<Opcode> used;
+  bool is_known[kOpcodeCount] = {};
+  for (const Instruction& at : program.instructions) {
+    bool& known = is_known[static_cast<std::size_t>(at.opcode)];
+    if (!known) used.push_back(at.opcode);
+    known = true;
+  }
+  return used;
+}
+
+void put_instructions(std::string& out, const Program& program, const std::vector<Opcode>& used) {
+  std::uint8_t number_of[kOpcodeCount] = {};
+  for (std::size_t k = 0; k < used.size(); ++k)
+    number_of[static_cast<std::size_t>(used[k])] = static_cast<std::uint8_t>(k);
+  for (const Instruction& at : program.instructions) {
+    const std::uint8_t number = number_of[static_cast<std::size_t>(at.opcode)];
+    put(out, static_cast<std::uint8_t>(number | (at.checked ? kChecked : 0)));
+    const Index numbers[] = {is_many(at.opcode) ? at.b : at.a, at.b, at.c};
+    for (std::size_t k = 0; k < number_count(at.opcode); ++k) put(out, std::uint32_t{numbers[k]});
+  }
+}
+
+// Lists are written as often as they are used, so that reading need not trust any position.
+std::vector<Index> list_items(const Program& program) {
+  std::vector<Index> items;
+  for (const Instruction& at : program.instructions)
+    if (is_many(at.opcode)) program.for_each_operand(at, [&](Index o) { items.push_back(o); });
+  return items;
+}
+
+// Reads the instructions; of Many opcodes the number of operands only. Throws unless `items` is the
+// sum of these numbers.
+void take_instructions(core::ByteReader& in, Program& program, const std::vector<Opcode>& used,
+                       std::size_t items) {
+  std::size_t listed = 0;
+  for (Instruction& at : program.instructions) {
+    const auto byte = in.take<std::uint8_t>();
+    const std::size_t number = byte & (kChecked - 1);
+    if (number >= used.size()) fail("an instruction without an opcode");
+    at.opcode = used[number];
+    at.checked = (byte & kChecked) != 0;
+    if (is_many(at.opcode)) {
+      at.b = in.take<std::uint32_t>();
+      if (at.b > items - listed || at.b < fewest_operands(at.opcode)) fail("too few operands");
+      listed += at.b;
+      continue;
+    }
+    Index* const numbers[] = {&at.a, &at.b, &at.c};
+    for (std::size_t k = 0; k < number_count(at.opcode); ++k)
+      *numbers[k] = in.take<std::uint32_t>();
+  }
+  if (listed != items) fail("too many operands");
+}
+
+// Gives the operands of all Many instructions, of which there are b each, to the program's lists.
+void add_lists(Program& program, const std::vector<Index>& items) {
+  OperandPool pool;
   const Index* next = items.data();
   for (Instruction& at : program.instructions) {
     if (!is_many(at.opcode)) continue;
     const std::size_t first = leading(at.opcode, at.b), others = at.b - first;
-    at.a = lists.place(program.lists, next, first);
-    at.c = lists.place(program.lists, next + first, others);
+    at.a = pool.place(program.lists, next, first);
+    at.c = pool.place(program.lists, next + first, others);
     next += at.b;
   }
 }
 
-// The least number of operands that a Many opcode makes sense with.
-std::size_t fewest(Opcode opcode) { return opcode == Opcode::Take ? 2 : 1; }
+void take_guards(core::ByteReader& in, Program& program, std::size_t count) {
+  std::vector<std::uint32_t> conditions;
+  std::vector<std::uint8_t> outcomes;
+  in.take(conditions, count);
+  in.take(outcomes, count);
+  for (std::size_t k = 0; k < count; ++k)
+    program.guards.push_back({conditions[k], outcomes[k] != 0});
+}
 
+// Throws unless the invariants of a program hold (program.h), whoever wrote the bytes.
 void check(const Program& program) {
   const std::size_t count = program.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -79,31 +146,22 @@ void check(const Program& program) {
     if ((at.opcode == Opcode::Input) != (i < program.input_count) ||
         (at.opcode == Opcode::Input && at.a != i))
       fail("its inputs in a wrong place");
-    program.for_each_operand(at, [&](Index o) {
-      if (o >= i) fail("an operand that cannot be one");
+    program.for_each_operand(at, [&](Index operand) {
+      if (operand >= i) fail("an operand that cannot be one");
     });
   }
-  const auto exists = [&](Index i) {
+  const auto check_exists = [&](Index i) {
     if (i >= count) fail("an output or guard that cannot be one");
   };
-  for (const Index output : program.outputs) exists(output);
-  for (const Guard& guard : program.guards) exists(guard.condition);
+  for (const Index output : program.outputs) check_exists(output);
+  for (const Guard& guard : program.guards) check_exists(guard.condition);
 }
 
 } // namespace
 
 std::string write_program(const Program& program) {
-  std::uint8_t place[kOpcodeCount] = {};
-  std::vector<Opcode> used;
-  for (const Instruction& at : program.instructions) {
-    std::uint8_t& known = place[static_cast<std::size_t>(at.opcode)];
-    if (known != 0) continue;
-    used.push_back(at.opcode);
-    known = static_cast<std::uint8_t>(used.size());
-  }
-  std::vector<Index> items; // lists as often as they are used: reading checks each once
-  for (const Instruction& at : program.instructions)
-    if (is_many(at.opcode)) program.for_each_operand(at, [&](Index o) { items.push_back(o); });
+  const std::vector<Opcode> used = used_opcodes(program);
+  const std::vector<Index> items = list_items(program);
   std::string out(kMagic);
   put(out, kVersion);
   put(out, std::uint32_t{program.input_count});
@@ -116,12 +174,7 @@ std::string write_program(const Program& program) {
     put(out, static_cast<std::uint8_t>(name.size()));
     out += name;
   }
-  for (const Instruction& at : program.instructions) {
-    const int opcode = place[static_cast<std::size_t>(at.opcode)] - 1;
-    put(out, static_cast<std::uint8_t>(opcode | (at.checked ? kChecked : 0)));
-    const Index numbers[] = {is_many(at.opcode) ? at.b : at.a, at.b, at.c};
-    for (std::size_t k = 0; k < number_count(at.opcode); ++k) put(out, std::uint32_t{numbers[k]});
-  }
+  put_instructions(out, program, used);
   for (const double constant : program.constants) put(out, constant);
   for (const Index item : items) put(out, std::uint32_t{item});
   for (const Index output : program.outputs) put(out, std::uint32_t{output});
@@ -132,7 +185,7 @@ std::string write_program(const Program& program) {
 }
 
 Program read_program(std::string_view bytes) {
-  core::ByteReader in(core::checked_body(bytes, kMagic, kVersion, kWhat), kWhat);
+  core::ByteReader in(core::checked_body(bytes, kMagic, kVersion, kSubject), kSubject);
   Program program;
   program.input_count = in.take<std::uint32_t>();
   const std::size_t count = in.take<std::uint32_t>(), constants = in.take<std::uint32_t>(),
@@ -141,37 +194,16 @@ Program read_program(std::string_view bytes) {
   std::vector<Opcode> used(in.take<std::uint8_t>());
   for (Opcode& opcode : used) opcode = opcode_named(in.text(in.take<std::uint8_t>()));
   if (program.input_count > count) fail("too few instructions");
-  in.need(count, 1);
+  in.need(count, 1); // before memory is taken for them
   program.instructions.resize(count);
-  std::size_t listed = 0;
-  for (Instruction& at : program.instructions) {
-    const auto byte = in.take<std::uint8_t>();
-    const std::size_t known = byte & (kChecked - 1);
-    if (known >= used.size()) fail("an instruction without an opcode");
-    at.opcode = used[known];
-    at.checked = byte & kChecked;
-    Index numbers[3] = {kNone, kNone, kNone};
-    for (std::size_t k = 0; k < number_count(at.opcode); ++k) numbers[k] = in.take<std::uint32_t>();
-    at.a = numbers[0], at.b = numbers[1], at.c = numbers[2];
-    if (is_many(at.opcode)) {
-      at.b = numbers[0];
-      if (at.b > items - listed || at.b < fewest(at.opcode)) fail("too few operands");
-      listed += at.b;
-    }
-  }
-  if (listed != items) fail("too many operands");
+  take_instructions(in, program, used, items);
   in.take(program.constants, constants);
   std::vector<Index> operands;
   in.take(operands, items);
-  place(program, operands);
+  add_lists(program, operands);
   in.take(program.outputs, outputs);
-  std::vector<std::uint32_t> conditions;
-  std::vector<std::uint8_t> outcomes;
-  in.take(conditions, guards);
-  in.take(outcomes, guards);
+  take_guards(in, program, guards);
   if (in.left() != 0) throw FormatError("a saved program is longer than it says");
-  for (std::size_t k = 0; k < guards; ++k)
-    program.guards.push_back({conditions[k], outcomes[k] != 0});
   check(program);
   return program;
 }

@@ -1,6 +1,6 @@
 // Programs as bytes, and bytes as programs again. All numbers little-endian:
 //   "AGPR", u16 version, u32 inputs, instructions, constants, list items, outputs, guards,
-//   u8 codes, each u8 length and its name (so that a program outlives new codes),
+//   u8 opcodes, each u8 length and its name (so that a program outlives new opcodes),
 //   of each instruction u8 opcode (128: checked), u32 operands, of Many opcodes their count
 //   instead, f64 constants, u32 list items, outputs, conditions, u8 outcomes, u32 CRC-32
 // Pure and thread-safe. Cost: about 30 ns an instruction either way.

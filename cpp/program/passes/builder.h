@@ -1,36 +1,29 @@
-// Writes a program, instruction by instruction, tidying each as it comes. What it does is chosen by
-// Passes; all but the last line of them keep results bit for bit.
+// Writes a program, instruction by instruction. The writing passes that are on are applied to each
+// instruction as it comes (writing_rules.h, common_subexpressions.h), so that no walk over the
+// program is needed for them: what emit() returns may be an older value with the same result.
 //
-// Not thread-safe. Cost: about 50 ns an instruction.
+// Requires operands that this builder returned. Not thread-safe. Cost: about 50 ns an instruction.
 #pragma once
 
 #include <unordered_map>
+#include <utility>
 
+#include "common_subexpressions.h"
+#include "passes.h"
 #include "program/ir/operand_pool.h"
 #include "program/ir/program.h"
 
 namespace arenagrad::program {
 
-// The optimisations, each of which can be left out.
-struct Passes {
-  bool fold = true;  // constants: what has only constant operands is computed now
-  bool share = true; // common subexpressions: what has been computed is not computed again
-  bool clean = true; // x * 1, x - -y and so on, where the result is the very same
-  bool prune = true; // dead code
-  bool fuse = true;  // chains of + and * become sums and dot products
-  bool reorder =
-      true; // what differs by rounding: x * y**-1 is x / y, lanes of sums, fused a * b + c
-};
-
 class Builder {
 public:
   explicit Builder(const Passes& passes) : passes_(passes) {}
 
-  // An instruction of at most three operands, or one that does the same.
+  // An instruction of at most three operands, or a value with the same result.
   Index emit(Opcode opcode, Index a, Index b = kNone, Index c = kNone, bool checked = false);
   Index emit_many(Opcode opcode, const std::vector<Index>& operands, bool checked = false);
   Index constant(double value);
-  // An instruction of another program, no input, whose operands are here at place[...].
+  // An instruction of another program, which must not be an input. Its operand i is place[i] here.
   Index copy(const Program& from, const Instruction& at, const std::vector<Index>& place);
   // Requires that inputs come first, in order.
   Index input();
@@ -38,29 +31,27 @@ public:
   bool is_constant(Index i) const { return program_.instructions[i].opcode == Opcode::Constant; }
   // Requires is_constant(i).
   double constant_of(Index i) const { return program_.constants[program_.instructions[i].a]; }
+  // By bits: -0.0 is not 0.0.
   bool is_constant(Index i, double value) const;
   const Instruction& at(Index i) const { return program_.instructions[i]; }
   const Program& program() const { return program_; }
   std::size_t size() const { return program_.size(); }
 
   void output(Index i) { program_.outputs.push_back(i); }
-  void guard(Index condition, bool outcome) { program_.guards.push_back({condition, outcome}); }
+  // A guard whose condition has been folded to its outcome holds in every run, and is left out.
+  void guard(Index condition, bool outcome);
   Program finish() { return std::move(program_); }
 
   const Passes& passes() const { return passes_; }
 
 private:
-  Index cleaned(Opcode opcode, Index a, Index b, Index c);
-  Index reordered(Opcode opcode, Index a, Index b, bool checked);
   Index append(const Instruction& instruction);
-  Index shared(const Instruction& instruction);
-  template <class Visit> void probe(const Instruction& instruction, Visit&& visit);
-  void grow();
+  Index find_or_append(const Instruction& instruction);
 
   Program program_;
   const Passes passes_;
-  OperandLists lists_;
-  std::vector<Index> table_; // open addressing, the places of instructions
+  OperandPool lists_;
+  CommonSubexpressions known_;
   std::unordered_map<std::uint64_t, Index> constants_; // by their bits
 };
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
+#include "builder.h"
 #include "core/nary.h"
 #include "symbolic_lists.h"
 
@@ -15,11 +17,13 @@ using Group = core::nary::GroupFormula<Symbolic>;
 
 class Capture {
 public:
-  Capture(Arena& arena, const Traced& traced, const Passes& passes)
-      : arena_(arena), traced_(traced), builder_(passes), writing_(builder_) {}
+  Capture(Arena& arena, const Traced& traced, Builder& builder)
+      : arena_(arena), traced_(traced), builder_(builder), writing_(builder) {}
 
-  Captured run() {
-    mark();
+  // Writes the program; returns the nodes that it uses and was not given.
+  std::vector<NodeId> run() {
+    find_needed();
+    find_outer();
     places_.assign(needed_.size(), kNone);
     for (const NodeId input : traced_.inputs) place(input) = builder_.input();
     for (const NodeId node : outer_) place(node) = builder_.input();
@@ -29,38 +33,45 @@ public:
     }
     for (const NodeId output : traced_.outputs) builder_.output(place(output));
     for (const Comparison& comparison : traced_.comparisons) write(comparison);
-    return {builder_.finish(), outer_};
+    return std::move(outer_);
   }
 
 private:
-  // Finds what outputs and comparisons reach, and which of that is older than the trace.
-  void mark() {
+  // Marks the nodes of the trace that outputs and comparisons are computed from, and collects the
+  // older ones among their operands. Nodes that are inputs of the program have no operands in it.
+  void find_needed() {
     needed_.assign(arena_.size() - traced_.first, 0);
-    const auto reached = [&](NodeId node) {
+    const auto reach = [&](NodeId node) {
       if (node >= traced_.first)
         needed_[node - traced_.first] = 1;
       else
         outer_.push_back(node);
     };
-    for (const NodeId output : traced_.outputs) reached(output);
+    for (const NodeId output : traced_.outputs) reach(output);
     for (const Comparison& c : traced_.comparisons)
       for (const NodeId node : {c.left, c.right})
-        if (node != core::kNoNode) reached(node);
+        if (node != core::kNoNode) reach(node);
     std::vector<std::uint8_t> is_input(needed_.size(), 0);
     for (const NodeId input : traced_.inputs)
       if (input >= traced_.first) is_input[input - traced_.first] = 1;
     for (const NodeId node : traced_.kept) is_input[node - traced_.first] = 1;
     for (std::size_t k = needed_.size(); k-- > 0;)
-      if (needed_[k] && !is_input[k])
-        arena_.for_each_operand(static_cast<NodeId>(traced_.first + k), true, reached);
+      if (needed_[k] != 0 && is_input[k] == 0)
+        arena_.for_each_operand(static_cast<NodeId>(traced_.first + k), true, reach);
+  }
+
+  // The inputs behind those of the trace: each needed node that is older than the trace, or kept of
+  // it, once and in order, but for those that are inputs of the trace already.
+  void find_outer() {
     for (const NodeId node : traced_.kept)
-      if (needed_[node - traced_.first]) outer_.push_back(node);
+      if (needed_[node - traced_.first] != 0) outer_.push_back(node);
     std::sort(outer_.begin(), outer_.end());
     outer_.erase(std::unique(outer_.begin(), outer_.end()), outer_.end());
-    std::vector<NodeId> older = traced_.inputs; // such of them as are no leaves of the trace
-    std::sort(older.begin(), older.end());
-    std::erase_if(
-        outer_, [&](NodeId node) { return std::binary_search(older.begin(), older.end(), node); });
+    std::vector<NodeId> inputs = traced_.inputs;
+    std::sort(inputs.begin(), inputs.end());
+    std::erase_if(outer_, [&](NodeId node) {
+      return std::binary_search(inputs.begin(), inputs.end(), node);
+    });
   }
 
   Index& place(NodeId node) {
@@ -120,28 +131,31 @@ private:
     const auto side = [&](NodeId node, double number) {
       return node == core::kNoNode ? builder_.constant(number) : place(node);
     };
-    const Opcode codes[] = {Opcode::Less, Opcode::LessEqual, Opcode::Equal};
+    constexpr Opcode kOpcodes[] = {Opcode::Less, Opcode::LessEqual, Opcode::Equal}; // by Relation
     const Index condition =
-        builder_.emit(codes[static_cast<std::size_t>(c.relation)], side(c.left, c.left_number),
+        builder_.emit(kOpcodes[static_cast<std::size_t>(c.relation)], side(c.left, c.left_number),
                       side(c.right, c.right_number));
-    if (!builder_.is_constant(condition)) builder_.guard(condition, c.outcome);
+    builder_.guard(condition, c.outcome);
   }
 
   Arena& arena_;
   const Traced& traced_;
-  Builder builder_;
+  Builder& builder_;
   const Symbolic::Writing writing_;
-  std::vector<std::uint8_t> needed_; // of the nodes from traced_.first
+  std::vector<std::uint8_t> needed_; // for each node from traced_.first on
   std::vector<NodeId> outer_;
-  std::vector<Index> places_;               // of the same
-  std::unordered_map<NodeId, Index> older_; // the places of nodes before
+  std::vector<Index> places_;               // of the same nodes in the program; kNone: not written
+  std::unordered_map<NodeId, Index> older_; // the places of nodes before traced_.first
   std::unordered_map<NodeId, Group> groups_;
 };
 
 } // namespace
 
 Captured capture(Arena& arena, const Traced& traced, const Passes& passes) {
-  return Capture(arena, traced, passes).run();
+  Captured captured;
+  captured.program = build(
+      passes, [&](Builder& builder) { captured.outer = Capture(arena, traced, builder).run(); });
+  return captured;
 }
 
 } // namespace arenagrad::program

@@ -1,19 +1,24 @@
-// A graph in the arena as a program. Not thread-safe: the caller holds the arena's lock.
+// From a graph that a trace recorded in the arena to a program. Nodes become instructions in their
+// order, which is a topological one; nodes that nothing needs are left out.
+//
+// Every operation is one rule here, and an operation without a rule throws, so that no program is
+// ever silently wrong. Not thread-safe: the caller holds the arena's lock. Cost: about 100 ns a
+// node.
 #pragma once
 
 #include <vector>
 
-#include "builder.h"
 #include "core/arena.h"
+#include "passes.h"
 
 namespace arenagrad::program {
 
-// A node whose rule is the user's own, so that there is nothing to replay.
+// A node whose rule is the user's own: a program has no instruction for it.
 struct CannotCapture : core::Error {
   using Error::Error;
 };
 
-// How two primals were compared while a function was traced, and what came out.
+// A comparison of two primals while a function was traced, with its outcome. It becomes a guard.
 enum class Relation : std::uint8_t { Less, LessEqual, Equal };
 struct Comparison {
   core::NodeId left, right; // kNoNode: the number beside it
@@ -22,8 +27,9 @@ struct Comparison {
   bool outcome;
 };
 
+// A trace: which part of the arena it is, where its inputs are, and what came out.
 struct Traced {
-  // In order: leaves made for the trace, or older nodes, whose operands are then of no interest.
+  // In order: leaves made for the trace, or older nodes, whose own operands do not count then.
   std::vector<core::NodeId> inputs;
   std::vector<core::NodeId> outputs;
   std::vector<Comparison> comparisons;
@@ -34,14 +40,13 @@ struct Traced {
 
 struct Captured {
   Program program;
-  // Nodes older than the trace that it uses, and those kept of it: they are inputs too, behind
-  // those of the trace, whose numbers whoever runs the program must read anew each time.
+  // Nodes older than the trace that it uses, and those kept of it. They are inputs too, behind
+  // those of the trace: whoever runs the program reads their numbers anew each time.
   std::vector<core::NodeId> outer;
 };
 
-// The program that computes the outputs and the conditions of all comparisons from the inputs; what
-// nothing needs is left out. Throws CannotCapture for a node with a callback or
-// fixed partials. Cost: about 100 ns a node.
+// The program that computes the outputs and the conditions of all comparisons from the inputs.
+// Throws CannotCapture for a node with a callback or fixed partials.
 Captured capture(core::Arena& arena, const Traced& traced, const Passes& passes);
 
 } // namespace arenagrad::program

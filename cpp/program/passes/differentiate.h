@@ -1,7 +1,13 @@
-// From a program to the program of its derivatives. The rules are those of core/ops.def and
-// codes.def, read with Numbers; what comes out is a program like any other and can be
-// differentiated again. Pure and thread-safe; linear cost.
+// From a program to the program of its derivatives, which is a program like any other and can be
+// differentiated again. The rules are those of core/ops.def and ir/opcodes.def
+// (derivative_rules.h).
+//
+// With `reorder` off, adjoints are added up in the very order in which the arena's sweep adds them,
+// so gradients have the bits of eager ones. Pure and thread-safe; linear cost, for a Jacobian in
+// the size of what its sweeps reach.
 #pragma once
+
+#include <vector>
 
 #include "passes.h"
 
@@ -9,8 +15,8 @@ namespace arenagrad::program {
 
 struct Wanted {
   std::vector<Index> inputs; // which inputs to differentiate by
-  std::vector<std::uint8_t>
-      varies; // of each input: whether it differs from row to row; empty: none
+  // Of each input, whether it differs from row to row; empty: none does.
+  std::vector<std::uint8_t> varies;
 };
 
 // Reverse: a program with the same inputs and, behind them, a cotangent for each output (seeded:
@@ -29,7 +35,7 @@ Program tangent(const Program& program, const Wanted& wanted, const Passes& pass
 struct Jacobian {
   Program program;
   std::vector<Index> rows, columns;
-  bool by_reverse; // else one tangent a column
+  bool by_reverse = true; // one reverse sweep a row; else one tangent a column
 };
 // Requires, where what varies is summed over rows, that no wanted input varies.
 Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& passes);

@@ -1,5 +1,10 @@
-// A number that stands for an instruction: what is done to it is written into a program. With it
-// the partials in core/ops.def and codes.def, read as code, write the program of the partial.
+// A number that stands for an instruction: its operators write instructions into a program. With it
+// the partials in core/ops.def and ir/opcodes.def, read as code, write the program of the partial.
+//
+// Requires a Writing, which says where to, for as long as a Symbolic is used: the builder is that
+// of the thread's innermost one, so that formulas need not name it. A partial's helper function
+// gets a line below when it is first used in a table. Safe in several threads, each with its own
+// Writing. Cost: that of Builder::emit.
 #pragma once
 
 #include "builder.h"
@@ -8,7 +13,7 @@ namespace arenagrad::program {
 
 class Symbolic {
 public:
-  // Numbers are written by the Builder of the innermost Writing of this thread.
+  // While it lives, Symbolic writes with this builder, on this thread.
   class Writing {
   public:
     explicit Writing(Builder& builder) : before_(builder_) { builder_ = &builder; }
@@ -20,8 +25,10 @@ public:
     Builder* before_;
   };
 
-  Symbolic(double value) : index_(builder_->constant(value)) {} // NOLINT: meant to be implicit
-  static Symbolic of(Index index) { return Symbolic(index, 0); }
+  Symbolic(double value) // NOLINT(google-explicit-constructor): formulas mix both
+      : index_(builder_->constant(value)) {}
+  // The value of an instruction that has been written.
+  static Symbolic of(Index index) { return Symbolic(index, Written{}); }
   static Symbolic emit(Opcode opcode, Symbolic a) { return of(builder_->emit(opcode, a.index_)); }
   static Symbolic emit(Opcode opcode, Symbolic a, Symbolic b) {
     return of(builder_->emit(opcode, a.index_, b.index_));
@@ -30,11 +37,12 @@ public:
     return of(builder_->emit(opcode, a.index_, b.index_, c.index_));
   }
   Index index() const { return index_; }
-  // Of the innermost Writing.
+  // That of the innermost Writing.
   static Builder& builder() { return *builder_; }
 
 private:
-  Symbolic(Index index, int) : index_(index) {}
+  struct Written {}; // tells an index from a number
+  Symbolic(Index index, Written /*tag*/) : index_(index) {}
   static inline thread_local Builder* builder_ = nullptr;
   Index index_;
 };

@@ -8,6 +8,7 @@
 #include <compare>
 #include <new>
 
+#include "program/ir/analysis.h"
 #include "step_writer.h"
 
 namespace arenagrad::program::point {
@@ -111,16 +112,16 @@ private:
 };
 
 void Grouping::find_needed() {
+  const Marks needed = program::needed(program_);
   needed_.assign(program_.size(), kUnneeded);
   for (std::size_t k = program_.outputs.size(); k-- > 0;)
     needed_[program_.outputs[k]] = static_cast<Index>(k);
   for (const Guard& guard : program_.guards) needed_[guard.condition] = kUsed;
-  for (std::size_t i = program_.size(); i-- > 0;) {
-    if (program_.instructions[i].checked && needed_[i] == kUnneeded)
-      needed_[i] = kUsed; // for its check
-    if (needed_[i] != kUnneeded)
-      program_.for_each_operand(program_.instructions[i],
-                                [&](Index operand) { needed_[operand] = kUsed; });
+  for (std::size_t i = 0; i < program_.size(); ++i) {
+    if (needed[i] == 0) continue;
+    if (needed_[i] == kUnneeded) needed_[i] = kUsed; // for its check, or by another instruction
+    program_.for_each_operand(program_.instructions[i],
+                              [&](Index operand) { needed_[operand] = kUsed; });
   }
 }
 

@@ -1,0 +1,47 @@
+// The adjoints of a reverse sweep over a program: of each instruction, the terms that its users
+// contribute, written already as instructions of the program of the derivative.
+//
+// Invariant: the terms of an instruction are kept, and added up, in the order in which the sweep
+// contributes them, as the arena's own sweep adds them. Only active instructions, those that depend
+// on a wanted input, have terms. Not thread-safe. Cost: 12 bytes a term.
+#pragma once
+
+#include <vector>
+
+#include "program/ir/analysis.h"
+#include "symbolic.h"
+
+namespace arenagrad::program {
+
+class Adjoints {
+public:
+  // `varies`: which instructions differ from row to row.
+  Adjoints(Marks active, Marks varies);
+
+  bool is_active(Index i) const { return active_[i] != 0; }
+  bool varies(Index i) const { return varies_[i] != 0; }
+  bool has_terms(Index i) const { return first_[i] != kNone; }
+
+  // `varying_term`: whether the term counts once a row, so that where the operand does not vary the
+  // terms of all rows are summed.
+  void accumulate(Index operand, Symbolic term, bool varying_term);
+
+  // The sum of an instruction's terms. Requires has_terms(i).
+  Symbolic total(Index i) const;
+
+  void clear(Index i) { first_[i] = last_[i] = kNone; }
+  // Requires that no instruction has terms.
+  void clear_terms() { terms_.clear(); }
+
+private:
+  struct Term {
+    Index value, next;
+    bool varies;
+  };
+
+  const Marks active_, varies_;
+  std::vector<Index> first_, last_; // of each instruction's terms, in terms_
+  std::vector<Term> terms_;
+};
+
+} // namespace arenagrad::program

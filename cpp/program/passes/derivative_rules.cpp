@@ -1,0 +1,273 @@
+#include "derivative_rules.h"
+
+#include <array>
+
+namespace arenagrad::program {
+
+std::vector<Index> Site::operands() const {
+  std::vector<Index> operands;
+  program.for_each_operand(instruction(), [&](Index operand) { operands.push_back(operand); });
+  return operands;
+}
+
+namespace {
+
+// Partials of partials in ir/opcodes.def, of more terms than a column of the table has room for.
+Symbolic power_partial_by_base(Symbolic a, Symbolic b) {
+  return select(b == 0.0, 0.0, b * power_partial(a, b - 1.0));
+}
+Symbolic power_partial_by_exponent(Symbolic a, Symbolic b) {
+  return pow(a, b - 1.0) + b * power_partial_b(a, b - 1.0, pow(a, b - 1.0));
+}
+Symbolic arctan2_partial_by_a(Symbolic a, Symbolic b) {
+  return (arctan2_partial(b, a) - arctan2_partial(a, b)) *
+         (arctan2_partial(b, a) + arctan2_partial(a, b));
+}
+Symbolic silu_partial_by_a(Symbolic a) {
+  return sigmoid(a) * sigmoid(-a) * (2.0 + a * (sigmoid(-a) - sigmoid(a)));
+}
+Symbolic gelu_partial_by_a(Symbolic a) {
+  return core::kOneOverRootTwoPi * exp_minus_square(a, 0.5) * (2.0 - a * a);
+}
+
+using OperandPartials = std::array<Symbolic, 3>;
+
+// dy/da, dy/db, dy/dc of an instruction of at most three operands.
+OperandPartials partials(Opcode opcode, Symbolic a, Symbolic b, Symbolic c, Symbolic y) {
+  using namespace core;
+  if (is_table_opcode(opcode)) {
+    const PartialsOf<Symbolic> d = core::partials<Symbolic>(op_of(opcode), a, b, y);
+    return {d.a, d.b, 0.0};
+  }
+  switch (opcode) {
+#define ARENAGRAD_OPCODE(Id, operands, primal, partial_a, partial_b, partial_c, ...)               \
+  case Opcode::Id:                                                                                 \
+    return {partial_a, partial_b, partial_c};
+#include "program/ir/opcodes.def"
+  default:
+    return {0.0, 0.0, 0.0};
+  }
+}
+
+bool is_zero(Symbolic number) {
+  const Builder& builder = Symbolic::builder();
+  return builder.is_constant(number.index()) && builder.constant_of(number.index()) == 0.0;
+}
+
+// Where a pullback puts its terms.
+class Target {
+public:
+  Target(Adjoints& adjoints, const Site& site)
+      : adjoints_(adjoints),
+        // An adjoint that does not vary counts once a row in a sum over the rows.
+        varies_(adjoints.varies(site.i) || site.instruction().opcode == Opcode::RowSum) {}
+
+  void add(Index operand, Symbolic term) { adjoints_.accumulate(operand, term, varies_); }
+  // Writes a term only for an operand whose adjoint is wanted.
+  template <class Term> void add_if_active(Index operand, Term&& term) {
+    if (adjoints_.is_active(operand)) add(operand, term());
+  }
+
+private:
+  Adjoints& adjoints_;
+  const bool varies_;
+};
+
+// The tangents of all instructions so far, and the sum of terms that is to be the next one.
+class TangentSum {
+public:
+  explicit TangentSum(const std::vector<Index>& tangents) : tangents_(tangents) {}
+
+  bool moves(Index operand) const { return tangents_[operand] != kNone; }
+  Symbolic of(Index operand) const { return Symbolic::of(tangents_[operand]); }
+  Symbolic or_zero(Index operand) const { return moves(operand) ? of(operand) : Symbolic(0.0); }
+
+  // Adds a term, written only if the operand moves.
+  template <class Term> void add_if_moving(Index operand, Term&& term) {
+    if (!moves(operand)) return;
+    const Symbolic written = term();
+    sum_ = sum_ == kNone ? written.index() : (Symbolic::of(sum_) + written).index();
+  }
+  Index sum() const { return sum_; }
+
+private:
+  const std::vector<Index>& tangents_;
+  Index sum_ = kNone;
+};
+
+// softmax of the operands: the partials of the logarithm of the sum of their exponentials.
+std::vector<Symbolic> softmax(const Site& site, const std::vector<Index>& operands) {
+  Builder& builder = Symbolic::builder();
+  std::vector<Index> x, terms{builder.constant(0.0)};
+  for (const Index operand : operands) x.push_back(site.value(operand).index());
+  const Symbolic largest = Symbolic::of(builder.emit_many(Opcode::MaxShift, x));
+  for (const Index one : x) terms.push_back(shifted_exp(Symbolic::of(one), largest).index());
+  const Symbolic total = Symbolic::of(builder.emit_many(Opcode::SumN, terms));
+  std::vector<Symbolic> softmax;
+  softmax.reserve(operands.size());
+  for (std::size_t k = 0; k < operands.size(); ++k)
+    softmax.push_back(Symbolic::of(terms[k + 1]) / total);
+  return softmax;
+}
+
+// The two rules of an opcode of many operands. One that is missing does not compile.
+template <Opcode> struct NaryRule;
+
+template <> struct NaryRule<Opcode::SumN> {
+  static void pullback(const Site& site, Symbolic g, Target& target) {
+    for (const Index x : site.operands()) target.add(x, g);
+  }
+  static Index pushforward(const Site& site, TangentSum& tangents) {
+    for (const Index x : site.operands()) tangents.add_if_moving(x, [&] { return tangents.of(x); });
+    return tangents.sum();
+  }
+};
+
+template <> struct NaryRule<Opcode::DotN> {
+  static void pullback(const Site& site, Symbolic g, Target& target) {
+    const auto dot = site.program.dot(site.instruction());
+    if (dot.has_start()) target.add(*dot.start, g);
+    for (std::size_t k = 0; k < dot.terms; ++k) {
+      const Index w = dot.w[k], x = dot.x[k];
+      target.add_if_active(w, [&] { return site.value(x) * g; });
+      target.add_if_active(x, [&] { return site.value(w) * g; });
+    }
+  }
+  static Index pushforward(const Site& site, TangentSum& tangents) {
+    const auto dot = site.program.dot(site.instruction());
+    if (dot.has_start())
+      tangents.add_if_moving(*dot.start, [&] { return tangents.of(*dot.start); });
+    for (std::size_t k = 0; k < dot.terms; ++k) {
+      const Index w = dot.w[k], x = dot.x[k];
+      tangents.add_if_moving(w, [&] { return tangents.of(w) * site.value(x); });
+      tangents.add_if_moving(x, [&] { return tangents.of(x) * site.value(w); });
+    }
+    return tangents.sum();
+  }
+};
+
+template <> struct NaryRule<Opcode::NormN> {
+  // Where all are 0, eager sweeps pass on nothing, not even the nan of 0 times an infinite adjoint.
+  static void pullback(const Site& site, Symbolic g, Target& target) {
+    const Symbolic passed_on = select(site.result() == 0.0, 0.0, g);
+    for (const Index x : site.operands())
+      target.add_if_active(x,
+                           [&] { return hypot_partial(site.value(x), site.result()) * passed_on; });
+  }
+  static Index pushforward(const Site& site, TangentSum& tangents) {
+    for (const Index x : site.operands())
+      tangents.add_if_moving(
+          x, [&] { return hypot_partial(site.value(x), site.result()) * tangents.of(x); });
+    return tangents.sum();
+  }
+};
+
+template <> struct NaryRule<Opcode::MaxShift> { // flat for all that uses it, see ir/opcodes.def
+  static void pullback(const Site& /*site*/, Symbolic /*g*/, Target& /*target*/) {}
+  static Index pushforward(const Site& /*site*/, TangentSum& /*tangents*/) { return kNone; }
+};
+
+template <> struct NaryRule<Opcode::LogSumExpShifted> {
+  static void pullback(const Site& site, Symbolic g, Target& target) {
+    const std::vector<Index> x = site.operands();
+    const std::vector<Symbolic> weights = softmax(site, x);
+    for (std::size_t k = 0; k < x.size(); ++k)
+      target.add_if_active(x[k], [&] { return weights[k] * g; });
+  }
+  static Index pushforward(const Site& site, TangentSum& tangents) {
+    const std::vector<Index> x = site.operands();
+    const std::vector<Symbolic> weights = softmax(site, x);
+    for (std::size_t k = 0; k < x.size(); ++k)
+      tangents.add_if_moving(x[k], [&] { return weights[k] * tangents.of(x[k]); });
+    return tangents.sum();
+  }
+};
+
+template <> struct NaryRule<Opcode::Take> {
+  static void pullback(const Site& site, Symbolic g, Target& target) {
+    const std::vector<Index> x = site.operands();
+    for (std::size_t k = 1; k < x.size(); ++k)
+      target.add_if_active(
+          x[k], [&] { return select(site.value(x[0]) == static_cast<double>(k - 1), g, 0.0); });
+  }
+  static Index pushforward(const Site& site, TangentSum& tangents) {
+    const std::vector<Index> x = site.operands();
+    std::vector<Index> taken{site.value(x[0]).index()};
+    for (std::size_t k = 1; k < x.size(); ++k) taken.push_back(tangents.or_zero(x[k]).index());
+    return Symbolic::builder().emit_many(Opcode::Take, taken);
+  }
+};
+
+// Of an instruction of at most three operands, the partials; `unused` fills in for operands that
+// the opcode does not have, whose partials are not asked for.
+OperandPartials partials_at(const Site& site, Symbolic unused) {
+  const Instruction& at = site.instruction();
+  const auto value = [&](Index o) { return o == kNone ? unused : site.value(o); };
+  return partials(at.opcode, value(at.a), value(at.b), value(at.c), site.result());
+}
+
+void pullback_by_partials(const Site& site, Symbolic g, Target& target) {
+  const Instruction& at = site.instruction();
+  const Index operands[] = {at.a, at.b, at.c};
+  const OperandPartials d = partials_at(site, g);
+  // Eager adjoints know no flat partials: there an infinite g times 0 is nan.
+  const bool as_eager = !Symbolic::builder().passes().reorder;
+  for (std::size_t k = 0; k < operand_count(at.opcode); ++k)
+    if (as_eager || !is_zero(d[k])) target.add_if_active(operands[k], [&] { return d[k] * g; });
+}
+
+Index pushforward_by_partials(const Site& site, TangentSum& tangents) {
+  const Instruction& at = site.instruction();
+  const Index operands[] = {at.a, at.b, at.c};
+  const OperandPartials d = partials_at(site, site.result());
+  for (std::size_t k = 0; k < operand_count(at.opcode); ++k)
+    if (!is_zero(d[k]))
+      tangents.add_if_moving(operands[k], [&] { return d[k] * tangents.of(operands[k]); });
+  return tangents.sum();
+}
+
+} // namespace
+
+void pullback(const Site& site, Symbolic g, Adjoints& adjoints) {
+  const Instruction& at = site.instruction();
+  Target target(adjoints, site);
+  switch (at.opcode) {
+#define ARENAGRAD_NARY_OPCODE(Id, ...)                                                             \
+  case Opcode::Id:                                                                                 \
+    return NaryRule<Opcode::Id>::pullback(site, g, target);
+#include "program/ir/opcodes.def"
+  case Opcode::RowSum:
+    return target.add(at.a, g);
+  case Opcode::Select: // a selection rather than a product: 0 times an infinite g is not 0
+    target.add_if_active(at.b, [&] { return select(site.value(at.a), g, 0.0); });
+    return target.add_if_active(at.c, [&] { return select(site.value(at.a), 0.0, g); });
+  case Opcode::Divide: // g / b spares a product beside the partial 1 / b
+    target.add_if_active(at.a, [&] { return g / site.value(at.b); });
+    return target.add_if_active(at.b, [&] { return -site.result() / site.value(at.b) * g; });
+  default:
+    return pullback_by_partials(site, g, target);
+  }
+}
+
+Index pushforward(const Site& site, const std::vector<Index>& all) {
+  const Instruction& at = site.instruction();
+  TangentSum tangents(all);
+  bool moves = false;
+  site.program.for_each_operand(at, [&](Index o) { moves = moves || tangents.moves(o); });
+  if (!moves) return kNone;
+  switch (at.opcode) {
+#define ARENAGRAD_NARY_OPCODE(Id, ...)                                                             \
+  case Opcode::Id:                                                                                 \
+    return NaryRule<Opcode::Id>::pushforward(site, tangents);
+#include "program/ir/opcodes.def"
+  case Opcode::RowSum:
+    return Symbolic::emit(Opcode::RowSum, tangents.of(at.a)).index();
+  case Opcode::Select:
+    if (!tangents.moves(at.b) && !tangents.moves(at.c)) return kNone;
+    return select(site.value(at.a), tangents.or_zero(at.b), tangents.or_zero(at.c)).index();
+  default:
+    return pushforward_by_partials(site, tangents);
+  }
+}
+
+} // namespace arenagrad::program

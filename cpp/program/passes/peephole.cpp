@@ -1,0 +1,68 @@
+#include "builder.h"
+#include "writing_rules.h"
+
+namespace arenagrad::program {
+namespace {
+
+// The operand beside `known` of an instruction of two, or kNone if neither is `known`.
+Index other_than(const Builder& builder, double known, Index a, Index b) {
+  if (builder.is_constant(b, known)) return a;
+  return builder.is_constant(a, known) ? b : kNone;
+}
+
+Index product(Builder& builder, Index a, Index b) {
+  if (const Index x = other_than(builder, 1.0, a, b); x != kNone) return x;
+  const Index x = other_than(builder, -1.0, a, b);
+  return x == kNone ? kNone : builder.emit(Opcode::Negate, x);
+}
+
+Index subtraction_of(Builder& builder, Index a, Index negated) {
+  const Instruction& at = builder.at(negated);
+  return at.opcode == Opcode::Negate ? builder.emit(Opcode::Subtract, a, at.a) : kNone;
+}
+
+// x + 0 is not x: -0 + 0 is 0. x + -0 is.
+Index sum(Builder& builder, Index a, Index b) {
+  if (builder.is_constant(b, -0.0)) return a;
+  if (const Index known = subtraction_of(builder, a, b); known != kNone) return known;
+  if (builder.is_constant(a, -0.0)) return b;
+  return subtraction_of(builder, b, a);
+}
+
+Index difference(Builder& builder, Index a, Index b) {
+  if (builder.is_constant(b, 0.0)) return a;
+  const Instruction& at = builder.at(b);
+  return at.opcode == Opcode::Negate ? builder.emit(Opcode::Add, a, at.a) : kNone;
+}
+
+Index selection(const Builder& builder, Index condition, Index b, Index c) {
+  if (builder.is_constant(condition)) return builder.constant_of(condition) != 0.0 ? b : c;
+  return b == c ? b : kNone;
+}
+
+} // namespace
+
+Index peephole(Builder& builder, const Instruction& instruction) {
+  const auto [opcode, checked, a, b, c] = instruction;
+  switch (opcode) {
+  case Opcode::Mul:
+    return product(builder, a, b);
+  case Opcode::Add:
+    return sum(builder, a, b);
+  case Opcode::Subtract:
+    return difference(builder, a, b);
+  case Opcode::Divide:
+  case Opcode::Pow:
+    return builder.is_constant(b, 1.0) ? a : kNone;
+  case Opcode::Negate:
+    return builder.at(a).opcode == Opcode::Negate ? builder.at(a).a : kNone;
+  case Opcode::PowerPartial: // of a square
+    return builder.is_constant(b, 2.0) ? builder.emit(Opcode::Mul, b, a) : kNone;
+  case Opcode::Select:
+    return selection(builder, a, b, c);
+  default:
+    return kNone;
+  }
+}
+
+} // namespace arenagrad::program
