@@ -15,19 +15,19 @@ Index append_zero(Program& program) {
   return static_cast<Index>(program.instructions.size() - 1);
 }
 
-bool is_same(const Instruction& a, const Instruction& b) {
+bool are_equal(const Instruction& a, const Instruction& b) {
   return a.opcode == b.opcode && a.checked == b.checked && a.a == b.a && a.b == b.b && a.c == b.c;
 }
-bool is_same(const Guard& a, const Guard& b) {
+bool are_equal(const Guard& a, const Guard& b) {
   return a.condition == b.condition && a.outcome == b.outcome;
 }
 // By bits: nan is the same as itself, and -0 is not 0.
-bool is_same(double a, double b) {
+bool are_equal(double a, double b) {
   return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
 }
 
 template <class Array> bool all_same(const Array& one, const Array& other) {
-  return std::ranges::equal(one, other, [](const auto& a, const auto& b) { return is_same(a, b); });
+  return std::ranges::equal(one, other, [](const auto& a, const auto& b) { return are_equal(a, b); });
 }
 
 } // namespace
