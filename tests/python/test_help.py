@@ -53,7 +53,7 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 def second(row: dict[str, Any]) -> str:
     """What follows the first operand in a signature."""
-    constant = f", b={float(cells(row)[-1])}" if row["parametric"] else ""
+    constant = f", b={float(cells(row)[-3])}" if row["parametric"] else ""
     return ", b" if row["arity"] == 2 else constant
 
 

@@ -83,6 +83,7 @@ double* numbers_in(State& state, core::Nodes nodes) {
   if (state.ndim() != 1 || static_cast<std::size_t>(state.size()) != nodes.size())
     throw py::value_error("an array of state must hold one number for each of the " +
                           std::to_string(nodes.size()) + " parameters");
+  if (!state.writeable()) throw py::value_error("an array of state is not writeable");
   return state.mutable_data();
 }
 
