@@ -69,10 +69,12 @@ Wanted by(std::size_t inputs) {
 }
 
 void grow(Graph& graph, std::mt19937& random, std::size_t size) {
-  std::vector<Op> many; // take's first operand is of another kind
+  // Without take, whose first operand is of another kind, and prod, whose gradient the arena sums
+  // from both ends and a program factor by factor.
+  std::vector<Op> many;
   for (std::size_t k = core::kFirstNaryOp; k < core::kFirstTableOp; ++k)
     if (const Op op = static_cast<Op>(k);
-        core::op_info(op).operands == core::Operands::Many && op != Op::Take)
+        core::op_info(op).operands == core::Operands::Many && op != Op::Take && op != Op::Prod)
       many.push_back(op);
   Arena& arena = graph.arena;
   const auto any = [&] { return graph.held[random() % graph.held.size()]->node(); };
