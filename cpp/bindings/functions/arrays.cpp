@@ -15,7 +15,6 @@ namespace arenagrad::bindings {
 namespace {
 
 using core::NodeId;
-using Shape = std::vector<py::ssize_t>;
 
 constexpr std::size_t kDeepest = 64; // NumPy's own limit of dimensions
 
@@ -127,8 +126,8 @@ bool are_plain(const py::object& numbers) {
 }
 
 // The numbers that assign() writes, with their shape.
-struct Numbers {
-  explicit Numbers(const py::object& object) {
+struct ArrayNumbers {
+  explicit ArrayNumbers(const py::object& object) {
     if (are_plain(object)) {
       const py::array array(object);
       const double* first = doubles(object.ptr());
@@ -187,7 +186,7 @@ void assign(const py::object& nested, const py::object& numbers, bool for_grad) 
       write_flat(py::reinterpret_borrow<py::tuple>(nested), numbers, for_grad))
     return;
   const Nested to(nested);
-  const Numbers from(numbers);
+  const ArrayNumbers from(numbers);
   if (to.shape() != from.shape)
     throw py::value_error(
         "assign() wants as many numbers in the same shape: the Values have the shape " +

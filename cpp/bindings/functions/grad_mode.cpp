@@ -35,7 +35,7 @@ void zero_below(PyObject* root) {
 
 void zero_below_all(PyObject* roots) {
   if (is_value(roots)) return zero_below(roots);
-  const py::object items = tuple_of(roots, "zero_grad() wants a Value or Values");
+  const py::object items = items_as_tuple(roots, "zero_grad() wants a Value or Values");
   const Py_ssize_t count = PyTuple_GET_SIZE(items.ptr());
   for (Py_ssize_t i = 0; i < count; ++i)
     if (!is_value(PyTuple_GET_ITEM(items.ptr(), i)))

@@ -21,14 +21,14 @@ using core::Op;
 constexpr double zero() { return 0.0; }
 
 // NumPy's scalars have the interface too, but are no sequences.
-bool is_array(PyObject* object) {
+bool has_array_interface(PyObject* object) {
   return PySequence_Check(object) && !PyList_Check(object) && !PyTuple_Check(object) &&
          PyObject_HasAttrString(object, "__array_interface__");
 }
 
 // Results come in a list, or in an array where an array was given.
 py::object like(PyObject* given, py::list results) {
-  if (!is_array(given)) return results;
+  if (!has_array_interface(given)) return results;
   const py::module_ numpy = py::module_::import("numpy");
   return numpy.attr("array")(results, py::arg("dtype") = "O");
 }
@@ -171,7 +171,7 @@ PyObject* where_of_arrays(const Arguments<3>& a) {
   const py::object function = numpy.attr("frompyfunc")(scalar, 3, 1);
   py::object results = function(py::handle(a[0]), py::handle(a[1]), py::handle(a[2]));
   for (std::size_t i = 0; i < 3; ++i)
-    if (is_array(a[i])) return results.release().ptr();
+    if (has_array_interface(a[i])) return results.release().ptr();
   return results.attr("tolist")().release().ptr();
 }
 
@@ -181,7 +181,8 @@ PyObject* function<Op::Where>(PyObject*, Args args, Py_ssize_t count, PyObject* 
   if (!a.read("where", {"condition", "x", "y"}, 3, args, count, keywords)) return nullptr;
   return guarded([&]() -> PyObject* {
     for (std::size_t i = 0; i < 3; ++i)
-      if (PyList_Check(a[i]) || PyTuple_Check(a[i]) || is_array(a[i])) return where_of_arrays(a);
+      if (PyList_Check(a[i]) || PyTuple_Check(a[i]) || has_array_interface(a[i]))
+        return where_of_arrays(a);
     py::object condition = py::reinterpret_borrow<py::object>(a[0]);
     if (!is_value(a[0])) {
       const int truth = PyObject_IsTrue(a[0]);
@@ -221,7 +222,7 @@ py::object take_row(PyObject* index, PyObject* values, const py::tuple& rows) {
   const std::size_t which = index_of(index, rows.size());
   std::vector<py::tuple> read;
   for (const py::handle row : rows) {
-    read.emplace_back(tuple_of(row.ptr(), "a row of values must be a list, tuple or array"));
+    read.emplace_back(items_as_tuple(row.ptr(), "a row of values must be a list, tuple or array"));
     need_equal("rows of values", read.back().size(), "the first", read.front().size());
   }
   const std::size_t width = read.front().size();
@@ -233,7 +234,7 @@ py::object take_row(PyObject* index, PyObject* values, const py::tuple& rows) {
     if (taken == nullptr) throw py::error_already_set();
     results[k] = py::reinterpret_steal<py::object>(taken);
   }
-  return like(is_array(values) ? values : read.front().ptr(), std::move(results));
+  return like(has_array_interface(values) ? values : read.front().ptr(), std::move(results));
 }
 
 template <>
@@ -241,10 +242,10 @@ PyObject* function<Op::Take>(PyObject*, Args args, Py_ssize_t count, PyObject* k
   Arguments<2> a;
   if (!a.read("take", {"values", "index"}, 2, args, count, keywords)) return nullptr;
   return guarded([&]() -> PyObject* {
-    const py::tuple rows = tuple_of(a[0], "values must be a list, tuple or array");
+    const py::tuple rows = items_as_tuple(a[0], "values must be a list, tuple or array");
     if (rows.empty()) index_of(a[1], 0);
     PyObject* first = PyTuple_GET_ITEM(rows.ptr(), 0);
-    if (PyList_Check(first) || PyTuple_Check(first) || is_array(first))
+    if (PyList_Check(first) || PyTuple_Check(first) || has_array_interface(first))
       return take_row(a[1], a[0], rows).release().ptr();
     return take_one(a[1], rows.ptr());
   });
@@ -252,7 +253,7 @@ PyObject* function<Op::Take>(PyObject*, Args args, Py_ssize_t count, PyObject* k
 
 // The rows of a matrix, each with as many numbers as there are inputs.
 std::vector<Sequence> read_rows(PyObject* weights, std::size_t inputs) {
-  const py::object rows = tuple_of(weights, "weights must be a list, tuple or array of rows");
+  const py::object rows = items_as_tuple(weights, "weights must be a list, tuple or array of rows");
   std::vector<Sequence> read;
   read.reserve(static_cast<std::size_t>(PyTuple_GET_SIZE(rows.ptr())));
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(rows.ptr()); ++i) {

@@ -9,7 +9,7 @@
 namespace arenagrad::bindings {
 
 // What can be iterated over, as a tuple; throws TypeError "`wanted`, got ..." for anything else.
-inline py::object tuple_of(PyObject* given, const std::string& wanted) {
+inline py::object items_as_tuple(PyObject* given, const std::string& wanted) {
   const auto iterator = py::reinterpret_steal<py::object>(PyObject_GetIter(given));
   if (!iterator && PyErr_ExceptionMatches(PyExc_TypeError))
     PyErr_Format(PyExc_TypeError, "%s, got %.100s", wanted.c_str(), Py_TYPE(given)->tp_name);
@@ -74,7 +74,7 @@ private:
   // A tuple of our own, its numbers read: nothing can change that.
   void own(PyObject* given) {
     const std::string name = name_, kind = " must be a list, tuple or array of Values and numbers";
-    items_ = tuple_of(given, name + kind);
+    items_ = items_as_tuple(given, name + kind);
     owned_ = true;
     has_values_ = false;
     size_ = static_cast<std::size_t>(PyTuple_GET_SIZE(items_.ptr()));

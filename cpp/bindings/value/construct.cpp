@@ -11,7 +11,7 @@ using core::Arena;
 using core::NodeId;
 using core::Op;
 
-struct Arguments {
+struct ConstructorArguments {
   double data = 0.0;
   py::object operands;          // a tuple of Values, or null
   std::vector<double> partials; // given if has_partials
@@ -45,7 +45,7 @@ py::object as_tuple(PyObject* items, const char* wanted) {
   return py::reinterpret_steal<py::object>(tuple);
 }
 
-void read_operands(PyObject* children, Arguments& out) {
+void read_operands(PyObject* children, ConstructorArguments& out) {
   out.operands = as_tuple(children, "_children must be a tuple, list or set of Value");
   for (std::size_t i = 0; i < out.count(); ++i)
     if (!is_value(out.operand(i)))
@@ -53,7 +53,7 @@ void read_operands(PyObject* children, Arguments& out) {
            Py_TYPE(out.operand(i))->tp_name);
 }
 
-void read_partials(PyObject* given, Arguments& out) {
+void read_partials(PyObject* given, ConstructorArguments& out) {
   const py::object items = as_tuple(
       given, "the third argument must be the text of the operation or a tuple of partials");
   const Py_ssize_t count = PyTuple_GET_SIZE(items.ptr());
@@ -80,7 +80,7 @@ Parameter parameter_named(PyObject* name) {
        name);
 }
 
-Arguments parse(PyObject* const* args, std::size_t count, PyObject* names) {
+ConstructorArguments parse(PyObject* const* args, std::size_t count, PyObject* names) {
   PyObject* given[ParameterCount] = {};
   if (count > ParameterCount)
     fail(PyExc_TypeError, "Value() takes at most %d arguments, got %zu",
@@ -94,7 +94,7 @@ Arguments parse(PyObject* const* args, std::size_t count, PyObject* names) {
   }
   if (given[Data] == nullptr) fail(PyExc_TypeError, "Value() needs its data, a real number");
 
-  Arguments out;
+  ConstructorArguments out;
   out.data = need_number(given[Data], "data");
   if (given[Children] != nullptr) read_operands(given[Children], out);
   if (given[Third] != nullptr) {
@@ -117,7 +117,7 @@ Arguments parse(PyObject* const* args, std::size_t count, PyObject* names) {
 }
 
 // Records the node; room has been made.
-NodeId push(const Arguments& arguments) {
+NodeId push(const ConstructorArguments& arguments) {
   if (arguments.is_leaf() || no_grad_depth != 0) return arena().push_leaf(arguments.data);
   std::vector<NodeId> operands;
   operands.reserve(arguments.count());
@@ -137,7 +137,7 @@ void forget_rule(PyObject* self) {
       throw py::error_already_set();
 }
 
-void set_texts(PyObject* self, const Arguments& arguments) {
+void set_texts(PyObject* self, const ConstructorArguments& arguments) {
   if (arguments.op != nullptr) set_state(self, "_op", arguments.op);
   if (arguments.label != nullptr) set_state(self, "label", arguments.label);
 }
@@ -155,7 +155,7 @@ PyObject* value_vectorcall(PyObject*, PyObject* const* args, size_t nargsf, PyOb
       return as_object(out);
     }
     if (PyErr_Occurred()) return nullptr;
-    const Arguments arguments = parse(args, count, names);
+    const ConstructorArguments arguments = parse(args, count, names);
     arena().reserve(1, arguments.count());
     PyValue* out = new_handle();
     arena().attach(out->link, push(arguments));
@@ -201,7 +201,7 @@ int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
       all.push_back(item);
     }
     const py::tuple keywords(names);
-    const Arguments arguments = parse(all.data(), count, keywords.ptr());
+    const ConstructorArguments arguments = parse(all.data(), count, keywords.ptr());
     core::Handle& link = as_value(self)->link;
     for (std::size_t i = 0; i < arguments.count(); ++i)
       if (arguments.operand(i) == self)
