@@ -14,13 +14,13 @@ constexpr std::size_t kTouchMin = std::size_t{1} << 12, kTouchMax = std::size_t{
 
 } // namespace
 
-template <class Act> bool Arena::for_node_arrays(Act&& act) {
-  return act(data_) && act(grad_) && act(operands_) && act(tags_) && act(marks_) &&
-         act(callbacks_) && act(handles_.memory()) && act(forward_);
+template <class Visit> bool Arena::for_node_arrays(Visit&& visit) {
+  return visit(data_) && visit(grad_) && visit(operands_) && visit(tags_) && visit(marks_) &&
+         visit(callbacks_) && visit(handles_.memory()) && visit(forward_);
 }
 
-template <class Act> bool Arena::for_edge_arrays(Act&& act) {
-  return act(edge_operands_) && act(edge_numbers_);
+template <class Visit> bool Arena::for_edge_arrays(Visit&& visit) {
+  return visit(edge_operands_) && visit(edge_numbers_);
 }
 
 Arena::Arena() {
@@ -52,7 +52,7 @@ void Arena::make_room(std::size_t nodes, std::size_t edges) {
   const bool full = nodes_.size + nodes > capacity_ || edges_.size + edges > capacity_;
   if (full && !frozen()) {
     reclaim_(*this);
-    if (!frozen()) compact(); // reclaiming may have let another thread in
+    if (!frozen()) compvisit(); // reclaiming may have let another thread in
   }
   commit(nodes_.size + nodes, edges_.size + edges);
   touch(nodes_.size + nodes);

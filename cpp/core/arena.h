@@ -226,9 +226,9 @@ private:
     std::size_t size = 0, touched = 0, committed = 0;
   };
 
-  // Calls act(array) for each array with an entry a node; false as soon as one call is.
-  template <class Act> bool for_node_arrays(Act&& act);
-  template <class Act> bool for_edge_arrays(Act&& act);
+  // Calls visit(array) for each array with an entry a node; false as soon as one call is.
+  template <class Visit> bool for_node_arrays(Visit&& visit);
+  template <class Visit> bool for_edge_arrays(Visit&& visit);
   bool try_reserve(std::size_t capacity);
   void make_room(std::size_t nodes, std::size_t edges);
   void commit(std::size_t nodes, std::size_t edges);

@@ -133,7 +133,7 @@ TEST_CASE("a Jacobian has the entries that are not 0, whichever way it was taken
   }
 }
 
-TEST_CASE("what does not vary is owed the sum over the rows") {
+TEST_CASE("the adjoint of an input that does not vary is the sum over the rows") {
   const Program rows = summed(mlp({2, 3, 1}, Passes{}), Passes{});
   Wanted wanted = all_of(rows);
   wanted.varies.assign(rows.input_count, 0);

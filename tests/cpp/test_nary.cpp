@@ -128,7 +128,7 @@ TEST_CASE("the formula of every operation of many operands gives its results to 
   }
 }
 
-TEST_CASE("a group owes its operands what all of its results do") {
+TEST_CASE("a group accumulates into its operands the terms of all its results") {
   std::mt19937_64 random(2);
   std::uniform_real_distribution<double> draw(-3.0, 3.0);
   for (const Op group : {Op::SoftmaxGroup, Op::LogSoftmaxGroup}) {
@@ -146,9 +146,9 @@ TEST_CASE("a group owes its operands what all of its results do") {
         Doubles above = xs, below = xs;
         above[i] += 1e-6, below[i] -= 1e-6;
         const Doubles high = results_of(logarithm, above), low = results_of(logarithm, below);
-        double owed = 0.0;
-        for (std::size_t j = 0; j < n; ++j) owed += gs[j] * (high[j] - low[j]) / 2e-6;
-        CHECK(std::abs(got[i] - owed) < 1e-7);
+        double expected = 0.0;
+        for (std::size_t j = 0; j < n; ++j) expected += gs[j] * (high[j] - low[j]) / 2e-6;
+        CHECK(std::abs(got[i] - expected) < 1e-7);
       }
     }
   }
@@ -172,7 +172,7 @@ TEST_CASE("a group is kept by one result and moved by compacting") {
   CHECK(arena.gradient(a->node()) == doctest::Approx(-p * (1.0 - p)));
 }
 
-TEST_CASE("a result that a loaded graph holds twice owes its operands twice") {
+TEST_CASE("a result that a loaded graph holds twice accumulates into its operands twice") {
   Arena arena;
   Held a = leaf(arena, 0.5), b = leaf(arena, -1.0);
   Softmax made = softmax(arena, {a.get(), b.get()});

@@ -145,7 +145,7 @@ def test_nothing_becomes_its_own_operand() -> None:
     value.backward()
     assert (value._prev, value.data) == (set(), 1.0)
     del value
-    # Takes the same place; the root does not reach it, so what it owes stays unpaid.
+    # Takes the same index; the root does not reach it, so its adjoint is passed on to nobody.
     product = low * high
     product.grad = 5.0
     low.tanh().backward()

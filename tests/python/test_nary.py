@@ -261,7 +261,7 @@ def test_partials_agree_with_fifty_digits(name: str, n: int) -> None:
             values = [Value(x) for x in xs]
             total(oracle(name).call(values), weights).backward()
             for value, exact in zip(values, exact_partials(name, xs, weights), strict=True):
-                # What several results owe may cancel: then they bound the error together.
+                # The terms of several results may cancel: then they bound the error together.
                 scale = max(map(abs, weights)) if weights[1:] != [0.0] * n else abs(exact)
                 # exp(x - largest) doubles the rounding of x - largest.
                 ulps = 6 + (max(xs) - min(xs)) * ("soft" in name or "exp" in name)
