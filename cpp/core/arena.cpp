@@ -52,7 +52,7 @@ void Arena::make_room(std::size_t nodes, std::size_t edges) {
   const bool full = nodes_.size + nodes > capacity_ || edges_.size + edges > capacity_;
   if (full && !frozen()) {
     reclaim_(*this);
-    if (!frozen()) compvisit(); // reclaiming may have let another thread in
+    if (!frozen()) compact(); // reclaiming may have let another thread in
   }
   commit(nodes_.size + nodes, edges_.size + edges);
   touch(nodes_.size + nodes);

@@ -1,7 +1,7 @@
 """The words of the house: the field's own, one word for one thing.
 
-Names that were replaced must not come back. Identifiers are compared whole; prose is searched for the
-few words that are never right there.
+Names that were replaced must not come back. Identifiers are compared whole; prose is searched for
+the few words that are never right there.
 """
 
 import io
@@ -45,7 +45,9 @@ ABOUT_FORMER_NAMES = {
     "python/arenagrad/_compile/former_names.py",
     "tests/python/test_words.py",
 }
-PROSE = re.compile(r"\b(slopes?|ow(?:e|es|ed))\b|\bways? (?:through|of) (?:a|the) (?:trace|function)")
+PROSE = re.compile(
+    r"\b(slopes?|ow(?:e|es|ed))\b|\bways? (?:through|of) (?:a|the) (?:trace|function)"
+)
 
 
 def files(*suffixes: str) -> list[Path]:
