@@ -116,7 +116,7 @@ inline double sum(const Numbers<double>& xs) {
 }
 // With the operands of a DotView.
 inline double dot(const Numbers<double>& xs) {
-  const auto view = dot_view(xs.begin(), xs.size());
+  const auto view = dot_view(xs.data(), xs.size());
   double y = view.has_start() ? *view.start : 0.0;
   for (std::size_t k = 0; k < view.terms; ++k) y += view.w[k] * view.x[k];
   return y;

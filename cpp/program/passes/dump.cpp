@@ -12,7 +12,7 @@ void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
 
 std::string read_variable() {
   const char* value = std::getenv("ARENAGRAD_DUMP"); // NOLINT(concurrency-mt-unsafe): read once
-  const std::string wanted = value == nullptr ? "" : value;
+  std::string wanted = value == nullptr ? "" : value;
   if (wanted.empty() || names_any_pass(wanted)) return wanted;
   std::ostringstream text;
   text << "arenagrad: ARENAGRAD_DUMP=" << wanted << " names no pass; there are";

@@ -62,10 +62,11 @@ private:
 };
 
 template <class... Parts> void StepWriter::put(const StepHead& head, const Parts&... parts) {
+  constexpr std::size_t kWord = sizeof(Index);
   const auto append = [&](const auto& part) {
-    static_assert(sizeof part % sizeof(Index) == 0);
+    static_assert(sizeof part % kWord == 0);
     const std::size_t at = steps_.words.size();
-    steps_.words.resize(at + sizeof part / sizeof(Index));
+    steps_.words.resize(at + sizeof part / kWord);
     std::memcpy(&steps_.words[at], &part, sizeof part);
   };
   append(head);
