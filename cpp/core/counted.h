@@ -1,5 +1,6 @@
 // A count of the scopes that are under way, such as those in which no node may move: each raises it
-// on entry and lowers it on exit, however it ends. The count lives elsewhere and outlives the scopes.
+// on entry and lowers it on exit, however it ends. The count lives elsewhere and outlives the
+// scopes.
 #pragma once
 
 namespace arenagrad::core {

@@ -23,8 +23,8 @@ static_assert(kOpCount <= kHasHandle);
 constexpr Tag tag_of(Op op) { return static_cast<Tag>(op); }
 constexpr Op op_of(Tag tag) { return static_cast<Op>(tag & (kHasHandle - 1)); }
 
-// The part of a Python object (or of a C++ holder) that the arena knows. The arena moves `node` when
-// it compacts and reads Used; the other bits belong to the owner of the handle.
+// The part of a Python object (or of a C++ holder) that the arena knows. The arena moves `node`
+// when it compacts and reads Used; the other bits belong to the owner of the handle.
 struct Handle {
   enum : std::uint32_t {
     Used = 1,     // a node has had it as an operand, so its death alone makes no garbage

@@ -20,8 +20,8 @@ NodeNumber Numbering::of(NodeId node) const {
   return (*pages_[page])[node % kPage];
 }
 
-// The nodes that the roots reach and that have no number yet, ascending. Each gets a provisional one,
-// which only says that it has been found.
+// The nodes that the roots reach and that have no number yet, ascending. Each gets a provisional
+// one, which only says that it has been found.
 std::vector<NodeId> Numbering::collect(const Arena& arena, const std::vector<NodeId>& roots) {
   std::vector<NodeId> found;
   const auto meet = [&](NodeId node) {

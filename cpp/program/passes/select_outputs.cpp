@@ -27,7 +27,8 @@ bool are_equal(double a, double b) {
 }
 
 template <class Array> bool all_same(const Array& one, const Array& other) {
-  return std::ranges::equal(one, other, [](const auto& a, const auto& b) { return are_equal(a, b); });
+  return std::ranges::equal(one, other,
+                            [](const auto& a, const auto& b) { return are_equal(a, b); });
 }
 
 } // namespace
