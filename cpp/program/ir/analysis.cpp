@@ -6,9 +6,12 @@ Marks needed(const Program& program) {
   Marks marks(program.size(), 0);
   for (const Index output : program.outputs) marks[output] = 1;
   for (const Guard& guard : program.guards) marks[guard.condition] = 1;
-  for (std::size_t i = 0; i < program.size(); ++i)
-    if (program.instructions[i].checked) marks[i] = 1;
-  for_each_marked_downwards(program, marks, program.size(), [](Index) { return true; });
+  // One walk: whether an instruction is needed is known once all its users have been met.
+  for (std::size_t i = program.size(); i-- > 0;) {
+    const Instruction& at = program.instructions[i];
+    if (at.checked) marks[i] = 1;
+    if (marks[i] != 0) program.for_each_operand(at, [&](Index operand) { marks[operand] = 1; });
+  }
   return marks;
 }
 

@@ -48,7 +48,7 @@ Index Builder::append(const Instruction& instruction) {
 
 Index Builder::emit(Opcode opcode, Index a, Index b, Index c, bool checked) {
   const Instruction instruction{opcode, checked, a, b, c};
-  if (passes_.fold)
+  if (passes_.fold && is_constant(a)) // most first operands are not: that is not worth a call
     if (const Index known = fold(*this, instruction); known != kNone) return known;
   if (passes_.peephole)
     if (const Index known = peephole(*this, instruction); known != kNone) return known;

@@ -1,19 +1,17 @@
+#include <utility>
+
 #include "builder.h"
 #include "writing_rules.h"
 
 namespace arenagrad::program {
 namespace {
 
-// The operand beside `known` of an instruction of two, or kNone if neither is `known`.
-Index other_than(const Builder& builder, double known, Index a, Index b) {
-  if (builder.is_constant(b, known)) return a;
-  return builder.is_constant(a, known) ? b : kNone;
-}
-
 Index product(Builder& builder, Index a, Index b) {
-  if (const Index x = other_than(builder, 1.0, a, b); x != kNone) return x;
-  const Index x = other_than(builder, -1.0, a, b);
-  return x == kNone ? kNone : builder.emit(Opcode::Negate, x);
+  if (builder.is_constant(a)) std::swap(a, b);
+  if (!builder.is_constant(b)) return kNone;
+  const double factor = builder.constant_of(b);
+  if (factor == 1.0) return a;
+  return factor == -1.0 ? builder.emit(Opcode::Negate, a) : kNone;
 }
 
 Index subtraction_of(Builder& builder, Index a, Index negated) {
