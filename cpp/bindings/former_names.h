@@ -6,6 +6,6 @@
 namespace arenagrad::bindings {
 
 // Gives `module` a __getattr__ that finds them. Requires that its submodules are complete.
-void bind_former_names(pybind11::module_& module);
+[[gnu::cold]] void bind_former_names(pybind11::module_& module);
 
 } // namespace arenagrad::bindings
