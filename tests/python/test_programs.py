@@ -9,6 +9,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -180,14 +181,16 @@ def test_infinities_that_were_given_are_no_errors(tmp_path: Path) -> None:
     assert math.isnan(q(math.nan))
 
 
-class Custom:
-    """An object that only identity tells apart."""
+class Custom(Enum):
+    """An object that a function may be given, and a file may not hold."""
+
+    ONE = 1
 
 
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        (lambda x, y: x, (1.0, Custom()), "arguments hold Custom cannot be saved"),
+        (lambda x, y: x, (1.0, Custom.ONE), "arguments hold Custom cannot be saved"),
         (lambda x, y: x, (1.0, b"text"), "arguments hold bytes"),
         (lambda p: p.x, (Point(1.0, 2.0),), "arguments hold Point"),
         (lambda x: Point(x, x), (1.0,), "results hold Point"),

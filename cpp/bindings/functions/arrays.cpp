@@ -37,7 +37,7 @@ private:
       if (!items) throw py::error_already_set();
       meet(depth, static_cast<py::ssize_t>(items.size()));
       for (const py::handle item : items) read(py::reinterpret_borrow<py::object>(item), depth + 1);
-    } else if (is_array(object.ptr())) {
+    } else if (is_array_like(object.ptr())) {
       const py::array array(object);
       for (py::ssize_t k = 0; k < array.ndim(); ++k)
         meet(depth + static_cast<std::size_t>(k), array.shape(k));

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "arguments.h"
+#include "bindings/pytree/numpy.h"
 #include "bindings/value/record.h"
 #include "core/nary.h"
 #include "documentation.h"
@@ -20,15 +21,9 @@ using core::Op;
 
 constexpr double zero() { return 0.0; }
 
-// NumPy's scalars have the interface too, but are no sequences.
-bool has_array_interface(PyObject* object) {
-  return PySequence_Check(object) && !PyList_Check(object) && !PyTuple_Check(object) &&
-         PyObject_HasAttrString(object, "__array_interface__");
-}
-
 // Results come in a list, or in an array where an array was given.
 py::object like(PyObject* given, py::list results) {
-  if (!has_array_interface(given)) return results;
+  if (!is_array_like(given)) return results;
   const py::module_ numpy = py::module_::import("numpy");
   return numpy.attr("array")(results, py::arg("dtype") = "O");
 }
@@ -171,7 +166,7 @@ PyObject* where_of_arrays(const Arguments<3>& a) {
   const py::object function = numpy.attr("frompyfunc")(scalar, 3, 1);
   py::object results = function(py::handle(a[0]), py::handle(a[1]), py::handle(a[2]));
   for (std::size_t i = 0; i < 3; ++i)
-    if (has_array_interface(a[i])) return results.release().ptr();
+    if (is_array_like(a[i])) return results.release().ptr();
   return results.attr("tolist")().release().ptr();
 }
 
@@ -181,7 +176,7 @@ PyObject* function<Op::Where>(PyObject*, Args args, Py_ssize_t count, PyObject* 
   if (!a.read("where", {"condition", "x", "y"}, 3, args, count, keywords)) return nullptr;
   return guarded([&]() -> PyObject* {
     for (std::size_t i = 0; i < 3; ++i)
-      if (PyList_Check(a[i]) || PyTuple_Check(a[i]) || has_array_interface(a[i]))
+      if (PyList_Check(a[i]) || PyTuple_Check(a[i]) || is_array_like(a[i]))
         return where_of_arrays(a);
     py::object condition = py::reinterpret_borrow<py::object>(a[0]);
     if (!is_value(a[0])) {
@@ -234,7 +229,7 @@ py::object take_row(PyObject* index, PyObject* values, const py::tuple& rows) {
     if (taken == nullptr) throw py::error_already_set();
     results[k] = py::reinterpret_steal<py::object>(taken);
   }
-  return like(has_array_interface(values) ? values : read.front().ptr(), std::move(results));
+  return like(is_array_like(values) ? values : read.front().ptr(), std::move(results));
 }
 
 template <>
@@ -245,7 +240,7 @@ PyObject* function<Op::Take>(PyObject*, Args args, Py_ssize_t count, PyObject* k
     const py::tuple rows = items_as_tuple(a[0], "values must be a list, tuple or array");
     if (rows.empty()) index_of(a[1], 0);
     PyObject* first = PyTuple_GET_ITEM(rows.ptr(), 0);
-    if (PyList_Check(first) || PyTuple_Check(first) || has_array_interface(first))
+    if (PyList_Check(first) || PyTuple_Check(first) || is_array_like(first))
       return take_row(a[1], a[0], rows).release().ptr();
     return take_one(a[1], rows.ptr());
   });

@@ -7,9 +7,10 @@ namespace arenagrad::bindings {
 
 class ArgumentReader {
 public:
-  // Adds an argument and all in it; throws TypeError for what is neither a number nor hashable.
+  // Adds an argument and all in it; throws TypeError for what is neither numbers
+  // nor a choice (a str, None, an Enum, a function and so on).
   void add(PyObject* object);
-  // Adds one that is taken as it is.
+  // Adds one that is taken as it is; throws TypeError unless it is hashable.
   void add_static(PyObject* object);
 
   PyTreeBuilder builder;

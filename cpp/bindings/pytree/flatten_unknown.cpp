@@ -16,6 +16,64 @@ py::object keys_of(PyObject* dict) {
   return tuple;
 }
 
+namespace {
+
+bool is_instance_of(PyObject* object, PyObject* types) {
+  const int is = PyObject_IsInstance(object, types);
+  if (is < 0) throw py::error_already_set();
+  return is != 0;
+}
+
+bool is_numpy_bool(PyObject* object) {
+  return std::string_view(Py_TYPE(object)->tp_name).starts_with("numpy.bool");
+}
+
+// Whether it is no number and yet an argument: it chooses a program of its own. Nothing that a call
+// reads of such an object changes from one call to the next. Classes of Python's own can be
+// changed, so they are not among them.
+bool is_choice(PyObject* object) {
+  static PyObject* kinds = nullptr;
+  once(kinds, [] {
+    const auto functools = py::module_::import("functools");
+    const auto types = py::module_::import("types");
+    return py::make_tuple(py::module_::import("enum").attr("Enum"), types.attr("FunctionType"),
+                          types.attr("BuiltinFunctionType"), types.attr("MethodType"),
+                          types.attr("MethodDescriptorType"), types.attr("WrapperDescriptorType"),
+                          types.attr("MethodWrapperType"), types.attr("ClassMethodDescriptorType"),
+                          functools.attr("partial"), functools.attr("_lru_cache_wrapper"),
+                          py::module_::import("arenagrad._core.compiled").attr("NativeDispatch"));
+  });
+  if (object == Py_None || PyUnicode_Check(object) || PyBytes_Check(object)) return true;
+  if (PyType_Check(object))
+    return !PyType_HasFeature(reinterpret_cast<PyTypeObject*>(object), Py_TPFLAGS_HEAPTYPE);
+  return is_numpy_bool(object) || std::string_view(Py_TYPE(object)->tp_name) == "numpy.ufunc" ||
+         is_instance_of(object, kinds);
+}
+
+[[noreturn]] void refuse_argument(PyObject* object) {
+  const std::string name = Py_TYPE(object)->tp_name;
+  if (PyIter_Check(object))
+    throw py::type_error("a compiled function cannot take an iterator, which gives its items only "
+                         "once: make a list of it, got " +
+                         name);
+  const bool hashable = Py_TYPE(object)->tp_hash != PyObject_HashNotImplemented;
+  const bool readable = is_array_like(object) || py::isinstance<py::array>(py::handle(object));
+  const char* remedy = "";
+  if (readable)
+    remedy = ": give it as numpy.asarray() of it";
+  else if (hashable)
+    remedy =
+        ": give its numbers as arguments, or name it in static_argnums, which takes it as it is "
+        "when the function is traced";
+  throw py::type_error(
+      "an argument of a compiled function must be made of numbers, arrays, Modules, "
+      "lists, tuples and dicts, or be a str, bytes, bool, None, Enum or function, "
+      "got " +
+      name + remedy);
+}
+
+} // namespace
+
 void ArgumentReader::add(PyObject* object) {
   double number = 0.0;
   if (has_items(object)) {
@@ -37,8 +95,10 @@ void ArgumentReader::add(PyObject* object) {
       numbers.push_back(arena().data(node_of(value.ptr())));
     }
     builder.leaf(Kind::Module, values.size(), {}, py::reinterpret_borrow<py::object>(object));
-  } else {
+  } else if (is_choice(object)) {
     add_static(object);
+  } else {
+    refuse_argument(object);
   }
 }
 
@@ -46,15 +106,11 @@ void ArgumentReader::add_static(PyObject* object) {
   if (PyObject_Hash(object) == -1) {
     if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
     PyErr_Clear();
-    throw py::type_error(std::string("an argument of a compiled function must be made of numbers, "
-                                     "arrays, Modules, lists, tuples and dicts, or be hashable, "
+    throw py::type_error(std::string("a static argument of a compiled function must be hashable, "
                                      "got ") +
                          Py_TYPE(object)->tp_name);
   }
-  if (PyIter_Check(object))
-    throw py::type_error(std::string("a compiled function cannot take an iterator, which gives "
-                                     "its items only once: make a list of it, got ") +
-                         Py_TYPE(object)->tp_name);
+  if (PyIter_Check(object)) refuse_argument(object);
   builder.leaf(Kind::Static, 0, {}, py::reinterpret_borrow<py::object>(object));
 }
 
@@ -105,7 +161,7 @@ namespace {
 bool is_plain(PyObject* object) {
   return object == Py_None || PyBool_Check(object) || PyUnicode_Check(object) ||
          PyBytes_Check(object) || PyComplex_Check(object) || PyType_Check(object) ||
-         std::string_view(Py_TYPE(object)->tp_name).starts_with("numpy.bool") ||
+         is_numpy_bool(object) ||
          PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)), "__members__");
 }
 

@@ -8,11 +8,35 @@ std::size_t size_of(const Shape& shape) {
   return size;
 }
 
+namespace {
+
+// Of these it is known without asking NumPy, whose import takes longer than a whole call.
+bool is_plain_object(PyObject* object) {
+  return PyList_CheckExact(object) || PyTuple_CheckExact(object) || PyFloat_CheckExact(object) ||
+         object == Py_None || is_value(object) || PyUnicode_Check(object);
+}
+
+bool multiplies_as(PyTypeObject* type, PyTypeObject* array) {
+  static PyObject* const name = PyUnicode_InternFromString("__array_ufunc__");
+  const py::object own = py::handle(reinterpret_cast<PyObject*>(type)).attr(name);
+  return type->tp_as_number->nb_multiply == array->tp_as_number->nb_multiply &&
+         own.is(py::handle(reinterpret_cast<PyObject*>(array)).attr(name));
+}
+
+} // namespace
+
 bool is_array(PyObject* object) {
-  // Of these it is known without asking NumPy, whose import takes longer than a whole call.
-  if (PyList_CheckExact(object) || PyTuple_CheckExact(object) || PyFloat_CheckExact(object))
+  if (is_plain_object(object) || !py::isinstance<py::array>(py::handle(object))) return false;
+  auto* const array = reinterpret_cast<PyTypeObject*>(py::detail::npy_api::get().PyArray_Type_);
+  return Py_IS_TYPE(object, array) || multiplies_as(Py_TYPE(object), array);
+}
+
+bool is_array_like(PyObject* object) {
+  if (is_plain_object(object) || !PySequence_Check(object) || PyList_Check(object) ||
+      PyTuple_Check(object) || PyDict_Check(object) || PyType_Check(object))
     return false;
-  return py::isinstance<py::array>(py::handle(object));
+  return is_array(object) || PyObject_HasAttrString(object, "__array__") ||
+         PyObject_HasAttrString(object, "__array_interface__");
 }
 
 py::array as_doubles(PyObject* array) {

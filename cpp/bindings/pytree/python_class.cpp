@@ -37,6 +37,8 @@ void bind_structure(PyTreeClass& cls) {
       .def("__str__", &PyTree::text)
       .def_property_readonly("numbers", &PyTree::numbers, "How many numbers it has.")
       .def_property_readonly("is_number", &PyTree::is_number, "Whether it is a single number.")
+      .def_property_readonly("is_static", &PyTree::is_static,
+                             "Whether it has objects that are no numbers, and nothing else.")
       .def_property_readonly("has_modules", &PyTree::has_modules, "Whether it has Modules in it.")
       .def("is_twin_of", &PyTree::is_twin_of, py::arg("other"),
            "Whether they differ in nothing but which Modules they have, and there are such.")

@@ -93,6 +93,15 @@ bool PyTree::has_modules() const {
                              [](const TreeNode& node) { return node.kind == Kind::Module; });
 }
 
+bool PyTree::is_static() const {
+  bool found = false;
+  for (const TreeNode& node : nodes_) {
+    if (!node.is_branch() && node.kind != Kind::Static) return false;
+    found |= node.kind == Kind::Static;
+  }
+  return found;
+}
+
 int PyTree::traverse(visitproc visit, void* arg) const {
   for (const TreeNode& node : nodes_) Py_VISIT(node.extra.ptr());
   return 0;

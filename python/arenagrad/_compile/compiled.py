@@ -38,10 +38,11 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
 
     Arguments are numbers, NumPy arrays, Modules, and lists, tuples and dicts of them. A Module
     stands for its parameters as they are at the call; whatever else it holds is as it was when the
-    function was traced. Strings, None, bools and whatever else is hashable choose a program of
-    their own. Values among the arguments call the function itself. Results are floats and arrays in
-    the lists, tuples and dicts that the function returns; text, bools and None are given as they
-    are, and any other object, in which a Value could hide, is refused.
+    function was traced. A str, bytes, bool, None, Enum or function, the object of a method, and
+    what static_argnums names, choose a program of their own; any other object is refused. Values
+    among the arguments call the function itself. Results are floats and arrays in the lists, tuples
+    and dicts that the function returns; text, bools and None are given as they are, and any other
+    object, in which a Value could hide, is refused.
 
     out, where there is one, holds arrays of float64 in the structure of the result (of the
     gradients, for value_and_grad), where an array may stand for a list of numbers. The results are
@@ -225,7 +226,7 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
         """
         evaluation, options = self._evaluation, self._evaluation.options
         chain, reduction = evaluation.full_chain, evaluation.reduction
-        statics = options.statics(len(args))
+        statics = tuple(k for k, static in enumerate(evaluation.statics(args)) if static)
         convention = CallConvention(options.in_axes, statics, *reduction)
         if options.in_axes is not None:
             variant = evaluation.batch_run(args).variant()
@@ -350,7 +351,7 @@ class BoundMethod(partial[Any]):
 
     def jvp(self, args: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         """The results, and how fast they change with the tangents; see Compiled.jvp."""
-        read = read_arguments((self.__self__,), [0 in self.func._evaluation.options.static_argnums])
+        read = read_arguments((self.__self__,), self.func._evaluation.statics((self.__self__,)))
         if read is not None and isinstance(tangents, tuple | list):
             by = read[0].child(0).gradient()
             tangents = (by.unflatten(by.new_output_buffers()[0]), *tangents)

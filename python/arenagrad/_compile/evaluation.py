@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arenagrad._compile.batch_run import BatchRun, Reduction, Seeds
+from arenagrad._compile.function_references import is_object_of_method
 from arenagrad._compile.options import Options
 from arenagrad._compile.trace_cache import Outcome, TraceCache, TraceVariant
 from arenagrad._compile.transforms import ROW_SUM, Argnums, Chain, checked_argnums, has_row_sum
@@ -114,9 +115,12 @@ class Evaluation:
         return _need_numbers(read_arguments(args, self.statics(args)))[0]
 
     def statics(self, args: tuple[Any, ...]) -> list[bool]:
-        """For each argument whether it is static."""
+        """For each argument whether it is static: named so, or the object of a method."""
         statics = self.options.statics(len(args))
-        return [k in statics for k in range(len(args))]
+        found = [k in statics for k in range(len(args))]
+        if args and is_object_of_method(self.function, args[0]):
+            found[0] = True
+        return found
 
     def checked_argnums(self, args: tuple[Any, ...], argnums: Argnums) -> Argnums:
         """The argnums of a derivative by these arguments; raises what `checked_argnums` does."""

@@ -14,6 +14,8 @@ from arenagrad._core.compiled import NativeDispatch
 # A module and a name in it.
 Place: TypeAlias = tuple[str, str]
 _SUFFIX = "._portable"
+# Arguments that are certainly not the object of a method; most are one of these.
+_NO_OBJECTS = (float, int, str, bytes, list, tuple, dict, type(None))
 
 
 def holder_at(module: str, name: str) -> Any:
@@ -58,6 +60,30 @@ def function_of(reference: Any) -> Any:
     if held is None:
         raise AttributeError(f"{reference[0]}.{reference[1]} is no compiled function here")
     return held._function
+
+
+def is_module(thing: Any) -> bool:
+    """Whether it is a Module of arenagrad.nn, without importing that."""
+    nn = sys.modules.get("arenagrad.nn")
+    return nn is not None and isinstance(thing, nn.Module)
+
+
+def is_object_of_method(function: Any, thing: Any) -> bool:
+    """Whether a function is a method of an object (or of a class), its first argument.
+
+    A Module is an argument like any other, with its parameters.
+    """
+    if isinstance(thing, _NO_OBJECTS) or type(thing).__module__ == "numpy" or is_module(thing):
+        return False
+    owner = getattr(function, "__qualname__", "").rpartition(".")[0]
+    module = getattr(function, "__module__", None)
+    for cls in thing.__mro__ if isinstance(thing, type) else type(thing).__mro__:
+        if (cls.__module__, cls.__qualname__) == (module, owner):
+            return True
+        for held in vars(cls).values():
+            if isinstance(held, NativeDispatch) and getattr(held, "_function", None) is function:
+                return True
+    return False
 
 
 def portable(function: Any) -> Any:

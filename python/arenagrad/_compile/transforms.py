@@ -104,7 +104,8 @@ class Transforms:
                 vary are sums over the rows, too.
 
         Raises:
-            TypeError: for results that cannot be differentiated.
+            TypeError: for results that cannot be differentiated, and derivatives by an argument
+                without numbers.
             IndexError: for arguments that do not exist.
         """
         argnums = transform.argnums
@@ -171,13 +172,13 @@ class Transforms:
         return DerivedProgram(entries, PyTree.array([len(rows)]), pattern=(rows, columns))
 
     def jvp(self, source: DerivedProgram, _: Any, __: Any) -> DerivedProgram:
-        by, inputs = self._by(tuple(range(len(self.arguments))))
+        by, inputs = self._by(tuple(range(len(self.arguments))), required=False)
         program = source.program.tangent(inputs, self.strict)
         results = PyTree.tuple_of([source.results, source.results.gradient()])
         return DerivedProgram(program, results, seed_structure=by)
 
     def vjp(self, source: DerivedProgram, _: Any, varies: list[int]) -> DerivedProgram:
-        by, inputs = self._by(tuple(range(len(self.arguments))))
+        by, inputs = self._by(tuple(range(len(self.arguments))), required=False)
         program = source.program.reverse(inputs, varies, True, self.strict)
         results = PyTree.tuple_of([source.results, by])
         seeds = source.results.gradient()
@@ -191,12 +192,21 @@ class Transforms:
         product = both.select(range(count, 2 * count))
         return DerivedProgram(product, gradient.results, seed_structure=by)
 
-    def _by(self, argnums: Argnums) -> tuple[PyTree, list[int]]:
-        """The structure of a gradient by these arguments, and the inputs that hold them."""
+    def _by(self, argnums: Argnums, required: bool = True) -> tuple[PyTree, list[int]]:
+        """The structure of a gradient by these arguments, and the inputs that hold them.
+
+        Raises:
+            TypeError: for an argument that is no number and has none in it, if they are required.
+        """
         if isinstance(argnums, tuple):
-            parts = [self._by(argnum) for argnum in argnums]
+            parts = [self._by(argnum, required) for argnum in argnums]
             return PyTree.tuple_of([tree for tree, _ in parts]), [k for _, ks in parts for k in ks]
         tree, start = self.arguments.child(argnums), self.arguments.start(argnums)
+        if required and tree.is_static:
+            raise TypeError(
+                f"argument {argnums} has no numbers, so there is no derivative by it: argnums "
+                "names the arguments to differentiate by"
+            )
         return tree.gradient(), list(range(start, start + tree.numbers))
 
 

@@ -41,6 +41,10 @@ class PyTree:
         """A single array."""
 
     @property
+    def is_static(self) -> bool:
+        """Whether it has objects that are no numbers, and nothing else."""
+
+    @property
     def has_modules(self) -> bool:
         """Whether it has Modules in it."""
 
