@@ -33,14 +33,8 @@ public:
     steps.reserve(schedule_.rows.size() + program_.input_count);
     for (std::uint32_t t = 0; t < schedule_.rows.size(); ++t) {
       RowStep& step = schedule_.rows[t];
-      for_each_use(step, [&](Location use) {
-        const Index i = use.index();
-        if (location_[i].kind() != Location::Kind::None) return;
-        const Index input = program_.instructions[i].a;
-        define(i, input);
-        steps.emplace_back(LoadStep{.y = location_[i], .input = input});
-      });
-      allocate(step, t);
+      read_operands(step, t, steps);
+      write_results(step, t);
       steps.push_back(step);
     }
     schedule_.rows = std::move(steps);
@@ -134,14 +128,22 @@ private:
     slot_[i] = kNone;
   }
 
-  // Puts locations for the values of step t.
-  void allocate(RowStep& step, std::uint32_t t) {
+  // Puts locations for the values that step t reads. An input that has none yet is loaded.
+  void read_operands(RowStep& step, std::uint32_t t, std::vector<RowStep>& steps) {
     last_read_.clear();
     for_each_use(step, [&](Location& use) {
       const Index i = use.index();
+      if (location_[i].kind() == Location::Kind::None) [[unlikely]] {
+        const Index input = program_.instructions[i].a;
+        define(i, input);
+        steps.emplace_back(LoadStep{.y = location_[i], .input = input});
+      }
       if (last_use_[i] == t) last_read_.push_back(i);
       use = location_[i];
     });
+  }
+
+  void write_results(RowStep& step, std::uint32_t t) {
     // A map may write over its operands, whose slots are therefore free before its result takes
     // one. The others write a result before they have read all operands.
     const bool in_place = step.kind() == StepKind::Map;
