@@ -52,7 +52,7 @@ def _beyond(row: Any, rounds: int) -> tuple[float, float]:
     a = 0.5 * (row["low"] + row["high"]) + 0.25
     numbers = (a, 0.9 * a)[: row["arity"]]
     values = tuple(map(Value, numbers))
-    if float(ours(*values)) != ours(*numbers):
+    if ours(*values).item() != ours(*numbers):
         raise DifferentAnswersError(f"{name} of Values and of floats differ at {numbers}")
     plain = numbers if row["arity"] == 2 and library not in (math.fabs,) else numbers[:1]
     also: Callable[..., float] = getattr(math, _ALSO.get(name, _PLAIN))

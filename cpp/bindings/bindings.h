@@ -14,6 +14,7 @@ namespace py = pybind11;
 [[gnu::cold]] void bind_errors(py::module_&);      // value/errors.cpp
 [[gnu::cold]] void bind_value(py::module_&);       // value/type.cpp
 [[gnu::cold]] void bind_trace(py::module_&);       // value/trace.cpp
+[[gnu::cold]] void bind_warnings(py::module_&);    // value/warnings.cpp
 [[gnu::cold]] void bind_graph(py::module_&);       // value/graph.cpp
 [[gnu::cold]] void bind_info(py::module_&);        // value/info.cpp
 [[gnu::cold]] void bind_grad_mode(py::module_&);   // functions/grad_mode.cpp

@@ -13,6 +13,7 @@ void bind_core(py::module_& module) {
   bind_errors(module);
   bind_value(module);
   bind_trace(module);
+  bind_warnings(module);
   bind_graph(module);
   bind_info(module);
   bind_grad_mode(module);

@@ -19,6 +19,7 @@ from arenagrad._compile.program import Program
 from arenagrad._core import (
     ArenaFullError,
     ArenagradError,
+    DetachedValueWarning,
     DivisionByZeroError,
     DomainError,
     FormatError,
@@ -57,6 +58,7 @@ __all__ += (
     "ArenaFullError",
     "ArenagradError",
     "Compiled",
+    "DetachedValueWarning",
     "DivisionByZeroError",
     "DomainError",
     "FormatError",

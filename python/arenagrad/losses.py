@@ -171,6 +171,10 @@ def _mixed(target: Any, x: Any, one: Callable[[Any], Any], zero: Callable[[Any],
     return functions.dot([target, 1.0 - target], [one(x), zero(x)])
 
 
+def _number(target: Any) -> float:
+    return target.data if isinstance(target, Value) else float(target)
+
+
 def _at_the_edge(p: Any, target: Any, number: float) -> Any:
     """The binary cross entropy where p, which is number, is next to 0 or 1: a line in p."""
     found = _mixed(
@@ -181,7 +185,7 @@ def _at_the_edge(p: Any, target: Any, number: float) -> Any:
     )
     if not isinstance(p, Value):
         return found
-    return found + (p - p.detach()) * ((number - float(target)) / _LEAST_SPREAD)
+    return found + (p - p.detach()) * ((number - _number(target)) / _LEAST_SPREAD)
 
 
 Shape: TypeAlias = tuple[int, ...]
@@ -230,7 +234,8 @@ def _index(target: Any, classes: int) -> int:
 def _flat(nested: Any, shape: Shape) -> list[Any]:
     """The elements in a list, the last axis running fastest."""
     if not shape:
-        return [nested.item() if hasattr(type(nested), "item") else nested]
+        is_array = hasattr(nested, "shape")
+        return [nested.item() if is_array else nested]
     return [x for row in _rows(nested, shape) for x in row]
 
 

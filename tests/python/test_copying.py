@@ -13,12 +13,12 @@ from test_saving import every_kind, nodes
 
 def test_a_shallow_copy_is_a_twin_on_the_same_operands() -> None:
     for node in dict.fromkeys(n for root in every_kind() for n in nodes(root)):
-        node.label = ["kept"]
+        node.notes = ["kept"]
         twin = copy.copy(node)
         assert twin is not node
         assert (twin._op, twin.data, twin.grad) == (node._op, node.data, node.grad)
         assert twin._prev == node._prev
-        assert twin.label is node.label
+        assert twin.notes is node.notes
         twin.data = 99.0
         assert node.data != 99.0
         for each in (node, twin):

@@ -1,6 +1,7 @@
 """One Python object for each node: the very same wherever it is met, with all that it carries."""
 
 import gc
+import math
 import random
 from typing import Any
 
@@ -67,17 +68,42 @@ def test_a_plain_node_whose_object_died_is_met_again_with_its_numbers() -> None:
     assert a in again._prev
 
 
-def test_equality_and_hash_are_those_of_the_object() -> None:
+def test_equality_of_values_and_hash_are_those_of_the_object() -> None:
     a, b = Value(2.0), Value(2.0)
     assert a != b
+    assert (a == b) is False
     assert (a == a) is True
-    assert (a == 2.0) is False
+    assert (a != a) is False
+    assert [b, a].index(a) == 1
     assert len({a, b, a + b, a + b}) == 4
     assert hash(a) == object.__hash__(a)
     before = hash(a)
     a.data, a.grad = 9.0, 9.0
     a.backward()
     assert hash(a) == before
+
+
+def test_a_nan_is_found_by_comparing_a_value_with_itself_and_is_in_a_set_all_the_same() -> None:
+    v = Value(math.nan)
+    assert (v != v, v == v) == (True, False)
+    assert v in {v}
+    assert v in [v]
+    assert [Value(math.nan), v].index(v) == 1
+    v.data = 2.0
+    assert (v != v, v == v) == (False, True)
+
+
+def test_the_rule_of_a_subclass_for_equality_is_asked() -> None:
+    class Same(Value):
+        __hash__ = Value.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Value) and self.data == other.data
+
+    same, plain = Same(2.0), Value(2.0)
+    assert same == plain
+    assert plain == same
+    assert (plain != same) is False
 
 
 def test_values_are_keys_while_others_die_and_the_arena_is_compacted() -> None:

@@ -43,9 +43,9 @@ def test_where_takes_whatever_is_true_or_false_as_its_condition(true: Any) -> No
 def test_where_goes_through_lists_and_arrays_as_numpy_broadcasts_them() -> None:
     x = Value(1.0)
     chosen = ag.where([True, False], x, np.array([5.0, 6.0]))
-    assert [float(y) for y in chosen] == [1.0, 6.0]
+    assert [y.data for y in chosen] == [1.0, 6.0]
     nested = ag.where([[True], [False]], [x, x], 3.0)
-    assert [[float(y) for y in row] for row in nested] == [[1.0, 1.0], [3.0, 3.0]]
+    assert [[y.data for y in row] for row in nested] == [[1.0, 1.0], [3.0, 3.0]]
     assert ag.where([], x, 1.0) == []
 
 

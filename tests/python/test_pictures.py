@@ -145,7 +145,7 @@ def test_an_attribute_that_cannot_be_shown_costs_no_picture() -> None:
             raise RuntimeError("no")
 
     v = Value(1.0)
-    v.sulky, v.label = Sulky(), 3
+    v.sulky, v.__dict__["label"] = Sulky(), 3
     (texts,) = Drawn(draw(v).svg).of("node")
     assert texts[0] == "3"
     assert texts[3].startswith("sulky=<Sulky")

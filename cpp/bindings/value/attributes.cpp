@@ -169,7 +169,22 @@ void set_state(PyObject* self, const char* name, PyObject* value) {
   remember_state(object);
 }
 
+// Whether `value` must not be this attribute: a label is a str, unless a subclass has a rule of its
+// own for it. Numbers are what is mostly set, in loops that are hot, so they are let through first.
+static bool is_wrong_label(PyObject* self, PyObject* name, PyObject* value) {
+  if (value == nullptr || PyFloat_CheckExact(value) || PyUnicode_Check(value)) return false;
+  if (!PyUnicode_Check(name) || PyUnicode_CompareWithASCIIString(name, "label") != 0) return false;
+  const auto own = py::reinterpret_steal<py::object>(
+      PyObject_GetAttr(reinterpret_cast<PyObject*>(Py_TYPE(self)), name));
+  if (!own) PyErr_Clear();
+  return !own || Py_TYPE(own.ptr())->tp_descr_set == nullptr;
+}
+
 int value_setattro(PyObject* self, PyObject* name, PyObject* value) {
+  if (is_wrong_label(self, name, value)) {
+    PyErr_Format(PyExc_TypeError, "label must be a str, got %.100s", Py_TYPE(value)->tp_name);
+    return -1;
+  }
   const int result = PyObject_GenericSetAttr(self, name, value);
   if (as_value(self)->dict != nullptr) remember_state(as_value(self));
   return result;

@@ -1,6 +1,7 @@
-// A Value read as a number: float(), int(), round(), format(), the orderings. Equality and
-// hash stay those of the object, since a node is itself and not its number.
+// A Value read as a number: float(), int(), round(), format(), comparisons. The hash stays that of
+// the object, and so does the equality of two Values, since a node is itself and not its number.
 #include "trace.h"
+#include "warnings.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -8,16 +9,21 @@ namespace {
 double data_of(PyObject* self) { return arena().data(node_of(self)); }
 
 PyObject* to_float(PyObject* self) {
-  return note_frozen(self, "reading the number") ? PyFloat_FromDouble(data_of(self)) : nullptr;
+  return note_detached_number(self) ? PyFloat_FromDouble(data_of(self)) : nullptr;
 }
 
 PyObject* to_int(PyObject* self) {
-  return note_frozen(self, "reading the number") ? PyLong_FromDouble(data_of(self)) : nullptr;
+  return note_detached_number(self) ? PyLong_FromDouble(data_of(self)) : nullptr;
+}
+
+// The number where it is plain that a number is meant.
+PyObject* item(PyObject* self, PyObject*) {
+  return note_frozen(self, "reading the number") ? PyFloat_FromDouble(data_of(self)) : nullptr;
 }
 
 // Does to the number what Python would do to a float.
 PyObject* as_float(PyObject* self, const char* method, PyObject* const* args, Py_ssize_t count) {
-  const auto number = py::reinterpret_steal<py::object>(to_float(self));
+  const auto number = py::reinterpret_steal<py::object>(item(self, nullptr));
   const auto bound = py::reinterpret_steal<py::object>(
       number ? PyObject_GetAttrString(number.ptr(), method) : nullptr);
   return bound ? PyObject_Vectorcall(bound.ptr(), args, static_cast<size_t>(count), nullptr)
@@ -86,14 +92,21 @@ PyObject* compare_traced(Trace& trace, PyObject* self, PyObject* other, int op) 
 }
 
 PyObject* compare(PyObject* self, PyObject* other, int op) {
-  if (op == Py_EQ || op == Py_NE) Py_RETURN_NOTIMPLEMENTED; // identity, then
-  if (Trace* trace = tracing()) return compare_traced(*trace, self, other, op);
+  const bool equality = op == Py_EQ || op == Py_NE;
+  if (Trace* trace = tracing()) {
+    if (equality) Py_RETURN_NOTIMPLEMENTED; // identity, then
+    return compare_traced(*trace, self, other, op);
+  }
   const double left = data_of(self);
-  if (is_value(other)) Py_RETURN_RICHCOMPARE(left, data_of(other), op);
+  if (is_value(other)) {
+    // Two Values are equal if they are one, but for a nan: v != v is the test for it.
+    if (equality && self != other) return PyBaseObject_Type.tp_richcompare(self, other, op);
+    Py_RETURN_RICHCOMPARE(left, data_of(other), op);
+  }
   if (PyFloat_CheckExact(other)) Py_RETURN_RICHCOMPARE(left, PyFloat_AS_DOUBLE(other), op);
   const IsReal real = is_real(other);
   if (real == IsReal::Failed) return nullptr;
-  if (real == IsReal::No) Py_RETURN_NOTIMPLEMENTED;
+  if (real == IsReal::No && !(equality && PyComplex_Check(other))) Py_RETURN_NOTIMPLEMENTED;
   // As a float compares, exactly: not every int or Fraction has a double.
   const auto number = py::reinterpret_steal<py::object>(PyFloat_FromDouble(left));
   return number ? PyObject_RichCompare(number.ptr(), other, op) : nullptr;
@@ -111,6 +124,7 @@ PyType_Slot value_read_slots[] = {
 PyMethodDef value_read_methods[] = {
     {"__round__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(round)), METH_FASTCALL,
      "The data rounded as a float is: an int, or with a number of digits a float."},
+    {"item", item, METH_NOARGS, "The data, a float; never warns outside compiled functions."},
     {"conjugate", conjugate, METH_NOARGS,
      "Self: a real number is its own conjugate, which NumPy asks for in norm, var and vdot."},
     {"__trunc__", trunc, METH_NOARGS, "The data towards 0, an int: what math.trunc gives."},

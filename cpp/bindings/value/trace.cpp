@@ -1,6 +1,7 @@
 #include "trace.h"
 
 #include "record.h"
+#include "warnings.h"
 
 #include <unordered_map>
 #include <unordered_set>
@@ -17,25 +18,8 @@ using core::NodeId;
 
 PyObject* frozen_warning = nullptr; // arenagrad.FrozenValueWarning, owned by the process
 
-// Whether a frame is this package's or that of copy, on behalf of somebody.
-bool on_behalf(PyFrameObject* frame) {
-  const auto globals = py::reinterpret_steal<py::dict>(PyFrame_GetGlobals(frame));
-  PyObject* const name = PyDict_GetItemString(globals.ptr(), "__name__");
-  if (name == nullptr || !PyUnicode_Check(name)) return false;
-  const auto text = py::cast<std::string>(py::handle(name));
-  return text == "copy" || text == "arenagrad" || text.starts_with("arenagrad.");
-}
-
-// Blames the line of somebody's own.
 bool warn(const char* format, const char* what) {
-  Py_ssize_t level = 1;
-  auto frame = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(PyEval_GetFrame()));
-  while (frame && on_behalf(reinterpret_cast<PyFrameObject*>(frame.ptr()))) {
-    ++level;
-    frame = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(
-        PyFrame_GetBack(reinterpret_cast<PyFrameObject*>(frame.ptr()))));
-  }
-  return PyErr_WarnFormat(frozen_warning, level, format, what) == 0;
+  return PyErr_WarnFormat(frozen_warning, level_of_own_line(), format, what) == 0;
 }
 
 } // namespace

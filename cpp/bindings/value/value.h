@@ -49,7 +49,7 @@ bool call_backward(core::Handle& handle);
 // --- numbers (number_slots.cpp, read.cpp, functions/scalar.cpp) ---------------------------------
 
 extern PyType_Slot value_number_slots[]; // operators
-extern PyType_Slot value_read_slots[];   // float(), int(), <, hash()
+extern PyType_Slot value_read_slots[];   // float(), int(), <, ==
 extern PyMethodDef value_read_methods[];
 // A new Value: the operation of a Value, of two operands of which one is a Value, or of a Value and
 // a constant. Null with a Python error set; NotImplemented if the other operand is no number.
