@@ -18,9 +18,9 @@ Strided no_operand() { return {nullptr, 0}; }
 BlockRunner::BlockRunner(const Schedule& schedule, const Kernels& kernels, std::size_t block,
                          const BlockMemory& shared, const std::vector<Column>& inputs,
                          const std::vector<Column>& outputs, BlockMemory& memory)
-    : schedule_(schedule), kernels_(kernels), stride_(slot_stride(block)),
-      uniforms_(shared.uniforms.data()), weights_(shared.weights.data()), inputs_(inputs),
-      outputs_(outputs), memory_(memory) {
+    : schedule_(schedule), kernels_(kernels), exact_kernels_(program::kernels(true)),
+      stride_(slot_stride(block)), uniforms_(shared.uniforms.data()),
+      weights_(shared.weights.data()), inputs_(inputs), outputs_(outputs), memory_(memory) {
   memory.slots.resize((schedule.slots + kScratchSlots) * stride_ + kCacheLine);
   const auto address = reinterpret_cast<std::uintptr_t>(memory.slots.data());
   const std::size_t misaligned = address / sizeof(double) % kCacheLine;
@@ -85,8 +85,8 @@ void BlockRunner::run(std::size_t first, std::size_t count, double* sums, std::u
 
 void BlockRunner::run(const MapStep& step) {
   double* const y = at(step.y);
-  kernels_.map[static_cast<std::size_t>(step.opcode)](y, strided(step.a), strided(step.b),
-                                                      strided(step.c), count_);
+  const Kernels::Map map = kernels(step.exact).map[static_cast<std::size_t>(step.opcode)];
+  map(y, strided(step.a), strided(step.b), strided(step.c), count_);
   if (step.checked) check(y);
 }
 
@@ -95,10 +95,10 @@ void BlockRunner::run(const NaryStep& step) {
   const Strided* const x = memory_.operands.data() + step.first;
   switch (step.opcode) {
   case Opcode::SumN:
-    kernels_.sum(y, x, step.count, count_);
+    kernels(step.exact).sum(y, x, step.count, count_);
     break;
   case Opcode::DotN:
-    kernels_.dot(y, x, step.count, count_);
+    kernels(step.exact).dot(y, x, step.count, count_);
     break;
   case Opcode::NormN:
     norm(y, x, step.count);
@@ -107,7 +107,7 @@ void BlockRunner::run(const NaryStep& step) {
     max_shift(y, x, step.count);
     break;
   case Opcode::LogSumExpShifted:
-    log_sum_exp_shifted(y, x, step.count);
+    log_sum_exp_shifted(kernels(step.exact), y, x, step.count);
     break;
   default: // Take is the only other one
     take(y, x, step.count);
@@ -123,7 +123,8 @@ void BlockRunner::run(const TanhAndPartialStep& step) {
 
 void BlockRunner::run(const DenseLayerStep& step) {
   double* const* const y = memory_.vectors.data() + step.first;
-  kernels_.layer(y, weights_ + step.weights, y + step.results, step.results, step.terms, count_);
+  kernels(step.exact)
+      .layer(y, weights_ + step.weights, y + step.results, step.results, step.terms, count_);
 }
 
 // Copies a column whose rows are not side by side, or that too many lists name.
@@ -199,7 +200,8 @@ void BlockRunner::norm(double* y, const Strided* x, std::size_t count) {
 
 // As core::Exponentials: the first of the largest operands is left out of the sum, so that what is
 // added to 1 is known to its last digit.
-void BlockRunner::log_sum_exp_shifted(double* y, const Strided* x, std::size_t count) {
+void BlockRunner::log_sum_exp_shifted(const Kernels& by, double* y, const Strided* x,
+                                      std::size_t count) {
   double* const largest = slots_ + schedule_.slots * stride_;
   double* const which = largest + stride_; // of the operands is the largest
   double* const exponential = which + stride_;
@@ -213,7 +215,7 @@ void BlockRunner::log_sum_exp_shifted(double* y, const Strided* x, std::size_t c
       which[r] = larger ? static_cast<double>(k) : which[r];
     }
   std::fill_n(y, count_, 0.0);
-  const auto map = [&](Opcode opcode) { return kernels_.map[static_cast<std::size_t>(opcode)]; };
+  const auto map = [&](Opcode opcode) { return by.map[static_cast<std::size_t>(opcode)]; };
   for (std::size_t k = 0; k < count; ++k) {
     map(Opcode::ShiftedExp)(exponential, x[k], {largest, 1}, no_operand(), count_);
     for (std::size_t r = 0; r < count_; ++r)

@@ -35,6 +35,7 @@ public:
 private:
   void locate_columns();
   const Column& column(Index number) const;
+  const Kernels& kernels(bool exact) const { return exact ? exact_kernels_ : kernels_; }
   double* at(Location location) const;
   Strided strided(Location location) const;
 
@@ -52,12 +53,12 @@ private:
 
   void max_shift(double* y, const Strided* x, std::size_t count);
   void norm(double* y, const Strided* x, std::size_t count);
-  void log_sum_exp_shifted(double* y, const Strided* x, std::size_t count);
+  void log_sum_exp_shifted(const Kernels& by, double* y, const Strided* x, std::size_t count);
   void take(double* y, const Strided* x, std::size_t count);
   void check(const double* y);
 
   const Schedule& schedule_;
-  const Kernels& kernels_;
+  const Kernels &kernels_, &exact_kernels_;
   const std::size_t stride_; // from slot to slot
   const double *const uniforms_, *const weights_;
   const std::vector<Column>&inputs_, &outputs_;

@@ -8,11 +8,12 @@ namespace arenagrad::program {
 
 std::vector<DenseLayer> find_dense_layers(const Program& program,
                                           const std::vector<std::uint8_t>& varies,
-                                          const std::vector<std::uint8_t>& candidates) {
+                                          const std::vector<std::uint8_t>& candidates,
+                                          const Marks& exact) {
   std::vector<DenseLayer> layers;
   // Layers are told apart by their operands in order: the kernel loads each operand once for all
   // results.
-  std::map<std::vector<Index>, std::size_t> known;
+  std::map<std::vector<Index>, std::size_t> known[2]; // by whether they are exact
   std::vector<Index> x;
   for (Index i = 0; i < program.size(); ++i) {
     const Instruction& at = program.instructions[i];
@@ -25,7 +26,7 @@ std::vector<DenseLayer> find_dense_layers(const Program& program,
       x.push_back(varies[dot.w[k]] != 0 ? dot.w[k] : dot.x[k]);
     }
     if (!fits) continue;
-    const auto [found, is_new] = known.emplace(x, layers.size());
+    const auto [found, is_new] = known[is_marked(exact, i)].emplace(x, layers.size());
     if (is_new) layers.push_back({{}, x});
     layers[found->second].results.push_back(i);
   }

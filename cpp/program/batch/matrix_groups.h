@@ -5,6 +5,7 @@
 // Pure and thread-safe. Cost: linear in the operands, times the logarithm of the number of groups.
 #pragma once
 
+#include "program/ir/analysis.h"
 #include "program/ir/program.h"
 
 namespace arenagrad::program {
@@ -14,10 +15,12 @@ struct DenseLayer {
   std::vector<Index> x;       // those factors
 };
 
-// Of the instructions with a candidate flag, layers of at least two results.
+// Of the instructions with a candidate flag, layers of at least two results. Those that are marked
+// as exact, if there are marks, are never in a layer with others.
 std::vector<DenseLayer> find_dense_layers(const Program& program,
                                           const std::vector<std::uint8_t>& varies,
-                                          const std::vector<std::uint8_t>& candidates);
+                                          const std::vector<std::uint8_t>& candidates,
+                                          const Marks& exact);
 
 // sums[sum] is the sum over the rows of a * b.
 struct InnerProduct {

@@ -33,8 +33,8 @@ template <class Array> Index size_of(const Array& array) {
 class Scheduler {
 public:
   Scheduler(const Program& program, const std::vector<std::uint8_t>& inputs, bool strict)
-      : program_(program), strict_(strict), facts_(program, inputs), sums_(program, facts_, strict),
-        partial_(program.size(), kNone) {}
+      : program_(program), strict_(strict), cone_(strict ? Marks() : decision_cone(program)),
+        facts_(program, inputs), sums_(program, facts_, strict), partial_(program.size(), kNone) {}
 
   Schedule run() {
     for (Index i = 0; i < program_.size(); ++i)
@@ -55,14 +55,18 @@ public:
 private:
   bool varies_if_needed(Index i) const { return facts_.needed[i] != 0 && facts_.varies[i] != 0; }
 
+  bool is_exact(Index i) const { return strict_ || is_marked(cone_, i); }
+
   // Partials of tanh that are computed in one step with it, if they are those at its own operand. A
-  // strict plan keeps them apart: the C library has no function for both.
+  // strict plan keeps them apart, as any plan does a tanh of a decision: the C library has no
+  // function for both.
   void find_partials() {
     for (Index i = 0; i < program_.size(); ++i) {
       const Instruction& at = program_.instructions[i];
       if (at.opcode != Opcode::TanhPartial || !varies_if_needed(i) || at.checked) continue;
       const Instruction& tanh = program_.instructions[at.b];
       if (tanh.opcode != Opcode::Tanh || tanh.a != at.a || partial_[at.b] != kNone) continue;
+      if (is_exact(at.b)) continue;
       partial_[at.b] = i;
       facts_.absorbed[i] = 1;
       facts_.ready[i] = at.b;
@@ -76,7 +80,7 @@ private:
     std::vector<std::uint8_t> candidates(program_.size());
     for (Index i = 0; i < program_.size(); ++i)
       candidates[i] = varies_if_needed(i) && !program_.instructions[i].checked;
-    layers_ = find_dense_layers(program_, facts_.varies, candidates);
+    layers_ = find_dense_layers(program_, facts_.varies, candidates, cone_);
     for (const DenseLayer& layer : layers_)
       for (const Index i : layer.results) {
         facts_.ready[i] = layer.results[0];
@@ -86,7 +90,8 @@ private:
 
   // The uniforms of a layer are listed result by result, as its kernel reads them.
   DenseLayerStep layer_step(const DenseLayer& layer) {
-    const DenseLayerStep step{.first = size_of(out_.vectors),
+    const DenseLayerStep step{.exact = is_exact(layer.results[0]),
+                              .first = size_of(out_.vectors),
                               .results = size_of(layer.results),
                               .terms = size_of(layer.x),
                               .weights = size_of(out_.weights)};
@@ -108,6 +113,7 @@ private:
     const Instruction& at = program_.instructions[i];
     const NaryStep step{.opcode = at.opcode,
                         .checked = at.checked,
+                        .exact = is_exact(i),
                         .y = facts_.location[i],
                         .first = size_of(out_.operands),
                         .count = at.b};
@@ -124,6 +130,7 @@ private:
     };
     return {.opcode = at.opcode,
             .checked = at.checked,
+            .exact = is_exact(i),
             .y = facts_.location[i],
             .a = location(0, at.a),
             .b = location(1, at.b),
@@ -206,6 +213,7 @@ private:
 
   const Program& program_;
   const bool strict_;
+  const Marks cone_; // empty if strict, where all is exact
   ValueFacts facts_;
   RowSums sums_;
   std::vector<Index> partial_;     // of a Tanh, the instruction that is its partial

@@ -57,18 +57,21 @@ enum class StepKind : std::uint8_t {
   InnerProductGrid,
 };
 
+// Of maps, sums and layers `exact` says that every bit counts: they are done by the kernels of
+// strict programs.
+
 // y = opcode(a, b, c)
 struct MapStep {
   StepKind kind = StepKind::Map;
   Opcode opcode{};
-  bool checked = false;
+  bool checked = false, exact = false;
   Location y, a, b, c;
 };
 // y = opcode of `count` operands, from `first` on in Schedule::operands
 struct NaryStep {
   StepKind kind = StepKind::Nary;
   Opcode opcode{};
-  bool checked = false;
+  bool checked = false, exact = false;
   Location y;
   Index first = 0, count = 0;
 };
@@ -83,6 +86,7 @@ struct TanhAndPartialStep {
 // operand.
 struct DenseLayerStep {
   StepKind kind = StepKind::DenseLayer;
+  bool exact = false;
   Index first = 0, results = 0, terms = 0, weights = 0;
 };
 // y = the rows of input `input`

@@ -25,6 +25,14 @@ std::vector<Index> count_uses(const Program& program, const Marks* users) {
   return uses;
 }
 
+Marks decision_cone(const Program& program) {
+  if (program.guards.empty()) return {};
+  Marks marks(program.size(), 0);
+  for (const Guard& guard : program.guards) marks[guard.condition] = 1;
+  for_each_marked_downwards(program, marks, program.size(), [](Index) { return true; });
+  return marks;
+}
+
 void mark_dependents(const Program& program, Marks& marks) {
   for (std::size_t i = 0; i < program.size(); ++i)
     program.for_each_operand(program.instructions[i],

@@ -34,6 +34,14 @@ Marks needed(const Program& program);
 // that are marked there count only.
 std::vector<Index> count_uses(const Program& program, const Marks* users = nullptr);
 
+// The instructions that guards are computed from: the decisions of a program. Passes and plans keep
+// each of their bits, so that a run takes the branch that the function itself takes. Empty if there
+// are no guards, so that programs without decisions pay nothing.
+Marks decision_cone(const Program& program);
+
+// Whether marks, which may be empty, have a mark there.
+inline bool is_marked(const Marks& marks, std::size_t i) { return !marks.empty() && marks[i] != 0; }
+
 // Marks all that is computed from what is marked.
 void mark_dependents(const Program& program, Marks& marks);
 

@@ -52,7 +52,7 @@ Index Builder::emit(Opcode opcode, Index a, Index b, Index c, bool checked) {
     if (const Index known = fold(*this, instruction); known != kNone) return known;
   if (passes_.peephole)
     if (const Index known = peephole(*this, instruction); known != kNone) return known;
-  if (passes_.reorder)
+  if (passes_.reorder && !exact_)
     if (const Index known = reorder(*this, instruction); known != kNone) return known;
   return find_or_append(instruction);
 }

@@ -23,6 +23,8 @@ public:
   Index emit(Opcode opcode, Index a, Index b = kNone, Index c = kNone, bool checked = false);
   Index emit_many(Opcode opcode, const std::vector<Index>& operands, bool checked = false);
   Index constant(double value);
+  // Whether what is written from now on belongs to a decision: `reorder` then leaves it as it is.
+  void set_exact(bool exact) { exact_ = exact; }
   // An instruction of another program, which must not be an input. Its operand i is place[i] here.
   Index copy(const Program& from, const Instruction& at, const std::vector<Index>& place);
   // Requires that inputs come first, in order.
@@ -50,6 +52,7 @@ private:
 
   Program program_;
   const Passes passes_;
+  bool exact_ = false;
   OperandPool lists_;
   CommonSubexpressions known_;
   std::unordered_map<std::uint64_t, Index> constants_; // by their bits

@@ -6,6 +6,7 @@
 
 #include "builder.h"
 #include "core/nary.h"
+#include "program/ir/analysis.h"
 #include "symbolic_lists.h"
 
 namespace arenagrad::program {
@@ -24,13 +25,17 @@ public:
   std::vector<NodeId> run() {
     find_needed();
     find_outer();
+    find_decisions();
     places_.assign(needed_.size(), kNone);
     for (const NodeId input : traced_.inputs) place(input) = builder_.input();
     for (const NodeId node : outer_) place(node) = builder_.input();
     for (std::size_t k = 0; k < needed_.size(); ++k) {
       const auto node = static_cast<NodeId>(traced_.first + k);
-      if (needed_[k] && places_[k] == kNone) write(node);
+      if (!needed_[k] || places_[k] != kNone) continue;
+      builder_.set_exact(is_marked(decides_, k));
+      write(node);
     }
+    builder_.set_exact(false);
     for (const NodeId output : traced_.outputs) builder_.output(place(output));
     for (const Comparison& comparison : traced_.comparisons) write(comparison);
     return std::move(outer_);
@@ -72,6 +77,20 @@ private:
     std::erase_if(outer_, [&](NodeId node) {
       return std::binary_search(inputs.begin(), inputs.end(), node);
     });
+  }
+
+  // Marks the nodes that comparisons are computed from, before anything is written: a pass must not
+  // change a bit of theirs.
+  void find_decisions() {
+    if (traced_.comparisons.empty()) return;
+    decides_.assign(needed_.size(), 0);
+    const auto reach = [&](NodeId node) {
+      if (node >= traced_.first && node != core::kNoNode) decides_[node - traced_.first] = 1;
+    };
+    for (const Comparison& c : traced_.comparisons) reach(c.left), reach(c.right);
+    for (std::size_t k = decides_.size(); k-- > 0;)
+      if (decides_[k] != 0)
+        arena_.for_each_operand(static_cast<NodeId>(traced_.first + k), true, reach);
   }
 
   Index& place(NodeId node) {
@@ -143,6 +162,7 @@ private:
   Builder& builder_;
   const Symbolic::Writing writing_;
   std::vector<std::uint8_t> needed_; // for each node from traced_.first on
+  Marks decides_;                    // of the same nodes; empty if nothing was compared
   std::vector<NodeId> outer_;
   std::vector<Index> places_;               // of the same nodes in the program; kNone: not written
   std::unordered_map<NodeId, Index> older_; // the places of nodes before traced_.first

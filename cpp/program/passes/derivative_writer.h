@@ -15,9 +15,13 @@ public:
       : from_(from), builder_(builder), writing_(builder) {
     for (std::size_t k = 0; k < from.input_count + more_inputs; ++k) builder_.input();
     place_.reserve(from.size());
-    for (const Instruction& at : from.instructions)
+    const Marks exact = decision_cone(from);
+    for (const Instruction& at : from.instructions) {
+      builder_.set_exact(is_marked(exact, place_.size()));
       // The inputs come first, in order, and so they do here.
       place_.push_back(at.opcode == Opcode::Input ? at.a : builder_.copy(from_, at, place_));
+    }
+    builder_.set_exact(false); // derivatives decide nothing
   }
 
   Site site(Index i) const { return {from_, place_, i}; }

@@ -7,7 +7,9 @@
 // absorbed: its number is asked for by itself.
 //
 // With `reorder`, whole trees of sums are flattened and their products stand first. Without it,
-// only what the function itself added first is taken apart, so that every bit stays.
+// only what the function itself added first is taken apart, so that every bit stays. So are chains
+// of a decision treated. What they take in is of the decision too, since all that an instruction
+// there is computed from is; and no other chain takes it in, since it then has two users.
 #include <algorithm>
 #include <span>
 
@@ -21,8 +23,9 @@ namespace {
 class Fuser {
 public:
   Fuser(const Program& program, bool any_order, Builder& builder)
-      : program_(program), any_order_(any_order), builder_(builder), out_(program, builder),
-        uses_(count_uses(program)), absorbed_(program.size(), 0), chain_(program.size(), kNone) {}
+      : program_(program), reorders_(any_order), exact_(decision_cone(program)), builder_(builder),
+        out_(program, builder), uses_(count_uses(program)), absorbed_(program.size(), 0),
+        chain_(program.size(), kNone) {}
 
   void run() {
     for (Index i = size(); i-- > 0;)
@@ -37,6 +40,8 @@ public:
 private:
   Index size() const { return static_cast<Index>(program_.size()); }
   const Instruction& at(Index i) const { return program_.instructions[i]; }
+  // Whether what i is the last of may be added in any order.
+  bool any_order(Index i) const { return reorders_ && !is_marked(exact_, i); }
   bool is_sum(Index i) const {
     return (at(i).opcode == Opcode::Add || at(i).opcode == Opcode::SumN) && !at(i).checked;
   }
@@ -54,13 +59,13 @@ private:
   void find_chain(Index top) {
     operands_of(top, operands_);
     terms_ = operands_;
-    if (any_order_)
+    if (any_order(top))
       flatten_all();
     else
       flatten_prefixes(top);
     bool is_more = terms_ != operands_;
     // In order, a product that stands first stays an instruction: it is the start of the sum.
-    for (std::size_t k = any_order_ ? 0 : 1; k < terms_.size(); ++k) {
+    for (std::size_t k = any_order(top) ? 0 : 1; k < terms_.size(); ++k) {
       if (!is_product(terms_[k])) continue;
       absorbed_[terms_[k]] = 1;
       is_more = true;
@@ -107,7 +112,7 @@ private:
     if (chain_[i] != kNone) {
       const Index start = chain_[i] == 0 ? 0 : ends_[chain_[i] - 1];
       const std::span<const Index> terms(chains_.data() + start, ends_[chain_[i]] - start);
-      out_.place(i) = any_order_ ? write_in_any_order(terms) : write_in_order(terms);
+      out_.place(i) = any_order(i) ? write_in_any_order(terms) : write_in_order(terms);
     } else if (const Index divisor = own_reciprocal(i); divisor != kNone) {
       const Index x = at(i).a == divisor ? at(i).b : at(i).a;
       out_.place(i) = builder_.emit(Opcode::Divide, place(x), place(at(divisor).a), kNone,
@@ -120,7 +125,7 @@ private:
   // The operand of a product that is a reciprocal used by nothing else: x * (1 / y) is x / y but
   // for rounding.
   Index own_reciprocal(Index i) const {
-    if (!any_order_ || absorbed_[i] != 0 || at(i).opcode != Opcode::Mul) return kNone;
+    if (!any_order(i) || absorbed_[i] != 0 || at(i).opcode != Opcode::Mul) return kNone;
     for (const Index operand : {at(i).b, at(i).a})
       if (uses_[operand] == 1 && at(operand).opcode == Opcode::Reciprocal) return operand;
     return kNone;
@@ -193,7 +198,8 @@ private:
   }
 
   const Program& program_;
-  const bool any_order_;
+  const bool reorders_;
+  const Marks exact_;
   Builder& builder_;
   Rewriting out_;
   const std::vector<Index> uses_;

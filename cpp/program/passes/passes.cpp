@@ -1,6 +1,7 @@
 #include "passes.h"
 
 #include "dump.h"
+#include "program/ir/analysis.h"
 #include "rewriting.h"
 
 namespace arenagrad::program {
@@ -28,9 +29,13 @@ void dump_writing_passes(const Program& program, const Passes& passes,
 } // namespace
 
 Program rewrite(const Program& program, const Passes& passes) {
+  const Marks exact = decision_cone(program);
   return build(passes, [&](Builder& builder) {
     Rewriting out(program, builder);
-    for (Index i = 0; i < program.size(); ++i) out.copy(i);
+    for (Index i = 0; i < program.size(); ++i) {
+      builder.set_exact(is_marked(exact, i));
+      out.copy(i);
+    }
     out.finish();
   });
 }

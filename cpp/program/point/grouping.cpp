@@ -23,16 +23,18 @@ class Member {
 public:
   Member() = default;
   // `repeats`: a RowSum, which at one point is its operand: last, when all others have their slots.
-  // `checked`: side by side, so that one step checks all of a level. `is_sink`: only outputs need
-  // it. `count`: of operands if it is n-ary, else 0. `order`: of a sink that of the outputs, else
-  // that of the program.
-  Member(bool repeats, bool checked, Opcode opcode, bool is_sink, Index count, Index order)
+  // `checked`: side by side, so that one step checks all of a level. `is_exact`: of a decision.
+  // `is_sink`: only outputs need it. `count`: of operands if it is n-ary, else 0. `order`: of a
+  // sink that of the outputs, else that of the program.
+  Member(bool repeats, bool checked, Opcode opcode, bool is_exact, bool is_sink, Index count,
+         Index order)
       : key_(field(repeats, kRepeats) | field(checked, kChecked) |
-             field(static_cast<std::uint8_t>(opcode), kOpcode) | field(is_sink, kSink) |
-             field(std::min(count, kMostCount), kCount) | order) {}
+             field(static_cast<std::uint8_t>(opcode), kOpcode) | field(is_exact, kExact) |
+             field(is_sink, kSink) | field(std::min(count, kMostCount), kCount) | order) {}
 
   bool repeats() const { return bits(kRepeats) != 0; }
   bool checked() const { return (bits(kChecked) & 1) != 0; }
+  bool is_exact() const { return (bits(kExact) & 1) != 0; }
   bool is_sink() const { return (bits(kSink) & 1) != 0; }
   Index order() const { return static_cast<Index>(key_); }
   // Instructions of kMostCount operands and more are a group each, since their counts are not kept.
@@ -43,7 +45,8 @@ public:
 
 private:
   // The lowest bit of each field.
-  static constexpr unsigned kRepeats = 63, kChecked = 62, kOpcode = 54, kSink = 53, kCount = 32;
+  static constexpr unsigned kRepeats = 63, kChecked = 62, kOpcode = 54, kExact = 53, kSink = 52,
+                            kCount = 32;
   static constexpr Index kMostCount = (1u << (kSink - kCount)) - 1;
   static std::uint64_t field(std::uint64_t value, unsigned lowest) { return value << lowest; }
   std::uint64_t bits(unsigned lowest) const { return key_ >> lowest; }
@@ -54,7 +57,8 @@ private:
 class Grouping {
 public:
   Grouping(const Program& program, bool strict, Steps& steps)
-      : program_(program), steps_(steps), writer_(steps, strict), strict_(strict) {}
+      : program_(program), steps_(steps), writer_(steps), strict_(strict),
+        cone_(decision_cone(program)) {}
 
   void run() {
     if (program_.size() >= kSideBySide / 2) throw std::bad_alloc();
@@ -101,6 +105,7 @@ private:
   Steps& steps_;
   StepWriter writer_;
   const bool strict_;
+  const Marks cone_;
   Index next_ = 0;                  // slot
   std::vector<Index> slot_;         // of each instruction
   std::vector<Index> needed_;       // kUnneeded, kUsed, or the first output that a sink is
@@ -152,6 +157,7 @@ Member Grouping::member(Index i) const {
   return {instruction.opcode == Opcode::RowSum,
           instruction.checked,
           instruction.opcode,
+          strict_ || is_marked(cone_, i),
           is_sink,
           is_many(instruction.opcode) ? instruction.b : 0,
           is_sink ? needed_[i] : i};
@@ -198,7 +204,8 @@ void Grouping::add_group(const Member* members, Index n) {
   const Instruction& first = at(instruction(members[0]));
   const Opcode opcode = first.opcode;
   const Index count = is_many(opcode) ? first.b : static_cast<Index>(operand_count(opcode));
-  const bool fuses = opcode == Opcode::TanhPartial && !strict_ && n >= 4;
+  const bool fuses = opcode == Opcode::TanhPartial && !members[0].is_exact() && n >= 4;
+  writer_.set_exact(members[0].is_exact());
   order_.clear();
   for (Index i = 0; i < n; ++i) order_.push_back(instruction(members[i]));
   collect_operands(opcode, count, false);
@@ -313,8 +320,8 @@ void Grouping::add_results() {
 
 Steps make_steps(const Program& program, bool strict) {
   Steps steps;
-  steps.kernels = &kernels(strict);
-  steps.strict = strict;
+  steps.exact_kernels = &kernels(true);
+  steps.fast_kernels = &kernels(false);
   Grouping(program, strict, steps).run();
   return steps;
 }

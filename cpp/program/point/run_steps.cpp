@@ -35,7 +35,7 @@ const Index* run_map(const Steps& steps, StepHead head, const Index* at, double*
                      double* scratch) {
   const MapStep step = read<MapStep>(at);
   const std::size_t count = operand_count(head.opcode);
-  const Kernels::Map map = steps.kernels->map[static_cast<std::size_t>(head.opcode)];
+  const Kernels::Map map = steps.kernels(head).map[static_cast<std::size_t>(head.opcode)];
   const Index* operands[3] = {at, at, at};
   bool whole = true;
   for (std::size_t k = 0; k < count; ++k) {
@@ -62,7 +62,7 @@ const Index* run_tanh(const Steps& steps, StepHead head, const Index* at, double
   const TanhStep step = read<TanhStep>(at);
   const bool gathered = is_gathered(head, 0);
   const std::size_t most = gathered ? kGatherBlock : step.n;
-  const Kernels::Map map = steps.kernels->map[static_cast<std::size_t>(Opcode::Tanh)];
+  const Kernels::Map map = steps.kernels(head).map[static_cast<std::size_t>(Opcode::Tanh)];
   for (std::size_t from = 0; from < step.n; from += most) {
     const std::size_t n = std::min<std::size_t>(most, step.n - from);
     const Strided a = operand_block(head.addressing(0), v, at, from, n, scratch);
@@ -70,14 +70,15 @@ const Index* run_tanh(const Steps& steps, StepHead head, const Index* at, double
     if (step.partial == kNone)
       map(y, a, a, a, n);
     else
-      steps.kernels->tanh_and_partial(y, v + step.partial + from, a.at, n);
+      steps.kernels(head).tanh_and_partial(y, v + step.partial + from, a.at, n);
   }
   return at + (gathered ? step.n : 1);
 }
 
 // The vector is gathered if its numbers do not lie at one distance; so is a start that is not side
 // by side, for which kernels have no step.
-const Index* run_matrix_vector(const Steps& steps, const Index* at, double* v, double* scratch) {
+const Index* run_matrix_vector(const Steps& steps, StepHead head, const Index* at, double* v,
+                               double* scratch) {
   const MatrixVectorStep step = read<MatrixVectorStep>(at);
   const double *vector = v, *start = nullptr;
   if (step.vector != kNone) {
@@ -95,8 +96,8 @@ const Index* run_matrix_vector(const Steps& steps, const Index* at, double* v, d
       start = scratch;
     }
   }
-  steps.kernels->matrix_vector(v + step.to, v + step.matrix, step.row_step, step.column_step,
-                               vector, step.vector_step, step.rows, step.columns, start);
+  steps.kernels(head).matrix_vector(v + step.to, v + step.matrix, step.row_step, step.column_step,
+                                    vector, step.vector_step, step.rows, step.columns, start);
   return at;
 }
 
@@ -106,15 +107,16 @@ const Index* run_strided(const Steps& steps, StepHead head, const Index* at, dou
   Strided operands[kMostStrided];
   for (std::size_t k = 0; k < step.count; ++k)
     operands[k] = {v + (at[k] & ~kSideBySide), (at[k] & kSideBySide) != 0 ? 1u : 0u};
-  const auto kernel = head.opcode == Opcode::SumN ? steps.kernels->sum : steps.kernels->dot;
+  const auto kernel =
+      head.opcode == Opcode::SumN ? steps.kernels(head).sum : steps.kernels(head).dot;
   kernel(v + step.to, operands, step.count, step.n);
   return at + step.count;
 }
 
 // Sums of term(0), ..., in four chains if the order is free, so that none waits for the others.
-template <class Term> double chains(double y, std::size_t n, bool strict, Term&& term) {
+template <class Term> double chains(double y, std::size_t n, bool exact, Term&& term) {
   std::size_t i = 0;
-  if (!strict && n >= 8) {
+  if (!exact && n >= 8) {
     double more[3] = {};
     for (; i + 4 <= n; i += 4) {
       y += term(i);
@@ -126,27 +128,26 @@ template <class Term> double chains(double y, std::size_t n, bool strict, Term&&
   return y;
 }
 
-double sum_of(const double* v, const Index* at, std::size_t n, bool strict) {
-  return chains(v[at[0]], n - 1, strict, [=](std::size_t i) { return v[at[i + 1]]; });
+double sum_of(const double* v, const Index* at, std::size_t n, bool exact) {
+  return chains(v[at[0]], n - 1, exact, [=](std::size_t i) { return v[at[i + 1]]; });
 }
 
-double dot_of(const double* v, const Index* at, std::size_t n, bool strict) {
+double dot_of(const double* v, const Index* at, std::size_t n, bool exact) {
   const DotView dot = core::dot_view(at, n);
   const double start = dot.has_start() ? v[*dot.start] : 0.0;
-  return chains(start, dot.terms, strict, [=](std::size_t k) { return v[dot.w[k]] * v[dot.x[k]]; });
+  return chains(start, dot.terms, exact, [=](std::size_t k) { return v[dot.w[k]] * v[dot.x[k]]; });
 }
 
 // Sums and dot products read their operands where they are; others want them side by side.
-const Index* run_gathered(const Steps& steps, StepHead head, const Index* at, double* v,
-                          double* scratch) {
+const Index* run_gathered(StepHead head, const Index* at, double* v, double* scratch) {
   const NaryStep step = read<NaryStep>(at);
   const std::size_t count = step.count;
   for (std::size_t i = 0; i < step.n; ++i, at += count) {
     double& y = v[step.to + i];
     if (head.opcode == Opcode::SumN && count > 0) {
-      y = sum_of(v, at, count, steps.strict);
+      y = sum_of(v, at, count, head.is_exact());
     } else if (head.opcode == Opcode::DotN) {
-      y = dot_of(v, at, count, steps.strict);
+      y = dot_of(v, at, count, head.is_exact());
     } else {
       for (std::size_t k = 0; k < count; ++k) scratch[k] = v[at[k]];
       y = many_value(head.opcode, count, scratch, scratch + count);
@@ -156,15 +157,15 @@ const Index* run_gathered(const Steps& steps, StepHead head, const Index* at, do
 }
 
 // A few numbers are looked at here for less than the call of a kernel.
-bool all_finite(const Steps& steps, const double* a, std::size_t n) {
-  if (n > 8) return steps.kernels->finite(a, n);
+bool all_finite(const Kernels& kernels, const double* a, std::size_t n) {
+  if (n > 8) return kernels.finite(a, n);
   bool finite = true;
   for (std::size_t i = 0; i < n; ++i) finite = finite && std::isfinite(a[i]);
   return finite;
 }
 
-void run_outer_product(const Steps& steps, const OuterProductStep& step, double* v) {
-  steps.kernels->outer(v + step.to, v + step.a, v + step.b, step.rows, step.columns);
+void run_outer_product(const Kernels& kernels, const OuterProductStep& step, double* v) {
+  kernels.outer(v + step.to, v + step.a, v + step.b, step.rows, step.columns);
 }
 
 } // namespace
@@ -193,20 +194,20 @@ bool run_steps(const Steps& steps, double* workspace) {
       at = run_tanh(steps, head, at, v, scratch);
       break;
     case StepKind::OuterProduct:
-      run_outer_product(steps, read<OuterProductStep>(at), v);
+      run_outer_product(steps.kernels(head), read<OuterProductStep>(at), v);
       break;
     case StepKind::MatrixVector:
-      at = run_matrix_vector(steps, at, v, scratch);
+      at = run_matrix_vector(steps, head, at, v, scratch);
       break;
     case StepKind::StridedNary:
       at = run_strided(steps, head, at, v);
       break;
     case StepKind::GatheredNary:
-      at = run_gathered(steps, head, at, v, scratch);
+      at = run_gathered(head, at, v, scratch);
       break;
     case StepKind::Check: {
       const CheckStep step = read<CheckStep>(at);
-      finite = finite && all_finite(steps, v + step.from, step.n);
+      finite = finite && all_finite(steps.kernels(head), v + step.from, step.n);
       break;
     }
     default: // End

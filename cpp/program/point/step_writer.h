@@ -18,7 +18,10 @@ struct OperandSlots {
 
 class StepWriter {
 public:
-  StepWriter(Steps& steps, bool strict) : steps_(steps), strict_(strict) {}
+  explicit StepWriter(Steps& steps) : steps_(steps) {}
+
+  // Whether the groups that follow must have every bit of theirs.
+  void set_exact(bool exact) { exact_ = exact; }
 
   // Groups of one opcode, whose results go to slot `to` and those behind it. `lists` has the
   // operands of a group of n-ary instructions: `count` slots an instruction.
@@ -57,7 +60,7 @@ private:
   };
 
   Steps& steps_;
-  const bool strict_;
+  bool exact_ = false;
   std::vector<WrittenTanh> tanhs_; // by slot
 };
 
@@ -69,7 +72,9 @@ template <class... Parts> void StepWriter::put(const StepHead& head, const Parts
     steps_.words.resize(at + sizeof part / kWord);
     std::memcpy(&steps_.words[at], &part, sizeof part);
   };
-  append(head);
+  StepHead marked = head;
+  marked.set_exact(exact_);
+  append(marked);
   (append(parts), ...);
   if (head.kind < StepKind::Check) ++steps_.groups;
 }

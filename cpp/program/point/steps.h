@@ -51,14 +51,20 @@ struct StepHead {
   StepKind kind = StepKind::End;
   Opcode opcode{};
   std::uint8_t count = 0;
-  std::uint8_t addressings = 0; // two bits an operand
+  std::uint8_t addressings = 0; // two bits an operand, and kExact
 
   Addressing addressing(std::size_t operand) const {
     return static_cast<Addressing>(addressings >> 2 * operand & 3);
   }
+  // Whether every bit counts: kernels and sums are those of strict programs.
+  bool is_exact() const { return (addressings & kExact) != 0; }
+  void set_exact(bool exact) { addressings |= exact ? kExact : std::uint8_t{0}; }
   void set_addressing(std::size_t operand, Addressing addressing) {
     addressings |= static_cast<std::uint8_t>(static_cast<unsigned>(addressing) << 2 * operand);
   }
+
+private:
+  static constexpr std::uint8_t kExact = 1u << 6;
 };
 static_assert(sizeof(StepHead) == sizeof(Index));
 
@@ -105,8 +111,12 @@ struct Steps {
   std::size_t slots = 0;
   std::size_t scratch = 0; // doubles behind the slots
   std::size_t groups = 0;
-  bool strict = true;
-  const Kernels* kernels = nullptr;
+  // For steps that are exact, as all those of strict programs are, and for the others.
+  const Kernels *exact_kernels = nullptr, *fast_kernels = nullptr;
+
+  const Kernels& kernels(StepHead head) const {
+    return head.is_exact() ? *exact_kernels : *fast_kernels;
+  }
 };
 
 // Reads a struct from the words and moves `at` behind it.

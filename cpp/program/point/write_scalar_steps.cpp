@@ -48,7 +48,7 @@ void StepWriter::put_map(Opcode opcode, Index to, const OperandSlots& operands, 
   StepHead head{.kind = StepKind::Map, .opcode = opcode};
   for (std::size_t k = 0; k < operands.count; ++k)
     head.set_addressing(k, addressing_of(operands.slots[k] + from, n));
-  if (opcode == Opcode::Tanh && !strict_) {
+  if (opcode == Opcode::Tanh && !exact_) {
     head.kind = StepKind::Tanh;
     tanhs_.push_back({to + from, n, steps_.words.size()});
     put(head, TanhStep{to + from, n, kNone});
@@ -77,7 +77,7 @@ void StepWriter::put_irregular(Opcode opcode, Index to, const OperandSlots& oper
                                Index n) {
   constexpr Index kFew = 8;
   if (n == 0) return;
-  if (n < kFew || strict_ || is_cheap(opcode))
+  if (n < kFew || exact_ || is_cheap(opcode))
     put_one_by_one(opcode, to, operands, from, n);
   else
     put_map(opcode, to, operands, from, n);
@@ -134,9 +134,9 @@ Index StepWriter::put_partials_of_tanh(Index to, const OperandSlots& operands, I
 // Tries the forms from the best to the plainest at each instruction. Only a form that does many
 // instructions at once is written; the others wait for one step of their own (put_irregular).
 void StepWriter::write_scalar(Opcode opcode, Index to, const OperandSlots& operands, Index n) {
-  const bool fuses = opcode == Opcode::TanhPartial && !strict_;
+  const bool fuses = opcode == Opcode::TanhPartial && !exact_;
   // A run this long is worth a step of its own.
-  const Index shortest = is_cheap(opcode) || strict_ ? 8 : 16;
+  const Index shortest = is_cheap(opcode) || exact_ ? 8 : 16;
   const std::size_t known = tanhs_.size();
   Index start = 0; // of the instructions that have not been written
   for (Index at = 0; at < n;) {

@@ -1,0 +1,250 @@
+"""Decisions are exact: a compiled function takes the branch that the function itself takes.
+
+Each decision here hangs on the last bits: a result is compared with its own number on Values, moved
+by a few units in the last place. Whatever is rounded otherwise takes the wrong branch in some row.
+"""
+
+import os
+import pickle
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arenagrad as ag
+from arenagrad import Program, Value, _core
+from arenagrad import functions as of
+
+Decider = Callable[[Any], Any]  # from some Values to the one that is compared
+
+POINTS, ULPS = 120, (-2, -1, 0, 1)
+WRITTEN: dict[str, Decider] = {"add": lambda x: x[0] + x[1], "multiply": lambda x: x[0] * x[1]}
+EXPONENTS = (2.0, -1.0, 3.0, 0.5, -0.5, -2.0, 1.5, 12.0, 1.0)
+TABLE = _core.op_table()
+
+
+def looped(x: Sequence[Any]) -> Any:
+    total = 0.0
+    for number in x:
+        total = total + number
+    return total
+
+
+def halves(function: Callable[[Any, Any], Any]) -> Decider:
+    return lambda x: function(x[: len(x) // 2], x[len(x) // 2 : len(x) // 2 * 2])
+
+
+def layers(x: Sequence[Any]) -> Any:
+    for scale in (0.5, 1.5):
+        x = [
+            (looped([(w + scale) * z for w, z in zip(x, x[k:], strict=False)]) / 4).tanh()
+            for k in range(3)
+        ]
+    return x[0] - x[-1] * x[1]
+
+
+# Any number of operands.
+LISTS: dict[str, Decider] = {
+    "sum": ag.sum,
+    "mean": ag.mean,
+    "prod": ag.prod,
+    "dot": halves(ag.dot),
+    "dot with a start": lambda x: ag.dot(x[1::2], x[2::2], x[0]) if len(x) % 2 else x[0] * 1.0,
+    "norm": ag.norm,
+    "logsumexp": ag.logsumexp,
+    "where": lambda x: ag.where((x[0] - x[1]).relu(), x[2] * x[3], x[0] / x[1]),
+    "take": lambda x: ag.take(list(x), (x[0] * x[0]).floor().minimum(2.0)) * x[1],
+    "softmax": lambda x: ag.softmax(x)[1],
+    "log_softmax": lambda x: ag.log_softmax(x)[1],
+    "linear": lambda x: of.linear([list(x[:3]), list(x[1:4])], x[3:6])[1],
+    "a loop that adds": looped,
+    "a loop that adds products": halves(
+        lambda a, b: looped([p * q for p, q in zip(a, b, strict=False)])
+    ),
+    "sums of sums": lambda x: (x[0] + x[1]) + ((x[2] + x[3]) + x[4] * x[5]) + (x[1] - x[2]),
+    "squares": lambda x: (x[0] - x[1]) ** 2 + (x[2] - x[3]) ** 2 + (x[4] - x[5]) ** 2,
+    "quotients": lambda x: x[0] / x[1] + 1 / x[2] - x[3] / 3.0,
+    "a distance": lambda x: ((x[0] - x[1]) ** 2 + (x[2] - x[3]) ** 2) ** 0.5,
+    "exponentials": lambda x: x[0] * (0.1 * x[1] + x[2]).exp() * (x[3] - 1).exp(),
+    "layers": layers,
+}
+
+
+def rows_of_operation(row: dict[str, Any]) -> tuple[Decider, list[list[float]]]:
+    """The decider of a row of ops.def, and operands inside of its domain."""
+    draw, name = random.Random(row["name"]), row["name"]
+    rows = [[draw.uniform(row["low"], row["high"]) for _ in range(2)] for _ in range(POINTS)]
+    if row["parametric"] and name != "pow":
+        return (lambda x: getattr(x[0], name)()), rows
+    if row["arity"] == 1:
+        return (lambda x: getattr(x[0], name)()), rows
+    return WRITTEN.get(name, lambda x: getattr(x[0], name)(x[1])), rows
+
+
+def rows_of_power(exponent: float) -> tuple[Decider, list[list[float]]]:
+    row = next(row for row in TABLE if row["name"] == "pow")
+    return (lambda x: x[0] ** exponent), rows_of_operation(row)[1]
+
+
+def rows_of_list(name: str, length: int) -> tuple[Decider, list[list[float]]]:
+    draw = random.Random(f"{name} {length}")
+    sizes = [10.0 ** draw.randint(-3, 3) if length > 6 else 1.0 for _ in range(length)]
+    rows = [[draw.uniform(-2.0, 2.0) * size for size in sizes] for _ in range(POINTS)]
+    if name in ("layers", "exponentials", "prod"):
+        rows = [[draw.uniform(0.3, 2.0) for _ in sizes] for _ in range(POINTS)]
+    return LISTS[name], rows
+
+
+CASES: dict[str, Callable[[], tuple[Decider, list[list[float]]]]] = {
+    **{row["name"]: partial(rows_of_operation, row) for row in TABLE if row["name"] != "pow"},
+    **{f"** {exponent}": partial(rows_of_power, exponent) for exponent in EXPONENTS},
+    **{
+        f"{name} of {length}": partial(rows_of_list, name, length)
+        for name in LISTS
+        for length in (6, 7, 23)
+    },
+}
+
+
+class Case:
+    """Rows of numbers, each with a limit a few ulps from what is decided by, and the outcomes."""
+
+    def __init__(self, name: str) -> None:
+        decider, rows = CASES[name]()
+
+        def function(x: Any, limit: Any) -> Any:
+            y = decider(x)
+            return x[0] * 2.0 if y <= limit else x[0] * 3.0
+
+        self.function, xs, limits, factors = function, [], [], []
+        for numbers in rows:
+            exact = decider([Value(number) for number in numbers]).data
+            for ulps in ULPS:
+                limit = exact
+                for _ in range(abs(ulps)):
+                    limit = float(np.nextafter(limit, np.inf * ulps))
+                xs.append(numbers)
+                limits.append(limit)
+                factors.append(2.0 if exact <= limit else 3.0)
+        self.xs, self.limits = np.array(xs), np.array(limits)
+        self.factors = np.array(factors)
+        self.results = self.factors * self.xs[:, 0]
+
+    def check_rows(self, **options: Any) -> Any:
+        """Values, gradients and tangents of all rows; the compiled function."""
+        compiled = ag.compile(self.function, in_axes=0, **options)
+        np.testing.assert_array_equal(compiled(self.xs, self.limits), self.results)
+        gradient = compiled.grad(self.xs, self.limits)
+        np.testing.assert_array_equal(gradient[:, 0], self.factors)
+        np.testing.assert_array_equal(gradient[:, 1:], 0.0 * gradient[:, 1:])
+        ones = np.ones_like(self.xs), np.zeros_like(self.limits)
+        _, tangents = compiled.jvp((self.xs, self.limits), ones)
+        np.testing.assert_array_equal(tangents, self.factors)
+        return compiled
+
+    def check_points(self, compiled: Any, step: int) -> None:
+        for k in range(0, len(self.xs), step):
+            x, limit = self.xs[k], float(self.limits[k])
+            assert compiled(x, limit) == self.results[k]
+            assert compiled.grad(x, limit)[0] == self.factors[k]
+
+
+every = pytest.mark.parametrize("name", CASES)
+
+
+@every
+def test_rows_take_the_branch_of_the_function(name: str) -> None:
+    Case(name).check_rows()
+
+
+@every
+@pytest.mark.slow
+def test_a_point_takes_the_branch_of_the_function(name: str) -> None:
+    case = Case(name)
+    for strict in (False, True):
+        compiled = ag.compile(case.function, strict=strict)
+        case.check_points(compiled, 3)
+
+
+@every
+@pytest.mark.slow
+def test_strict_rows_and_rows_in_threads_take_the_branch_of_the_function(name: str) -> None:
+    case = Case(name)
+    case.check_rows(strict=True)
+    case.check_rows(threads=2)
+
+
+@every
+@pytest.mark.slow
+def test_a_saved_program_answers_exactly_the_rows_of_its_branch(name: str, tmp_path: Path) -> None:
+    case = Case(name)
+    for factor in (2.0, 3.0):
+        own, compiled = case.factors == factor, ag.compile(case.function, in_axes=0)
+        for derived in (compiled, ag.grad(compiled)):
+            derived.program(case.xs[own], case.limits[own]).save(tmp_path / "p.agpf")
+            loaded = Program.load(tmp_path / "p.agpf")
+            loaded(case.xs[own], case.limits[own])
+            for k in np.flatnonzero(~own)[:20]:
+                with pytest.raises(ValueError, match="another"):
+                    loaded(case.xs[k : k + 1], case.limits[k : k + 1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernels", ["portable", "avx2", "avx512"])
+def test_every_kernel_set_takes_the_branch_of_the_function(kernels: str) -> None:
+    script = "import test_exact_decisions as t\nfor name in t.CASES: t.Case(name).check_rows()"
+    environment = {**os.environ, "ARENAGRAD_KERNELS": kernels}
+    folder = Path(__file__).parent
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment, cwd=folder)
+
+
+@ag.compile(in_axes=0)
+def nearest(x: Any) -> Any:
+    """The square root by Newton's steps, until two of them agree to the last bits."""
+    y = x
+    while True:
+        better = 0.5 * (y + x / y)
+        if abs(better - y) <= 4e-16 * abs(y):
+            return better
+        y = better
+
+
+def test_a_loop_that_converges_to_the_last_bit_turns_as_often_as_on_values() -> None:
+    xs = np.linspace(0.1, 9.0, 300)
+    function = nearest.__wrapped__
+    exact = [function(Value(x)).data for x in xs]
+    np.testing.assert_allclose(nearest(xs), exact, rtol=4e-16)
+    again = pickle.loads(pickle.dumps(nearest))
+    np.testing.assert_array_equal(again(xs), nearest(xs))
+
+
+def test_what_a_decision_shares_with_a_result_is_computed_once() -> None:
+    @ag.compile(in_axes=0)
+    def f(x: Any, y: Any) -> Any:
+        distance = (x - y) ** 2 + (x * y) ** 2
+        return distance.exp() if distance < 1 else distance
+
+    xs, ys = np.linspace(-1.5, 1.5, 40), np.linspace(0.7, -0.9, 40)
+    counts = f.program(xs[20:21], ys[20:21]).stats["counts"]
+    assert counts["Pow"] == 2
+    assert "Mul" in counts
+    assert counts["Mul"] == 1
+    loss = [f.__wrapped__(Value(x), Value(y)).data for x, y in zip(xs, ys, strict=True)]
+    np.testing.assert_allclose(f(xs, ys), loss, rtol=1e-14)
+
+
+def test_what_decides_nothing_is_computed_as_before() -> None:
+    def plain(x: Any, y: Any) -> Any:
+        return ((x - y) ** 2 + x / y) ** 3
+
+    def deciding(x: Any, y: Any) -> Any:
+        return plain(x, y) if x < y else plain(y, x)
+
+    counts = [ag.compile(f).program(1.5, 2.5).stats["counts"] for f in (plain, deciding)]
+    assert {**counts[0], "Less": 1} == counts[1]
