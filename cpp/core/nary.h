@@ -46,7 +46,7 @@ template <class At>
   return {first, w, w + terms, terms};
 }
 
-// The first of the largest; -inf at 0 if there is none above that.
+// The first of the largest; {-inf, 0} if no element exceeds -inf.
 struct Largest {
   double value = -std::numeric_limits<double>::infinity();
   std::size_t index = 0;

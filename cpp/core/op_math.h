@@ -147,7 +147,7 @@ inline double arctan_partial(double a) {
   return std::fabs(a) > 1e100 ? 1.0 / a / a : 1.0 / (1.0 + a * a);
 }
 
-// exp(-scale * a * a), minding what a * a is rounded by; scale is a power of two.
+// exp(-scale * a * a), corrected for the rounding error of a * a; scale is a power of two.
 inline double exp_minus_square(double a, double scale = 1.0) {
   const double square = a * a;
   if (!(square * scale < 750.0)) return std::exp(-square * scale); // zero, or nan
@@ -156,7 +156,7 @@ inline double exp_minus_square(double a, double scale = 1.0) {
   return y - y * (rest * scale);
 }
 
-// The standard normal distribution function, minding what a * sqrt(1/2) is rounded by.
+// The standard normal distribution function, corrected for the rounding error of a * sqrt(1/2).
 inline double normal_below(double a) {
   const double u = -a * kRootHalf;
   const double y = 0.5 * std::erfc(u);

@@ -1,6 +1,6 @@
-// The formulas of ops.def as two functions, their only expansion. Pure and thread-safe; with `op` a
-// compile-time constant both fold to the bare formula, which compilers do not trust so long a
-// switch to do unless they are told.
+// The formulas of ops.def as two functions, their only expansion. Pure and thread-safe. With `op` a
+// compile-time constant both fold to the bare formula; compilers do not inline so long a switch
+// unless they are told to.
 #pragma once
 
 #include <cmath>

@@ -55,8 +55,8 @@ bool is_int(PyObject* object, long number) {
          too_large == 0;
 }
 
-// Whether `given`, null if the call said nothing, means these. Only ints as they are do; all else
-// is the fallback's to check.
+// Whether `given`, null if the call named none, means these. Accepts exact ints only; the fallback
+// checks everything else.
 bool are_argnums(PyObject* given, const Argnums& argnums) {
   if (given == nullptr) // the first argument is meant
     return argnums.kind == Argnums::Kind::None ||

@@ -203,23 +203,23 @@ void BlockRunner::norm(double* y, const Strided* x, std::size_t count) {
 void BlockRunner::log_sum_exp_shifted(const Kernels& by, double* y, const Strided* x,
                                       std::size_t count) {
   double* const largest = slots_ + schedule_.slots * stride_;
-  double* const which = largest + stride_; // of the operands is the largest
-  double* const exponential = which + stride_;
+  double* const argmax = largest + stride_;
+  double* const exponential = argmax + stride_;
   std::fill_n(largest, count_, -std::numeric_limits<double>::infinity());
-  std::fill_n(which, count_, 0.0);
+  std::fill_n(argmax, count_, 0.0);
   for (std::size_t k = 0; k < count; ++k)
     for (std::size_t r = 0; r < count_; ++r) {
       const double operand = x[k].at[r * x[k].step];
       const bool larger = operand > largest[r];
       largest[r] = larger ? operand : largest[r];
-      which[r] = larger ? static_cast<double>(k) : which[r];
+      argmax[r] = larger ? static_cast<double>(k) : argmax[r];
     }
   std::fill_n(y, count_, 0.0);
   const auto map = [&](Opcode opcode) { return by.map[static_cast<std::size_t>(opcode)]; };
   for (std::size_t k = 0; k < count; ++k) {
     map(Opcode::ShiftedExp)(exponential, x[k], {largest, 1}, no_operand(), count_);
     for (std::size_t r = 0; r < count_; ++r)
-      y[r] += which[r] == static_cast<double>(k) ? 0.0 : exponential[r];
+      y[r] += argmax[r] == static_cast<double>(k) ? 0.0 : exponential[r];
   }
   map(Opcode::Log1p)(y, {y, 1}, no_operand(), no_operand(), count_);
 }

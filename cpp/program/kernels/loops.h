@@ -83,7 +83,7 @@ void map(double* y, Strided a, Strided b, Strided c, std::size_t n) {
   Strided operand[3] = {a, b, c};
   for (std::size_t k = 0; k < kOperands; ++k)
     if (operand[k].step == 0) {
-      store(padded[k], all(operand[k].at[0]));
+      store(padded[k], broadcast(operand[k].at[0]));
       operand[k].at = padded[k];
     }
   if (whole > 0) map_whole<kOpcode, kStrict>(y, operand[0], operand[1], operand[2], whole);
@@ -93,7 +93,7 @@ void map(double* y, Strided a, Strided b, Strided c, std::size_t n) {
       // Lanes without a number get the last number, not 0, for which some functions leave their
       // fast formula.
       const double* from = operand[k].at + whole;
-      store(padded[k], all(from[rest - 1]));
+      store(padded[k], broadcast(from[rest - 1]));
       for (std::size_t i = 0; i + 1 < rest; ++i) padded[k][i] = from[i];
       operand[k].at = padded[k];
     }
@@ -105,11 +105,11 @@ void map(double* y, Strided a, Strided b, Strided c, std::size_t n) {
 [[maybe_unused]] void tanh_and_partial(double* y, double* partial, const double* a, std::size_t n) {
   for (std::size_t i = 0; i < n; i += kLanes) {
     const std::size_t rest = n - i;
-    const TanhAndPartial of(rest >= kLanes ? load(a + i) : load_some(a + i, rest));
+    const TanhAndPartial of(rest >= kLanes ? load(a + i) : load_partial(a + i, rest));
     if (rest >= kLanes)
       store(y + i, of.y), store(partial + i, of.partial);
     else
-      store_some(y + i, of.y, rest), store_some(partial + i, of.partial, rest);
+      store_partial(y + i, of.y, rest), store_partial(partial + i, of.partial, rest);
   }
 }
 
@@ -125,16 +125,16 @@ template <class Tile> ARENAGRAD_INLINE void tiles(std::size_t n, Tile&& tile) {
 }
 
 ARENAGRAD_INLINE V load_up_to(const double* at, std::size_t count) {
-  return count >= kLanes ? load(at) : load_some(at, count);
+  return count >= kLanes ? load(at) : load_partial(at, count);
 }
 ARENAGRAD_INLINE void store_up_to(double* at, V v, std::size_t count) {
   if (count >= kLanes)
     store(at, v);
   else
-    store_some(at, v, count);
+    store_partial(at, v, count);
 }
 ARENAGRAD_INLINE V load_strided(Strided operand, std::size_t i, std::size_t count) {
-  return operand.step == 0 ? all(operand.at[0]) : load_up_to(operand.at + i, count);
+  return operand.step == 0 ? broadcast(operand.at[0]) : load_up_to(operand.at + i, count);
 }
 
 // From left to right, strict or not: several registers of elements keep the adders busy.
@@ -169,7 +169,7 @@ void dot(double* y, const Strided* operands, std::size_t count, std::size_t n) {
         continue;
       }
       const bool fixed_x = x[k].step == 0;
-      const V fixed = all(fixed_x ? x[k].at[0] : w[k].at[0]);
+      const V fixed = broadcast(fixed_x ? x[k].at[0] : w[k].at[0]);
       const Strided other = fixed_x ? w[k] : x[k];
       for (int t = 0; t < kTile; ++t)
         total[t] = multiply_then_add<kStrict>(fixed, load_strided(other, i + t * kLanes, length),
@@ -186,7 +186,7 @@ void dot(double* y, const Strided* operands, std::size_t count, std::size_t n) {
   for (; i + 4 * kLanes <= n; i += 4 * kLanes)
     for (std::size_t t = 0; t < 4; ++t) part[t] += load(a + i + t * kLanes);
   for (std::size_t t = 0; i < n; i += kLanes, ++t) part[t] += load_up_to(a + i, n - i);
-  return across((part[0] + part[1]) + (part[2] + part[3]));
+  return horizontal_sum((part[0] + part[1]) + (part[2] + part[3]));
 }
 
 [[maybe_unused]] double inner(const double* a, const double* b, std::size_t n) {
@@ -197,7 +197,7 @@ void dot(double* y, const Strided* operands, std::size_t count, std::size_t n) {
       part[t] = multiply_add(load(a + i + t * kLanes), load(b + i + t * kLanes), part[t]);
   for (std::size_t t = 0; i < n; i += kLanes, ++t)
     part[t] = multiply_add(load_up_to(a + i, n - i), load_up_to(b + i, n - i), part[t]);
-  return across((part[0] + part[1]) + (part[2] + part[3]));
+  return horizontal_sum((part[0] + part[1]) + (part[2] + part[3]));
 }
 
 [[maybe_unused]] bool finite(const double* a, std::size_t n) {
@@ -213,10 +213,10 @@ void dot(double* y, const Strided* operands, std::size_t count, std::size_t n) {
 [[maybe_unused]] void outer(double* y, const double* a, const double* b, std::size_t rows,
                             std::size_t columns) {
   for (std::size_t r = 0; r < rows; ++r, y += columns) {
-    const V left = all(a[r]);
+    const V left = broadcast(a[r]);
     std::size_t c = 0;
     for (; c + kLanes <= columns; c += kLanes) store(y + c, left * load(b + c));
-    if (c < columns) store_some(y + c, left * load_some(b + c, columns - c), columns - c);
+    if (c < columns) store_partial(y + c, left * load_partial(b + c, columns - c), columns - c);
   }
 }
 
@@ -233,12 +233,12 @@ ARENAGRAD_INLINE void row_dots(double* y, const double* m, std::size_t row_step,
       sums[r] = multiply_add(load(m + r * row_step + k), of_x, sums[r]);
   }
   if (k < columns) {
-    const V of_x = load_some(x + k, columns - k);
+    const V of_x = load_partial(x + k, columns - k);
     for (std::size_t r = 0; r < kRows; ++r)
-      sums[r] = multiply_add(load_some(m + r * row_step + k, columns - k), of_x, sums[r]);
+      sums[r] = multiply_add(load_partial(m + r * row_step + k, columns - k), of_x, sums[r]);
   }
   for (std::size_t r = 0; r < kRows; ++r)
-    y[r] = (start != nullptr ? start[r] : 0.0) + across(sums[r]);
+    y[r] = (start != nullptr ? start[r] : 0.0) + horizontal_sum(sums[r]);
 }
 
 // kRows rows of any steps, from left to right; several at once, so that none waits for its own sum.
@@ -269,7 +269,7 @@ template <bool kStrict> void matrix_vector(double* y, const double* m, std::size
       for (int t = 0; start != nullptr && t < kTile; ++t)
         sums[t] = load_up_to(start + i + t * kLanes, length);
       for (std::size_t k = 0; k < columns; ++k) {
-        const V of_x = all(x[k * x_step]);
+        const V of_x = broadcast(x[k * x_step]);
         const double* column = m + k * column_step + i;
         for (int t = 0; t < kTile; ++t)
           sums[t] =
@@ -291,7 +291,8 @@ template <bool kStrict> void matrix_vector(double* y, const double* m, std::size
   }
 }
 
-// Enters the maps of the opcodes from kIndex on. Strict tables keep evaluate for functions of ours.
+// Enters the maps of the opcodes from kIndex on. Strict tables use evaluate() where lanes are not
+// exact.
 template <bool kStrict, std::size_t kIndex> void use_map(Kernels& table) {
   constexpr Opcode kOpcode = static_cast<Opcode>(kIndex);
   if constexpr ((!kStrict || is_exact(kOpcode)) && Formula<kOpcode>::template has<V>())

@@ -16,13 +16,13 @@ ARENAGRAD_INLINE void layer_tile(double* const* y, const double* w, const double
                                  std::size_t terms, std::size_t i, std::size_t length) {
   V sums[kRows][kTile];
   for (int r = 0; r < kRows; ++r)
-    for (int t = 0; t < kTile; ++t) sums[r][t] = all(w[r * (terms + 1)]);
+    for (int t = 0; t < kTile; ++t) sums[r][t] = broadcast(w[r * (terms + 1)]);
   for (std::size_t k = 0; k < terms; ++k) {
     V of_x[kTile];
     for (int t = 0; t < kTile; ++t)
-      of_x[t] = length >= kLanes ? load(x[k] + i + t * kLanes) : load_some(x[k] + i, length);
+      of_x[t] = length >= kLanes ? load(x[k] + i + t * kLanes) : load_partial(x[k] + i, length);
     for (int r = 0; r < kRows; ++r) {
-      const V of_w = all(w[r * (terms + 1) + 1 + k]);
+      const V of_w = broadcast(w[r * (terms + 1) + 1 + k]);
       for (int t = 0; t < kTile; ++t)
         sums[r][t] =
             kStrict ? of_w * of_x[t] + sums[r][t] : multiply_add(of_w, of_x[t], sums[r][t]);
@@ -33,7 +33,7 @@ ARENAGRAD_INLINE void layer_tile(double* const* y, const double* w, const double
       if (length >= kLanes)
         store(y[r] + i + t * kLanes, sums[r][t]);
       else
-        store_some(y[r] + i, sums[r][t], length);
+        store_partial(y[r] + i, sums[r][t], length);
 }
 
 // kRows results of all elements.
@@ -56,7 +56,7 @@ template <bool kStrict> void layer(double* const* y, const double* w, const doub
 }
 
 // Lane r of the result is the sum of the lanes of a[r], for kLanes registers at once: fewer
-// instructions than kLanes times across().
+// instructions than kLanes times horizontal_sum().
 ARENAGRAD_INLINE V across_each(const V* a) {
 #if ARENAGRAD_LANES == 8
   const auto halves = [](V one, V other) {
@@ -96,7 +96,7 @@ template <int kRows, int kColumns> void grid_tile(double* sums, std::size_t step
   };
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) add([i](const double* at) { return load(at + i); });
-  if (i < n) add([i, n](const double* at) { return load_some(at + i, n - i); });
+  if (i < n) add([i, n](const double* at) { return load_partial(at + i, n - i); });
   double added[kWhole];
   for (int k = 0; k < kWhole; k += int(kLanes)) store(added + k, across_each(part + k));
   for (int r = 0; r < kRows; ++r)

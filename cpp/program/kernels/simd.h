@@ -45,16 +45,16 @@ ARENAGRAD_INLINE U raw(V v) { return (U)v; }
 ARENAGRAD_INLINE V number(I i) { return (V)i; }
 ARENAGRAD_INLINE V number(U i) { return (V)i; }
 
-// For each instruction set: load_some and store_some move the first `count` numbers of a register,
-// fewer than all, and leave memory behind them alone; the other lanes of a load are 0. at_most and
-// at_least keep a nan, which is why `limit` stands first: the instructions return their second
-// operand if either is a nan.
+// For each instruction set: load_partial and store_partial move the first `count` numbers of a
+// register, fewer than all, and leave memory behind them alone; the other lanes of a load are 0.
+// at_most and at_least keep a nan, which is why `limit` stands first: the instructions return their
+// second operand if either is a nan.
 #if ARENAGRAD_LANES == 8
-ARENAGRAD_INLINE V all(double x) { return _mm512_set1_pd(x); }
-ARENAGRAD_INLINE V load_some(const double* at, std::size_t count) {
+ARENAGRAD_INLINE V broadcast(double x) { return _mm512_set1_pd(x); }
+ARENAGRAD_INLINE V load_partial(const double* at, std::size_t count) {
   return _mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1u), at);
 }
-ARENAGRAD_INLINE void store_some(double* at, V v, std::size_t count) {
+ARENAGRAD_INLINE void store_partial(double* at, V v, std::size_t count) {
   _mm512_mask_storeu_pd(at, static_cast<__mmask8>((1u << count) - 1u), v);
 }
 ARENAGRAD_INLINE bool any(I mask) { return _mm512_movepi64_mask((__m512i)mask) != 0; }
@@ -66,37 +66,43 @@ ARENAGRAD_INLINE V floor(V a) {
 ARENAGRAD_INLINE V ceil(V a) {
   return _mm512_maskz_roundscale_pd(0xff, a, _MM_FROUND_TO_POS_INF | 8);
 }
-ARENAGRAD_INLINE V at_most(double limit, V a) { return _mm512_maskz_min_pd(0xff, all(limit), a); }
-ARENAGRAD_INLINE V at_least(double limit, V a) { return _mm512_maskz_max_pd(0xff, all(limit), a); }
+ARENAGRAD_INLINE V at_most(double limit, V a) {
+  return _mm512_maskz_min_pd(0xff, broadcast(limit), a);
+}
+ARENAGRAD_INLINE V at_least(double limit, V a) {
+  return _mm512_maskz_max_pd(0xff, broadcast(limit), a);
+}
 #elif ARENAGRAD_LANES == 4
-ARENAGRAD_INLINE V all(double x) { return _mm256_set1_pd(x); }
-ARENAGRAD_INLINE I first(std::size_t count) { // NOLINT
+ARENAGRAD_INLINE V broadcast(double x) { return _mm256_set1_pd(x); }
+ARENAGRAD_INLINE I lane_mask(std::size_t count) { // NOLINT
   return (I{} + static_cast<std::int64_t>(count)) > I{0, 1, 2, 3};
 }
-ARENAGRAD_INLINE V load_some(const double* at, std::size_t count) {
-  return _mm256_maskload_pd(at, (__m256i)first(count));
+ARENAGRAD_INLINE V load_partial(const double* at, std::size_t count) {
+  return _mm256_maskload_pd(at, (__m256i)lane_mask(count));
 }
-ARENAGRAD_INLINE void store_some(double* at, V v, std::size_t count) {
-  _mm256_maskstore_pd(at, (__m256i)first(count), v);
+ARENAGRAD_INLINE void store_partial(double* at, V v, std::size_t count) {
+  _mm256_maskstore_pd(at, (__m256i)lane_mask(count), v);
 }
 ARENAGRAD_INLINE bool any(I mask) { return _mm256_movemask_pd((__m256d)mask) != 0; }
 ARENAGRAD_INLINE V multiply_add(V a, V b, V c) { return _mm256_fmadd_pd(a, b, c); }
 ARENAGRAD_INLINE V sqrt(V a) { return _mm256_sqrt_pd(a); }
 ARENAGRAD_INLINE V floor(V a) { return _mm256_floor_pd(a); }
 ARENAGRAD_INLINE V ceil(V a) { return _mm256_ceil_pd(a); }
-ARENAGRAD_INLINE V at_most(double limit, V a) { return _mm256_min_pd(all(limit), a); }
-ARENAGRAD_INLINE V at_least(double limit, V a) { return _mm256_max_pd(all(limit), a); }
+ARENAGRAD_INLINE V at_most(double limit, V a) { return _mm256_min_pd(broadcast(limit), a); }
+ARENAGRAD_INLINE V at_least(double limit, V a) { return _mm256_max_pd(broadcast(limit), a); }
 #else
-ARENAGRAD_INLINE V all(double x) { return V{x, x}; }
-ARENAGRAD_INLINE V load_some(const double* at, std::size_t) { return V{at[0], 0.0}; }
-ARENAGRAD_INLINE void store_some(double* at, V v, std::size_t) { at[0] = v[0]; }
+ARENAGRAD_INLINE V broadcast(double x) { return V{x, x}; }
+ARENAGRAD_INLINE V load_partial(const double* at, std::size_t) { return V{at[0], 0.0}; }
+ARENAGRAD_INLINE void store_partial(double* at, V v, std::size_t) { at[0] = v[0]; }
 ARENAGRAD_INLINE bool any(I mask) { return (mask[0] | mask[1]) != 0; }
 ARENAGRAD_INLINE V multiply_add(V a, V b, V c) { return a * b + c; }
 ARENAGRAD_INLINE V sqrt(V a) { return V{__builtin_sqrt(a[0]), __builtin_sqrt(a[1])}; }
 ARENAGRAD_INLINE V floor(V a) { return V{__builtin_floor(a[0]), __builtin_floor(a[1])}; }
 ARENAGRAD_INLINE V ceil(V a) { return V{__builtin_ceil(a[0]), __builtin_ceil(a[1])}; }
-ARENAGRAD_INLINE V at_most(double limit, V a) { return limit < a ? all(limit) : a; } // nan stays
-ARENAGRAD_INLINE V at_least(double limit, V a) { return limit > a ? all(limit) : a; }
+ARENAGRAD_INLINE V at_most(double limit, V a) {
+  return limit < a ? broadcast(limit) : a;
+} // nan stays
+ARENAGRAD_INLINE V at_least(double limit, V a) { return limit > a ? broadcast(limit) : a; }
 #endif
 
 // Whether multiply_add rounds once. Where it does not, functions that need the rest of a product
@@ -109,7 +115,7 @@ ARENAGRAD_INLINE V with_sign(V size, V of) {
 }
 
 // The sum of all lanes, in a fixed order.
-ARENAGRAD_INLINE double across(V a) {
+ARENAGRAD_INLINE double horizontal_sum(V a) {
   double y[kLanes];
   store(y, a);
   for (std::size_t half = kLanes / 2; half > 0; half /= 2)
@@ -119,7 +125,8 @@ ARENAGRAD_INLINE double across(V a) {
 
 // y, but with evaluate's result where the mask is set: for operands too rare to be worth a formula
 // of their own in every register.
-[[gnu::noinline, maybe_unused]] V by_one(Opcode opcode, I mask, V y, V a, V b = V{}, V c = V{}) {
+[[gnu::noinline, maybe_unused]] V scalar_fallback(Opcode opcode, I mask, V y, V a, V b = V{},
+                                                  V c = V{}) {
   for (std::size_t i = 0; i < kLanes; ++i)
     if (mask[i] != 0) y[i] = evaluate_one(opcode, a[i], b[i], c[i]);
   return y;

@@ -20,19 +20,19 @@ constexpr std::uint64_t kOneBits = std::uint64_t{1023} << 52;
 template <std::size_t first = 0, std::size_t terms>
 ARENAGRAD_INLINE V poly(V x, const double (&c)[terms]) {
   if constexpr (first + 1 == terms)
-    return all(c[first]);
+    return broadcast(c[first]);
   else
-    return multiply_add(x, poly<first + 1>(x, c), all(c[first]));
+    return multiply_add(x, poly<first + 1>(x, c), broadcast(c[first]));
 }
 
 ARENAGRAD_INLINE V maximum(V a, V b) {
   return (a > b) | (a != a) | ((a == b) & (bits(b) < 0)) ? a : b;
 }
 ARENAGRAD_INLINE V wins(V a, V b) {
-  return a > b ? all(1.0) : a < b ? all(0.0) : a == b ? all(0.5) : a - b;
+  return a > b ? broadcast(1.0) : a < b ? broadcast(0.0) : a == b ? broadcast(0.5) : a - b;
 }
 ARENAGRAD_INLINE V sign(V a) {
-  return a > 0.0 ? all(1.0) : a < 0.0 ? all(-1.0) : a == 0.0 ? all(0.0) : a;
+  return a > 0.0 ? broadcast(1.0) : a < 0.0 ? broadcast(-1.0) : a == 0.0 ? broadcast(0.0) : a;
 }
 
 // exp(a) as 2**k (1 + q). Requires |a| <= 800, or nan.
@@ -40,9 +40,9 @@ struct Exponential {
   V shifted, q; // k + kShift
 
   ARENAGRAD_INLINE explicit Exponential(V a) {
-    shifted = multiply_add(a, all(kLog2E), all(kShift));
+    shifted = multiply_add(a, broadcast(kLog2E), broadcast(kShift));
     const V k = shifted - kShift;
-    const V high = multiply_add(k, all(-kLn2High), a), low = k * kLn2Low;
+    const V high = multiply_add(k, broadcast(-kLn2High), a), low = k * kLn2Low;
     const V r = high - low;
     finish(r, (high - r) - low);
   }
@@ -59,7 +59,7 @@ struct Exponential {
 #if ARENAGRAD_LANES == 8
     return _mm512_maskz_scalef_pd(0xff, y, shifted - kShift);
 #else
-    const U half = raw(multiply_add(shifted - kShift, all(0.5), all(kShift)));
+    const U half = raw(multiply_add(shifted - kShift, broadcast(0.5), broadcast(kShift)));
     return y * number((half << 52) + kOneBits) * number(((raw(shifted) - half) << 52) + kOneBits);
 #endif
   }
@@ -96,7 +96,7 @@ ARENAGRAD_INLINE V exp2(V a) {
   const V limited = at_least(-1100.0, at_most(1100.0, a));
   const V shifted = limited + kShift, f = limited - (shifted - kShift);
   const V r = f * kLn2;
-  const V rest = multiply_add(f, all(kLn2), -r) + f * kLn2Rest;
+  const V rest = multiply_add(f, broadcast(kLn2), -r) + f * kLn2Rest;
   return Exponential(shifted, r, rest).value();
 }
 
@@ -112,30 +112,30 @@ ARENAGRAD_INLINE V sinh(V a) {
   const V x = fabs(a), part = Exponential(at_most(kLargestHyperbolic, x)).quarter_minus_one();
   // ((e - 1) + (e - 1) / e) / 2 for e = exp(x)
   const V y = 2.0 * (part + part / (4.0 * part + 1.0));
-  return x < 0x1p-54 ? a : with_sign(x >= kLargestHyperbolic ? all(kInfinity) : y, a);
+  return x < 0x1p-54 ? a : with_sign(x >= kLargestHyperbolic ? broadcast(kInfinity) : y, a);
 }
 
 ARENAGRAD_INLINE V cosh(V a) {
   const V x = fabs(a), part = Exponential(at_most(kLargestHyperbolic, x)).quarter();
-  return x >= kLargestHyperbolic ? all(kInfinity) : 2.0 * (part + 0.0625 / part);
+  return x >= kLargestHyperbolic ? broadcast(kInfinity) : 2.0 * (part + 0.0625 / part);
 }
 
-// Of e = exp(-2|a|): (1 - e) / (1 + e) by expm1 where that is small, else 1 - 2e / (1 + e); what
-// 1 + e is rounded by is made good.
+// Of e = exp(-2|a|): (1 - e) / (1 + e) by expm1 where that is small, else 1 - 2e / (1 + e),
+// corrected for the rounding error of 1 + e.
 struct TanhAndPartial {
   V y, partial;
 
   ARENAGRAD_INLINE explicit TanhAndPartial(V a) {
     const V x = fabs(a);
     const Exponential e(at_least(-760.0, -2.0 * x));
-    const V four_e = e.scaled(multiply_add(all(4.0), e.q, all(4.0)));
-    const V sum = multiply_add(all(0.25), four_e, all(1.0));
-    const V rest = multiply_add(all(0.25), four_e, 1.0 - sum);
+    const V four_e = e.scaled(multiply_add(broadcast(4.0), e.q, broadcast(4.0)));
+    const V sum = multiply_add(broadcast(0.25), four_e, broadcast(1.0));
+    const V rest = multiply_add(broadcast(0.25), four_e, 1.0 - sum);
     const I is_near = x < 0.55;
     const V top = is_near ? -4.0 * e.quarter_minus_one() : 0.5 * four_e;
     const V part = divide(top, sum, rest, 1.0 / sum);
     y = x < 0x1p-54 ? a : with_sign(is_near ? part : 1.0 - part, a);
-    partial = is_near ? multiply_add(-part, part, all(1.0)) : part * (2.0 - part);
+    partial = is_near ? multiply_add(-part, part, broadcast(1.0)) : part * (2.0 - part);
   }
 };
 
@@ -151,7 +151,9 @@ struct Sigmoids {
     e = Exponential(at_least(-760.0, -fabs(a))).value();
     sum = 1.0 + e, rest = e - (sum - 1.0), rough = 1.0 / sum;
   }
-  ARENAGRAD_INLINE V of(V a) const { return divide(a < 0.0 ? e : all(1.0), sum, rest, rough); }
+  ARENAGRAD_INLINE V of(V a) const {
+    return divide(a < 0.0 ? e : broadcast(1.0), sum, rest, rough);
+  }
 };
 
 ARENAGRAD_INLINE V sigmoid(V a) { return Sigmoids(a).of(a); }
@@ -159,16 +161,16 @@ ARENAGRAD_INLINE V sigmoid(V a) { return Sigmoids(a).of(a); }
 ARENAGRAD_INLINE V silu(V a) {
   V y = a * sigmoid(a);
   if (const I far = a < -700.0; any(far)) [[unlikely]]
-    y = by_one(Opcode::Silu, far, y, a);
+    y = scalar_fallback(Opcode::Silu, far, y, a);
   return y;
 }
 
 ARENAGRAD_INLINE V silu_partial(V a) {
   const Sigmoids s(a);
-  V y = s.of(a) * multiply_add(a, s.of(-a), all(1.0));
+  V y = s.of(a) * multiply_add(a, s.of(-a), broadcast(1.0));
   const I far = fabs(a) > 700.0;
   if (any(far)) [[unlikely]]
-    y = by_one(Opcode::SiluPartial, far, y, a);
+    y = scalar_fallback(Opcode::SiluPartial, far, y, a);
   return y;
 }
 
@@ -186,7 +188,7 @@ struct Logarithm {
   ARENAGRAD_INLINE Logarithm(V a, V rest) {
     const U power = take_apart(a);
     const V scaled = rest * number((std::uint64_t{2047} << 52) - power);
-    f += a < 0x1p60 ? scaled : all(0.0);
+    f += a < 0x1p60 ? scaled : broadcast(0.0);
     finish();
   }
 
@@ -195,7 +197,7 @@ struct Logarithm {
     constexpr std::uint64_t kRootHalfBits = 0x3fe6a09e667f3bcd, kBias = std::uint64_t{1024} << 52;
     const U above = raw(a) + (kBias - kRootHalfBits);
     const U power = above & (std::uint64_t{0xfff} << 52);
-    k = number((power >> 52) | raw(all(0x1p52))) - (0x1p52 + 1024.0);
+    k = number((power >> 52) | raw(broadcast(0x1p52))) - (0x1p52 + 1024.0);
     f = number(raw(a) - (power - kBias)) - 1.0;
     return power;
   }
@@ -208,13 +210,13 @@ struct Logarithm {
   }
 
   ARENAGRAD_INLINE V natural() const {
-    const V small = multiply_add(k, all(-kLn2Low), t) - f;
-    return multiply_add(k, all(kLn2High), -small);
+    const V small = multiply_add(k, broadcast(-kLn2Low), t) - f;
+    return multiply_add(k, broadcast(kLn2High), -small);
   }
   // To another base: k * (high + low) + (f - t) * (factor + rest)
   ARENAGRAD_INLINE V to_base(double high, double low, double factor, double rest) const {
     const V main = f * factor;
-    const V part = kFused ? multiply_add(f, all(factor), -main) : V{};
+    const V part = kFused ? multiply_add(f, broadcast(factor), -main) : V{};
     const V small = part + (f * rest - t * factor) + k * low;
     return k * high + (main + small);
   }
@@ -225,25 +227,25 @@ ARENAGRAD_INLINE I no_logarithm(V a) { return ~((a >= kSmallestNormal) & (a < kI
 ARENAGRAD_INLINE V log(V a) {
   V y = Logarithm(a).natural();
   if (const I odd = no_logarithm(a); any(odd)) [[unlikely]]
-    y = by_one(Opcode::Log, odd, y, a);
+    y = scalar_fallback(Opcode::Log, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V log2(V a) {
   V y = Logarithm(a).to_base(1.0, 0.0, kLog2E, kLog2ERest);
   if (const I odd = no_logarithm(a); any(odd)) [[unlikely]]
-    y = by_one(Opcode::Log2, odd, y, a);
+    y = scalar_fallback(Opcode::Log2, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V log10(V a) {
   V y = Logarithm(a).to_base(kLog10Of2High, kLog10Of2Low, kLog10E, kLog10ERest);
   if (const I odd = no_logarithm(a); any(odd)) [[unlikely]]
-    y = by_one(Opcode::Log10, odd, y, a);
+    y = scalar_fallback(Opcode::Log10, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V log_or_zero(V a) {
   V y = Logarithm(a).natural();
   if (const I odd = no_logarithm(a); any(odd)) [[unlikely]]
-    y = by_one(Opcode::LogOrZero, odd, y, a);
+    y = scalar_fallback(Opcode::LogOrZero, odd, y, a);
   return y;
 }
 
@@ -257,17 +259,17 @@ ARENAGRAD_INLINE V log1p(V a) {
   V y = log1p_inside(a);
   const I odd = ~((a > -1.0) & (a < kInfinity));
   if (any(odd)) [[unlikely]]
-    y = by_one(Opcode::Log1p, odd, y, a);
+    y = scalar_fallback(Opcode::Log1p, odd, y, a);
   return y;
 }
 
 ARENAGRAD_INLINE V softplus(V a) {
   const V e = Exponential(at_least(-760.0, -fabs(a))).value();
-  const V y = (a > 0.0 ? a : all(0.0)) + log1p_inside(e);
+  const V y = (a > 0.0 ? a : broadcast(0.0)) + log1p_inside(e);
   return a == a ? y : a;
 }
 
-ARENAGRAD_INLINE V shifted_exp(V a, V b) { return a == b ? all(1.0) : exp(a - b); }
+ARENAGRAD_INLINE V shifted_exp(V a, V b) { return a == b ? broadcast(1.0) : exp(a - b); }
 
 } // namespace
 } // namespace arenagrad::program

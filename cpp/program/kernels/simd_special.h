@@ -27,7 +27,7 @@ ARENAGRAD_INLINE V hypot(V a, V b) {
   }
   const I odd = is_odd_pair(largest, smallest);
   if (any(odd)) [[unlikely]]
-    y = by_one(Opcode::Hypot, odd, y, a, b);
+    y = scalar_fallback(Opcode::Hypot, odd, y, a, b);
   return y;
 }
 
@@ -35,14 +35,14 @@ ARENAGRAD_INLINE V hypot_partial(V a, V y) {
   V partial = a / y;
   const I odd = ~((y > 0.0) & (y < kInfinity) & (fabs(a) < kInfinity));
   if (any(odd)) [[unlikely]]
-    partial = by_one(Opcode::HypotPartial, odd, partial, a, y);
+    partial = scalar_fallback(Opcode::HypotPartial, odd, partial, a, y);
   return partial;
 }
 ARENAGRAD_INLINE V hypot_partial(V a, V b, V y) {
   V partial = a / y;
   const I odd = ~((y > 1e-290) & (y < kInfinity));
   if (any(odd)) [[unlikely]]
-    partial = by_one(Opcode::HypotPartialOf, odd, partial, a, b, y);
+    partial = scalar_fallback(Opcode::HypotPartialOf, odd, partial, a, b, y);
   return partial;
 }
 ARENAGRAD_INLINE V arctan2_partial(V a, V b) {
@@ -51,7 +51,7 @@ ARENAGRAD_INLINE V arctan2_partial(V a, V b) {
   V partial = a / multiply_add(a, a, b * b);
   const I odd = is_odd_pair(largest, smallest);
   if (any(odd)) [[unlikely]]
-    partial = by_one(Opcode::Arctan2Partial, odd, partial, a, b);
+    partial = scalar_fallback(Opcode::Arctan2Partial, odd, partial, a, b);
   return partial;
 }
 
@@ -61,7 +61,7 @@ ARENAGRAD_INLINE V asinh(V a) {
   y = x < 0x1p-27 ? a : y;
   const I odd = ~(x < 1e150);
   if (any(odd)) [[unlikely]]
-    y = by_one(Opcode::Arcsinh, odd, y, a);
+    y = scalar_fallback(Opcode::Arcsinh, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V acosh(V a) {
@@ -69,7 +69,7 @@ ARENAGRAD_INLINE V acosh(V a) {
   V y = log1p_inside(t + sqrt(t * (t + 2.0)));
   const I odd = ~((a > 1.0) & (a < 1e150));
   if (any(odd)) [[unlikely]]
-    y = by_one(Opcode::Arccosh, odd, y, a);
+    y = scalar_fallback(Opcode::Arccosh, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V atanh(V a) {
@@ -78,7 +78,7 @@ ARENAGRAD_INLINE V atanh(V a) {
   y = x < 0x1p-27 ? a : y;
   const I odd = ~(x < 1.0);
   if (any(odd)) [[unlikely]]
-    y = by_one(Opcode::Arctanh, odd, y, a);
+    y = scalar_fallback(Opcode::Arctanh, odd, y, a);
   return y;
 }
 
@@ -86,7 +86,7 @@ ARENAGRAD_INLINE V atanh(V a) {
 ARENAGRAD_INLINE V tail_ratio(V u) {
   const V t = (u - 4.0) / (u + 4.0);
   const V top = poly(t, kErfTailPolynomial);
-  return top / multiply_add(all(2.0), u, all(1.0));
+  return top / multiply_add(broadcast(2.0), u, broadcast(1.0));
 }
 
 // erf(x) / x for z = x x up to 1.
@@ -98,7 +98,7 @@ ARENAGRAD_INLINE V erf(V a) {
   V y = with_sign(x < 1.0 ? x * erf_ratio(x * x) : far, a);
   const I odd = ~(x > 1e-150);
   if (any(odd)) [[unlikely]]
-    y = by_one(Opcode::Erf, odd, y, a);
+    y = scalar_fallback(Opcode::Erf, odd, y, a);
   return y;
 }
 
@@ -110,7 +110,7 @@ ARENAGRAD_INLINE V exp_minus_square(V a, V b) {
   V corrected = y - y * (multiply_add(a, a, -square) * b);
   const I odd = ~(square * b < 700.0);
   if (any(odd)) [[unlikely]]
-    corrected = by_one(Opcode::ExpMinusSquare, odd, corrected, a, b);
+    corrected = scalar_fallback(Opcode::ExpMinusSquare, odd, corrected, a, b);
   return corrected;
 }
 
@@ -122,7 +122,7 @@ struct Normal {
     const V x = fabs(a), square = x * x, e = exp(-0.5 * square);
     const V fall = e - e * (0.5 * multiply_add(x, x, -square));
     const V tail = 0.5 * fall * tail_ratio(x * kRootOfHalf);
-    const V middle = multiply_add((0.5 * kRootOfHalf) * a, erf_ratio(0.5 * square), all(0.5));
+    const V middle = multiply_add((0.5 * kRootOfHalf) * a, erf_ratio(0.5 * square), broadcast(0.5));
     below = ((a > -0.7) & (a < 1.4)) ? middle : a < 0.0 ? tail : 1.0 - tail;
     density = fall * kOneOverRootTwoPi;
   }
@@ -132,7 +132,7 @@ ARENAGRAD_INLINE V gelu(V a) {
   V y = a * Normal(a).below;
   const I odd = ~(fabs(a) < 37.0);
   if (any(odd)) [[unlikely]]
-    y = by_one(Opcode::Gelu, odd, y, a);
+    y = scalar_fallback(Opcode::Gelu, odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V gelu_partial(V a) {
@@ -140,7 +140,7 @@ ARENAGRAD_INLINE V gelu_partial(V a) {
   V y = multiply_add(a, of.density, of.below);
   const I odd = ~(fabs(a) < 37.0);
   if (any(odd)) [[unlikely]]
-    y = by_one(Opcode::GeluPartial, odd, y, a);
+    y = scalar_fallback(Opcode::GeluPartial, odd, y, a);
   return y;
 }
 
@@ -153,7 +153,7 @@ ARENAGRAD_INLINE V cbrt(V a) {
   V root = with_sign(y + left / (3.0 * square), a);
   const I odd = ~((x > 1e-280) & (x < kInfinity));
   if (any(odd)) [[unlikely]]
-    root = by_one(Opcode::Cbrt, odd, root, a);
+    root = scalar_fallback(Opcode::Cbrt, odd, root, a);
   return root;
 }
 
@@ -167,7 +167,7 @@ ARENAGRAD_INLINE V cbrt_partial(V a, V y) {
   const V x = fabs(a);
   const I odd = ~((x > 1e-280) & (x < kInfinity));
   if (any(odd)) [[unlikely]]
-    corrected = by_one(Opcode::CbrtPartial, odd, corrected, a, y);
+    corrected = scalar_fallback(Opcode::CbrtPartial, odd, corrected, a, y);
   return corrected;
 }
 
@@ -187,7 +187,8 @@ ARENAGRAD_INLINE V pow(V a, V b) {
   const V z = s * s, z_rest = multiply_add(s, s, -z) + 2.0 * s * s_rest;
   const V series = poly(z, kPowLogPolynomial);
   const V third = z * kThird;
-  const V third_rest = multiply_add(z, all(kThird), -third) + z * kThirdRest + z_rest * kThird;
+  const V third_rest =
+      multiply_add(z, broadcast(kThird), -third) + z * kThirdRest + z_rest * kThird;
   const V cubic = s * third;
   const V cubic_rest =
       multiply_add(s, third, -cubic) + s * third_rest + s_rest * third + 0.5 * s * z * z * series;
@@ -201,15 +202,15 @@ ARENAGRAD_INLINE V pow(V a, V b) {
   const I usual = ~no_logarithm(a) & (fabs(product) < 700.0);
   const V power = usual ? product : V{};
   const V power_rest = multiply_add(b, log_high, -power) + b * log_low;
-  const V shifted = multiply_add(power, all(kLog2E), all(kShift));
+  const V shifted = multiply_add(power, broadcast(kLog2E), broadcast(kShift));
   const V k = shifted - kShift;
-  const V rough = multiply_add(k, all(-kLn2High), power), k_low = k * kLn2Low;
+  const V rough = multiply_add(k, broadcast(-kLn2High), power), k_low = k * kLn2Low;
   const V r = rough - k_low, rest = ((rough - r) - k_low) + power_rest;
   // rest may be many units of r's last place: its share is rest * exp(r)
   const V share = rest * poly(r, kExpSeries);
   V y = Exponential(shifted, r, share).value();
   if (any(~(usual | easy))) [[unlikely]]
-    y = by_one(Opcode::Power, ~usual, y, a, b);
+    y = scalar_fallback(Opcode::Power, ~usual, y, a, b);
   return easy ? simple : y;
 }
 
@@ -217,7 +218,7 @@ ARENAGRAD_INLINE V power_partial(V a, V b) {
   const I square = b == 2.0;
   if (!any(~square)) return b * a;
   const V rest = square ? a : pow(a, b - 1.0);
-  return (b == 0.0) & (fabs(rest) == kInfinity) ? all(0.0) : b * rest;
+  return (b == 0.0) & (fabs(rest) == kInfinity) ? broadcast(0.0) : b * rest;
 }
 
 #endif

@@ -13,10 +13,10 @@ struct Turn {
   V sine, cosine;
 
   ARENAGRAD_INLINE explicit Turn(V a) {
-    const V shifted = multiply_add(a, all(kTwoOverPi), all(kShift));
+    const V shifted = multiply_add(a, broadcast(kTwoOverPi), broadcast(kShift));
     const V turns = shifted - kShift;
     k = raw(shifted);
-    const V first = multiply_add(turns, all(-kHalfPiHigh), a), second = turns * kHalfPiMiddle;
+    const V first = multiply_add(turns, broadcast(-kHalfPiHigh), a), second = turns * kHalfPiMiddle;
     const V rough = first - second;
     const V low = ((first - rough) - second) - turns * kHalfPiLow;
     const V r = rough + low, rest = (rough - r) + low;
@@ -43,14 +43,14 @@ ARENAGRAD_INLINE V sin(V a) {
   const Turn turn(a);
   V y = fabs(a) < 0x1p-27 ? a : turn.of(0);
   if (any(turn.odd)) [[unlikely]]
-    y = by_one(Opcode::Sin, turn.odd, y, a);
+    y = scalar_fallback(Opcode::Sin, turn.odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V cos(V a) {
   const Turn turn(a);
   V y = turn.of(1);
   if (any(turn.odd)) [[unlikely]]
-    y = by_one(Opcode::Cos, turn.odd, y, a);
+    y = scalar_fallback(Opcode::Cos, turn.odd, y, a);
   return y;
 }
 ARENAGRAD_INLINE V tan(V a) {
@@ -59,7 +59,7 @@ ARENAGRAD_INLINE V tan(V a) {
   const V ratio = (swapped ? -turn.cosine : turn.sine) / (swapped ? turn.sine : turn.cosine);
   V y = fabs(a) < 0x1p-27 ? a : ratio;
   if (any(turn.odd)) [[unlikely]]
-    y = by_one(Opcode::Tan, turn.odd, y, a);
+    y = scalar_fallback(Opcode::Tan, turn.odd, y, a);
   return y;
 }
 
@@ -73,8 +73,8 @@ struct Angle {
     const V above = far ? -bottom : beyond ? top - bottom : top;
     const V below = far ? top : beyond ? top + bottom : bottom;
     const V t = above / below, z = t * t;
-    base = far ? all(2.0 * kQuarterPi) : beyond ? all(kQuarterPi) : V{};
-    base_rest = far ? all(2.0 * kQuarterPiRest) : beyond ? all(kQuarterPiRest) : V{};
+    base = far ? broadcast(2.0 * kQuarterPi) : beyond ? broadcast(kQuarterPi) : V{};
+    base_rest = far ? broadcast(2.0 * kQuarterPiRest) : beyond ? broadcast(kQuarterPiRest) : V{};
     const V p = poly(z, kAtanPolynomial);
     // What is left out of t is only large where base is 0.
     base_rest = multiply_add(t * z, p, base_rest);
@@ -85,8 +85,8 @@ struct Angle {
 
 ARENAGRAD_INLINE V atan(V a) {
   const V x = fabs(a);
-  const V y = Angle(x, all(1.0)).value();
-  return x < 0x1p-27 ? a : with_sign(x > 1e17 ? all(2.0 * kQuarterPi) : a == a ? y : a, a);
+  const V y = Angle(x, broadcast(1.0)).value();
+  return x < 0x1p-27 ? a : with_sign(x > 1e17 ? broadcast(2.0 * kQuarterPi) : a == a ? y : a, a);
 }
 
 ARENAGRAD_INLINE V atan2(V a, V b) {
@@ -97,7 +97,7 @@ ARENAGRAD_INLINE V atan2(V a, V b) {
   const auto odd_size = [](V size) { return ~((size > 1e-140) & (size < 1e140)); };
   const I odd = odd_size(top) | odd_size(bottom);
   if (any(odd)) [[unlikely]]
-    angle = by_one(Opcode::Arctan2, odd, angle, a, b);
+    angle = scalar_fallback(Opcode::Arctan2, odd, angle, a, b);
   return angle;
 }
 
@@ -133,12 +133,13 @@ ARENAGRAD_INLINE V acos(V a) {
   const V small = of.root + of.small();
   const V above = small + small;
   const V below = 4.0 * kQuarterPi - (above - 4.0 * kQuarterPiRest);
-  const V middle = 2.0 * kQuarterPi - (a + multiply_add(a, of.rest, all(-2.0 * kQuarterPiRest)));
+  const V middle =
+      2.0 * kQuarterPi - (a + multiply_add(a, of.rest, broadcast(-2.0 * kQuarterPiRest)));
   return of.near_one ? (a < 0.0 ? below : above) : middle;
 }
 
 ARENAGRAD_INLINE V arctan_partial(V a) {
-  return fabs(a) > 1e100 ? 1.0 / a / a : 1.0 / multiply_add(a, a, all(1.0));
+  return fabs(a) > 1e100 ? 1.0 / a / a : 1.0 / multiply_add(a, a, broadcast(1.0));
 }
 
 } // namespace

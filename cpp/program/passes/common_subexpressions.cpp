@@ -20,7 +20,7 @@ Index newest_operand(const Instruction& i) {
   return std::max({i.a, or_zero(i.b), or_zero(i.c)});
 }
 
-// `checked` is no part of it: who asks for one of two equal results asks for its check as well.
+// `checked` does not count: an instruction that replaces two is checked if either was.
 bool is_same(const Instruction& one, const Instruction& other) {
   return one.opcode == other.opcode && one.a == other.a && one.b == other.b && one.c == other.c;
 }

@@ -17,8 +17,8 @@ bool commutes(Opcode opcode);
 
 class CommonSubexpressions {
 public:
-  // Where the program has this instruction, or kNone and then it is known to be at the program's
-  // end, to where the caller must append it.
+  // Where the program has this instruction, or kNone: the caller must then append it, and it is
+  // remembered as standing there.
   Index find_or_add(const Program& program, const Instruction& instruction);
 
 private:

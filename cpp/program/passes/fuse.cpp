@@ -4,7 +4,7 @@
 // A chain is the sum that ends it, with the list of its terms. Chains are found from the end of the
 // program upwards, so that each is met first at its last sum; whatever a chain takes in is absorbed
 // and not written by itself. An instruction that is checked, or used more than once, is never
-// absorbed: its number is asked for by itself.
+// absorbed: its value is used elsewhere.
 //
 // With `reorder`, whole trees of sums are flattened and their products stand first. Without it,
 // only what the function itself added first is taken apart, so that every bit stays. So are chains
@@ -45,7 +45,7 @@ private:
   bool is_sum(Index i) const {
     return (at(i).opcode == Opcode::Add || at(i).opcode == Opcode::SumN) && !at(i).checked;
   }
-  // Whether nothing but its one user would miss the number.
+  // Whether nothing but its one user reads its value.
   bool is_own(Index i) const { return uses_[i] == 1 && !at(i).checked; }
   bool is_own_sum(Index i) const { return is_own(i) && is_sum(i); }
   bool is_product(Index i) const { return is_own(i) && at(i).opcode == Opcode::Mul; }

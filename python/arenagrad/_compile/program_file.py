@@ -204,5 +204,5 @@ def _whole(said: Any) -> int:
 
 def _truth(said: Any) -> bool:
     if type(said) is not bool:
-        raise FormatError("it has something else in place of a truth")
+        raise FormatError("it has something else in place of a bool")
     return said
