@@ -35,6 +35,8 @@ namespace py = pybind11;
 [[gnu::cold]] void bind_pytree(py::module_&);           // pytree/python_class.cpp
 [[gnu::cold]] void bind_program(py::module_&);          // compiled/program.cpp
 [[gnu::cold]] void bind_closure(py::module_&);          // compiled/closure.cpp
+[[gnu::cold]] void bind_outer_state(py::module_&);      // compiled/outer_state.cpp
+[[gnu::cold]] void bind_random_states(py::module_&);    // compiled/random_states.cpp
 [[gnu::cold]] void bind_capture(py::module_&);          // compiled/capture.cpp
 [[gnu::cold]] void bind_point_executable(py::module_&); // compiled/point_executable_class.cpp
 [[gnu::cold]] void bind_native_dispatch(py::module_&);  // compiled/native_dispatch.cpp

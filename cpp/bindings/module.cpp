@@ -34,6 +34,8 @@ void bind_compiled(py::module_& module) {
   bind_pytree(module);
   bind_program(module);
   bind_closure(module);
+  bind_outer_state(module);
+  bind_random_states(module);
   bind_capture(module);
   bind_point_executable(module);
   bind_native_dispatch(module);

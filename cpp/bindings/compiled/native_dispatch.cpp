@@ -8,12 +8,14 @@
 #include <cstdint>
 
 #include "bindings/value/instance.h"
+#include "outer_state.h"
 #include "point_executable.h"
 
 namespace arenagrad::bindings {
 namespace {
 
 constexpr std::size_t kMostKnown = 300; // all variants of a function and some derivatives of each
+constexpr std::size_t kMostStale = 4;   // whose outer state has changed, and may change back
 
 // The arguments that a derivative is by; several are a tuple or a list. Calls of the function
 // itself take none.
@@ -30,6 +32,24 @@ struct KnownExecutable {
   Argnums argnums;
   py::object owner; // the Python object of the executable
   const PointExecutable* executable;
+  py::object outer_owner;  // the Python object of the state, or None
+  const OuterState* outer; // null: the program is right whatever has changed
+};
+
+// Whether a state is current, asked once for executables that share it.
+class Freshness {
+public:
+  bool of(const OuterState* outer) {
+    if (outer != asked_) {
+      asked_ = outer;
+      is_current_ = outer == nullptr || outer->is_current();
+    }
+    return is_current_;
+  }
+
+private:
+  const OuterState* asked_ = nullptr;
+  bool is_current_ = true;
 };
 
 // Invariant: `known` never changes while anything that can run Python runs, so that the collector
@@ -82,8 +102,9 @@ Argnums argnums_of(PyObject* given) {
 PyObject* known_result(PyNativeDispatch* self, PyObject* const* args, std::size_t count,
                        PyObject* argnums, const py::object& out) {
   std::vector<KnownExecutable>& known = *self->known;
+  Freshness freshness;
   for (std::size_t k = 0; k < known.size(); ++k) {
-    if (!are_argnums(argnums, known[k].argnums)) continue;
+    if (!are_argnums(argnums, known[k].argnums) || !freshness.of(known[k].outer)) continue;
     const PointExecutable* const executable = known[k].executable;
     const py::object keep = known[k].owner; // reading arguments may run what changes the list
     PointExecutable::Buffers buffers(*executable);
@@ -162,7 +183,10 @@ int traverse_dispatch(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(as_dispatch(self)->fallback);
   Py_VISIT(as_dispatch(self)->dict);
   if (as_dispatch(self)->known == nullptr) return 0;
-  for (const KnownExecutable& known : *as_dispatch(self)->known) Py_VISIT(known.owner.ptr());
+  for (const KnownExecutable& known : *as_dispatch(self)->known) {
+    Py_VISIT(known.owner.ptr());
+    Py_VISIT(known.outer_owner.ptr());
+  }
   return 0;
 }
 
@@ -190,20 +214,28 @@ void dealloc_dispatch(PyObject* self) {
 // --- methods ------------------------------------------------------------------------------------
 
 PyObject* remember_executable(PyObject* self, PyObject* args) {
-  PyObject *argnums = nullptr, *executable = nullptr;
-  if (!PyArg_ParseTuple(args, "OO", &argnums, &executable)) return nullptr;
+  PyObject *argnums = nullptr, *executable = nullptr, *outer = Py_None;
+  if (!PyArg_ParseTuple(args, "OO|O", &argnums, &executable, &outer)) return nullptr;
   try {
     if (!is_initialised<PointExecutable>(executable))
       throw py::type_error("a NativeDispatch remembers PointExecutables only");
+    if (outer != Py_None && !is_initialised<OuterState>(outer))
+      throw py::type_error("a PointExecutable is right in an OuterState, or always");
     KnownExecutable added{argnums_of(argnums), py::reinterpret_borrow<py::object>(executable),
-                          &py::cast<const PointExecutable&>(py::handle(executable))};
+                          &py::cast<const PointExecutable&>(py::handle(executable)),
+                          py::reinterpret_borrow<py::object>(outer),
+                          outer == Py_None ? nullptr
+                                           : &py::cast<const OuterState&>(py::handle(outer))};
     std::vector<KnownExecutable>& known = *as_dispatch(self)->known;
     std::vector<KnownExecutable> kept, gone;
+    Freshness freshness;
+    std::size_t stale = 0;
     kept.reserve(known.size() + 1);
     gone.reserve(known.size() + 1);
     for (KnownExecutable& other : known) {
       const bool same = other.executable == added.executable && other.argnums == added.argnums;
-      (same ? gone : kept).push_back(std::move(other));
+      const bool surplus = !freshness.of(other.outer) && ++stale > kMostStale;
+      (same || surplus ? gone : kept).push_back(std::move(other));
     }
     kept.insert(kept.begin(), std::move(added));
     if (kept.size() > kMostKnown) {
@@ -238,7 +270,7 @@ void bind_native_dispatch(py::module_& module) {
   static PyMethodDef methods[] = {
       {"_remember", remember_executable, METH_VARARGS,
        "Try this PointExecutable first in calls with these argnums; None: in calls that take "
-       "none."},
+       "none. Given an OuterState, only while that is current."},
       {"_forget", forget_executables, METH_NOARGS, "Leave every call to the fallback again."},
       {"__reduce__", reduce_dispatch, METH_NOARGS,
        "For pickle and copy: the method that it stands for."},

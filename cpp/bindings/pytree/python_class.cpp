@@ -25,6 +25,14 @@ py::tuple as_tuple_of_lists(const OutputBuffers& buffers) {
   return py::make_tuple(buffers.arrays, buffers.has_rows);
 }
 
+py::list objects_of(const PyTree& structure) {
+  py::list objects;
+  for (const TreeNode& node : structure.nodes())
+    if (node.kind == TreeNode::Kind::Static || node.kind == TreeNode::Kind::Module)
+      objects.append(node.extra);
+  return objects;
+}
+
 using PyTreeClass = py::class_<PyTree>;
 
 void bind_structure(PyTreeClass& cls) {
@@ -37,6 +45,8 @@ void bind_structure(PyTreeClass& cls) {
       .def("__str__", &PyTree::text)
       .def_property_readonly("numbers", &PyTree::numbers, "How many numbers it has.")
       .def_property_readonly("is_number", &PyTree::is_number, "Whether it is a single number.")
+      .def_property_readonly("objects", &objects_of,
+                             "The objects that are no numbers, and the Modules, in order.")
       .def_property_readonly("is_static", &PyTree::is_static,
                              "Whether it has objects that are no numbers, and nothing else.")
       .def_property_readonly("has_modules", &PyTree::has_modules, "Whether it has Modules in it.")

@@ -60,7 +60,9 @@ def compile(
 
     A number that the function reads out of a Value (`.data`, float()) is frozen, which warns with
     FrozenValueWarning. A Value that the function uses and was not given, or made and left with
-    somebody, is read anew at each call.
+    somebody, is read anew at each call. If a closure cell, a global that its code names or a field
+    of the object of a method is another object than it was, the function is traced again; what lies
+    deeper, such as the items of a list, is as it was.
 
     Args:
         fn: the function.

@@ -37,12 +37,17 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
     """A function that `compile` has made fast: called as the function is, with numbers.
 
     Arguments are numbers, NumPy arrays, Modules, and lists, tuples and dicts of them. A Module
-    stands for its parameters as they are at the call; whatever else it holds is as it was when the
-    function was traced. A str, bytes, bool, None, Enum or function, the object of a method, and
-    what static_argnums names, choose a program of their own; any other object is refused. Values
-    among the arguments call the function itself. Results are floats and arrays in the lists, tuples
-    and dicts that the function returns; text, bools and None are given as they are, and any other
-    object, in which a Value could hide, is refused.
+    stands for its parameters as they are at the call. A str, bytes, bool, None, Enum or function,
+    the object of a method, and what static_argnums names, choose a program of their own; any other
+    object is refused. Values among the arguments call the function itself. Results are floats and
+    arrays in the lists, tuples and dicts that the function returns; text, bools and None are given
+    as they are, and any other object, in which a Value could hide, is refused.
+
+    Closure cells, globals that the code of the function names, and fields of the object of a
+    method, of Modules and of static arguments that it or their methods name are compared at each
+    call: where one is another object, and no equal number or text, the function is traced again.
+    What lies deeper is as it was when the function was traced, and so are generators of random
+    numbers.
 
     out, where there is one, holds arrays of float64 in the structure of the result (of the
     gradients, for value_and_grad), where an array may stand for a list of numbers. The results are

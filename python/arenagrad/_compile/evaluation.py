@@ -57,7 +57,7 @@ class Evaluation:
         given = None if seeds is None else seeds.value
         variant, result = self._run_at_point(tree, numbers, chain, given, out)
         if remember_in is not None:
-            remember_in._remember(argnums, variant.point_executable(chain))
+            remember_in._remember(argnums, variant.point_executable(chain), variant.outer)
         return result
 
     def run_for_variant(self, args: tuple[Any, ...], chain: Chain) -> tuple[TraceVariant, Any]:

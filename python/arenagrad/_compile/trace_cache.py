@@ -5,12 +5,14 @@ when the numbers would have taken another; that one is then traced, too, and kep
 """
 
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
 from arenagrad._compile.function_references import function_of, reference_to
+from arenagrad._compile.outer_state import OuterReads
 from arenagrad._compile.transforms import (
     Chain,
     DerivedProgram,
@@ -18,18 +20,24 @@ from arenagrad._compile.transforms import (
     chain_of,
     has_row_sum,
 )
+from arenagrad._core import FrozenValueWarning
 from arenagrad._core import compiled as native
 from arenagrad._core.compiled import (
     BatchExecutable,
     Closure,
+    OuterState,
     PointExecutable,
     PyTree,
+    RandomStates,
     call_on_values,
     capture,
 )
 
 # Variants that are kept of one function for arguments of one structure.
 MOST_VARIANTS = 256
+# Variants that are kept although what the function reads besides its arguments has changed since:
+# it may change back, as a switch does.
+MOST_STALE = 4
 # Structures of arguments for which variants are kept; the least recently used go first.
 MOST_STRUCTURES = 256
 
@@ -57,6 +65,8 @@ class TraceVariant:
         strict: bool,
     ) -> None:
         self.arguments, self.closure, self.strict = arguments, closure, strict
+        # What the function found beyond its arguments, None if it reads nothing there.
+        self.outer: OuterState | None = None
         self.number = 0  # in the order in which the variants of a function were found
         self.traced = program
         self._transforms = Transforms(arguments, len(closure), strict)
@@ -88,8 +98,14 @@ class TraceVariant:
             state["_derived"] = state.pop("_stages")
         state["_derived"] = {chain_of(k): derived for k, derived in state["_derived"].items()}
         vars(self).update(state)
+        self.outer = None  # is set where it is added to a cache
         self._transforms = Transforms(self.arguments, len(self.closure), self.strict)
         self._point_executables, self._batch_executables = {}, {}
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what the function reads besides its arguments is what it was."""
+        return self.outer is None or self.outer.is_current()
 
     def share(self, twin: "TraceVariant") -> None:
         """Use what has been made of a twin, which differs in the Modules among its arguments only.
@@ -198,6 +214,7 @@ class TraceCache:
 
     def __init__(self, function: Callable[..., Any], strict: bool) -> None:
         self.function, self.strict = function, strict
+        self._reads: OuterReads | None = None  # made when it is first asked for
         # No lock is held while the function runs: it may wait for other threads that trace.
         self._lock = threading.Lock()
         # By the structure of their arguments, the one used last at the end.
@@ -206,7 +223,7 @@ class TraceCache:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The variants come as the state: the function may be an object that refers to this cache.
-        return _restored_cache, (reference_to(self.function), self.strict), self.all()
+        return _restored_cache, (reference_to(self.function), self.strict), self._current()
 
     def __setstate__(self, variants: list[TraceVariant]) -> None:
         self.add(variants)
@@ -217,7 +234,8 @@ class TraceCache:
             if arguments not in self._known:
                 return []
             self._known.move_to_end(arguments)
-            return list(self._known[arguments])
+            known = self._known[arguments]
+            return [variant for variant in known if variant.is_current]
 
     def trace(self, arguments: PyTree, numbers: Any) -> tuple[TraceVariant, bool]:
         """The variant that these numbers take, and whether it is a new one.
@@ -225,14 +243,21 @@ class TraceCache:
         Raises:
             RuntimeError: where there are too many.
         """
+        outer, random_states = self._outer_state(arguments), RandomStates()
         captured = capture(self.function, arguments, numbers, self.strict)
+        if random_states.changed():
+            _warn_of_random_numbers(self.function)
         variant = TraceVariant(arguments, *captured, self.strict)
+        variant.outer = outer
         self._share(variant)
         with self._lock:
             known = self._list_for(arguments)
+            stale = [other for other in known if not other.is_current]
             for other in known:
-                if other.is_same_as(variant):
+                if other not in stale and other.is_same_as(variant):
                     return other, False
+            for other in stale[MOST_STALE:]:
+                known.remove(other)
             if len(known) >= MOST_VARIANTS:
                 raise RuntimeError(
                     f"{_name(self.function)} has {MOST_VARIANTS} variants, one for each sequence "
@@ -243,7 +268,7 @@ class TraceCache:
             variant.number = len(known)
             known.insert(0, variant)
             surplus = self._take_surplus()
-        del surplus
+        del surplus, stale  # without the lock: their last references may be here
         return variant, True
 
     def use(self, variant: TraceVariant) -> None:
@@ -274,6 +299,7 @@ class TraceCache:
         """Keep variants that have been traced elsewhere, behind those that are known."""
         for variant in variants:
             self._share(variant)
+            variant.outer = self._outer_state(variant.arguments)
         with self._lock:
             met = set(self._known)
             for variant in variants:
@@ -291,6 +317,20 @@ class TraceCache:
         """The number of variants in all."""
         with self._lock:
             return sum(len(variants) for variants in self._known.values())
+
+    def _current(self) -> list[TraceVariant]:
+        """All variants of the function as it is now."""
+        return [variant for variant in self.all() if variant.is_current]
+
+    def _outer_state(self, arguments: PyTree) -> OuterState | None:
+        """What the function finds beyond its arguments now, the same object as long as it is so."""
+        with self._lock:
+            for variant in self._known.get(arguments, ()):
+                if variant.outer is not None and variant.outer.is_current():
+                    return variant.outer
+        if self._reads is None:
+            self._reads = OuterReads(self.function)
+        return self._reads.state(arguments)
 
     def _list_for(self, arguments: PyTree) -> list[TraceVariant]:
         """The list for variants of this structure, which has just been used. The lock is held."""
@@ -319,6 +359,19 @@ class TraceCache:
 
 def _restored_cache(reference: Any, strict: bool) -> TraceCache:
     return TraceCache(function_of(reference), strict)
+
+
+def _warn_of_random_numbers(function: Callable[..., Any]) -> None:
+    code = getattr(function, "__code__", None)
+    message = (
+        f"{_name(function)} drew random numbers, or set the seed, of random or numpy.random while "
+        "it was compiled, which freezes them: later calls of the compiled function use the same "
+        "numbers; draw them before the call and give them as arguments"
+    )
+    if code is None:
+        warnings.warn(message, FrozenValueWarning, stacklevel=2)
+    else:
+        warnings.warn_explicit(message, FrozenValueWarning, code.co_filename, code.co_firstlineno)
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -2,7 +2,8 @@
 
 import builtins
 from collections.abc import Callable, Sequence
-from typing import Any, Self, TypeAlias
+from types import CellType
+from typing import Any, NoReturn, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,10 @@ class PyTree:
     @staticmethod
     def array(shape: Sequence[int]) -> PyTree:
         """A single array."""
+
+    @property
+    def objects(self) -> list[Any]:
+        """The objects that are no numbers, and the Modules, in order."""
 
     @property
     def is_static(self) -> bool:
@@ -192,6 +197,26 @@ class Closure:
 
     def __len__(self) -> int: ...
 
+class OuterState:
+    """What a function found beyond its arguments when it was traced."""
+
+    def __init__(
+        self, cells: tuple[CellType, ...], holders: list[tuple[Any, tuple[str, ...]]]
+    ) -> None:
+        """Of closure cells, and of names in each holder, a dict, class or object."""
+
+    def __reduce__(self) -> NoReturn: ...
+    def is_current(self) -> bool:
+        """Whether it is all the same objects now."""
+
+class RandomStates:
+    """The states of the global generators of random and numpy.random."""
+
+    def __init__(self) -> None: ...
+    def __reduce__(self) -> NoReturn: ...
+    def changed(self) -> bool:
+        """Whether any of them is another one now."""
+
 class PointExecutable:
     """A program ready to be run on one point."""
 
@@ -239,7 +264,13 @@ class NativeDispatch:
         """Know nothing yet."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
-    def _remember(self, argnums: int | tuple[int, ...] | None, runner: PointExecutable, /) -> None:
+    def _remember(
+        self,
+        argnums: int | tuple[int, ...] | None,
+        executable: PointExecutable,
+        outer: OuterState | None = None,
+        /,
+    ) -> None:
         """Try this one first in calls with these argnums; None: in calls that take none."""
 
     def _forget(self) -> None:

@@ -1,0 +1,116 @@
+// arenagrad._core.compiled.OuterState.
+#include "outer_state.h"
+
+#include <cstring>
+
+#include "bindings/value/instance.h"
+
+namespace arenagrad::bindings {
+namespace {
+
+py::object borrowed(PyObject* object) { return py::reinterpret_borrow<py::object>(object); }
+
+// A number that changes whenever a dict does; 0 where Python does not tell.
+std::uint64_t version_of(PyObject* dict) {
+#if PY_VERSION_HEX < 0x030C0000
+  return reinterpret_cast<PyDictObject*>(dict)->ma_version_tag;
+#else
+  static_cast<void>(dict);
+  return 0;
+#endif
+}
+
+// What is found under a name without calling anything: in the dict, the slots or the class of an
+// object. Null if nothing is.
+py::object found_in(PyObject* holder, PyObject* name) {
+  if (PyDict_CheckExact(holder)) return borrowed(PyDict_GetItemWithError(holder, name));
+  if (PyType_Check(holder))
+    return borrowed(_PyType_Lookup(reinterpret_cast<PyTypeObject*>(holder), name));
+  PyTypeObject* const type = Py_TYPE(holder);
+  PyObject* const of_class = _PyType_Lookup(type, name);
+  if (of_class != nullptr && Py_IS_TYPE(of_class, &PyMemberDescr_Type)) {
+    auto slot = py::reinterpret_steal<py::object>(
+        Py_TYPE(of_class)->tp_descr_get(of_class, holder, reinterpret_cast<PyObject*>(type)));
+    if (!slot) PyErr_Clear(); // nothing has been written there
+    return slot;
+  }
+  if (const auto dict = py::reinterpret_steal<py::object>(PyObject_GenericGetDict(holder, nullptr)))
+    if (PyObject* const own = PyDict_GetItemWithError(dict.ptr(), name)) return borrowed(own);
+  PyErr_Clear(); // it has no dict
+  return borrowed(of_class);
+}
+
+// Whether one object may be taken for the other: it is the same, or an equal number or text.
+bool is_same(PyObject* one, PyObject* other) {
+  if (one == other) return true;
+  if (one == nullptr || other == nullptr || Py_TYPE(one) != Py_TYPE(other)) return false;
+  if (PyFloat_CheckExact(one)) {
+    const double numbers[2] = {PyFloat_AS_DOUBLE(one), PyFloat_AS_DOUBLE(other)};
+    return std::memcmp(&numbers[0], &numbers[1], sizeof(double)) == 0;
+  }
+  return (PyLong_CheckExact(one) || PyUnicode_CheckExact(one)) &&
+         PyObject_RichCompareBool(one, other, Py_EQ) == 1;
+}
+
+} // namespace
+
+OuterState::OuterState(const py::tuple& cells, const py::list& holders) {
+  for (const py::handle cell : cells) {
+    if (!PyCell_Check(cell.ptr())) throw py::type_error("an outer state is of closure cells");
+    cells_.push_back({borrowed(cell.ptr()), borrowed(PyCell_GET(cell.ptr()))});
+  }
+  for (const py::handle pair : holders) {
+    const auto [holder, names] = py::cast<std::pair<py::object, py::tuple>>(pair);
+    Holder& added = holders_.emplace_back();
+    added.holder = holder;
+    for (const py::handle name : names) {
+      if (!PyUnicode_CheckExact(name.ptr())) throw py::type_error("a name is a str");
+      added.names.push_back({borrowed(name.ptr()), found_in(holder.ptr(), name.ptr())});
+    }
+    if (PyDict_CheckExact(holder.ptr())) added.version = version_of(holder.ptr());
+  }
+}
+
+bool OuterState::Holder::is_current() const {
+  const std::uint64_t now = PyDict_CheckExact(holder.ptr()) ? version_of(holder.ptr()) : 0;
+  if (now != 0 && now == version) return true;
+  for (const Name& name : names)
+    if (!is_same(name.value.ptr(), found_in(holder.ptr(), name.name.ptr()).ptr())) return false;
+  version = now;
+  return true;
+}
+
+bool OuterState::is_current() const {
+  for (const Cell& cell : cells_)
+    if (!is_same(cell.value.ptr(), PyCell_GET(cell.cell.ptr()))) return false;
+  for (const Holder& holder : holders_)
+    if (!holder.is_current()) return false;
+  return true;
+}
+
+int OuterState::traverse(visitproc visit, void* arg) const {
+  for (const Cell& cell : cells_) {
+    Py_VISIT(cell.cell.ptr());
+    Py_VISIT(cell.value.ptr());
+  }
+  for (const Holder& holder : holders_) {
+    Py_VISIT(holder.holder.ptr());
+    for (const Name& name : holder.names) {
+      Py_VISIT(name.name.ptr());
+      Py_VISIT(name.value.ptr());
+    }
+  }
+  return 0;
+}
+
+void bind_outer_state(py::module_& module) {
+  py::class_<OuterState>(module, "OuterState",
+                         "What a function found beyond its arguments when it was traced.",
+                         collected<OuterState>())
+      .def(py::init<const py::tuple&, const py::list&>(), py::arg("cells"), py::arg("holders"),
+           "Of closure cells, and of names in each holder, a dict, class or object.")
+      .def("__reduce__", &no_pickle)
+      .def("is_current", &OuterState::is_current, "Whether it is all the same objects now.");
+}
+
+} // namespace arenagrad::bindings

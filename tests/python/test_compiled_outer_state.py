@@ -1,0 +1,285 @@
+"""What a compiled function reads that it was not given, and what changes there between calls.
+
+The oracle is the function itself.
+"""
+
+import functools
+import gc
+import pickle
+import random
+import sys
+import types
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arenagrad as ag
+from arenagrad import FrozenValueWarning, Value, compile
+from arenagrad.nn import Module
+
+SCALE: Any = 2.0
+SWITCH: Any = False
+
+
+def helper(x: Any) -> Any:
+    return x * 10.0
+
+
+def reads_globals(x: Any) -> Any:
+    """A function that pickle finds by its name."""
+    return helper(x) if SWITCH else x * SCALE
+
+
+def test_a_closure_cell_that_changes_is_read_again() -> None:
+    w: Any = 2.0
+
+    def f(x: Any) -> Any:
+        return x * w
+
+    g, rows = compile(f), compile(f, in_axes=0)
+    for now in (2.0, 3.0, np.float64(4.0), Value(5.0), 2.0, True, [1.0][0]):
+        w = now
+        want = now.data if isinstance(now, Value) else now
+        for _ in range(3):
+            assert g(1.0) == want
+            assert g.grad(1.0) == want
+            assert ag.grad(g)(1.0) == want
+            assert g.value_and_grad(1.0) == (want, want)
+            assert rows(np.ones(2)).tolist() == [want, want]
+
+
+def test_globals_that_the_code_names_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = sys.modules[__name__]
+    g = compile(lambda x: x if SWITCH else (lambda y: y * SCALE)(x))
+    f = compile(reads_globals)
+    for scale in (2.0, 3.0, 2.0):
+        monkeypatch.setattr(here, "SCALE", scale)
+        assert f(1.0) == g(1.0) == f.grad(1.0) == scale
+    monkeypatch.setattr(here, "SWITCH", True)
+    assert (f(1.0), g(1.0)) == (10.0, 1.0)
+    monkeypatch.setattr(here, "helper", lambda x: x * 20.0)
+    assert f(1.0) == 20.0
+
+
+class Spring:
+    """An object with fields of all kinds."""
+
+    kind_factor = 1.0
+    __slots__ = ("__dict__", "slot")
+
+    def __init__(self) -> None:
+        self.k, self.calls = 3.0, 0
+
+    def stiffness(self) -> Any:
+        return self.k * self.kind_factor * getattr(self, "extra", 1.0)
+
+    @property
+    def in_slot(self) -> Any:
+        return self.slot if hasattr(self, "slot") else 1.0
+
+    @compile
+    def energy(self, x: Any) -> Any:
+        self.calls += 1
+        return x * self.stiffness() * self.in_slot
+
+
+def test_fields_of_the_object_of_a_method_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    spring: Any = Spring()
+
+    def plain() -> Any:
+        return spring.stiffness() * spring.in_slot
+
+    changes: list[Callable[[], Any]] = [
+        lambda: None,
+        lambda: setattr(spring, "k", 4.0),
+        lambda: monkeypatch.setattr(Spring, "kind_factor", 2.0),
+        lambda: setattr(spring, "kind_factor", 5.0),
+        lambda: setattr(spring, "slot", 7.0),
+        lambda: setattr(spring, "slot", 8.0),
+        lambda: setattr(spring, "extra", 0.5),
+        lambda: delattr(spring, "extra"),
+        lambda: setattr(spring, "unused", 0.5),
+    ]
+    for change in changes:
+        change()
+        for _ in range(3):
+            assert spring.energy(1.0) == plain() == spring.energy.grad(1.0)
+    # The last change is of a field that is not read, and the one before leads back.
+    assert spring.calls == len(changes) - 2
+
+
+def test_bound_methods_and_objects_that_are_called_are_functions_of_their_fields() -> None:
+    class Scale:
+        """An object with a number."""
+
+        def __init__(self) -> None:
+            self.w = 2.0
+
+        def __call__(self, x: Any) -> Any:
+            return x * self.w
+
+        def by(self, x: Any, y: Any) -> Any:
+            return x * y * self.w
+
+    scale = Scale()
+    compiled = [compile(scale), compile(functools.partial(scale.by, 1.0)), compile(scale.__call__)]
+    for w in (2.0, 3.0):
+        scale.w = w
+        assert [f(1.0) for f in compiled] == [w] * 3
+
+
+def test_fields_of_modules_and_static_objects_are_read_again() -> None:
+    class Switch(Module):
+        """A Module that does one thing or another."""
+
+        def __init__(self) -> None:
+            self.training, self.w = True, Value(3.0)
+
+        def __call__(self, x: Any) -> Any:
+            return self.w * x if self.training else self.w * x * 0.5
+
+        def parameters(self) -> list[Value]:
+            return [self.w]
+
+    model = Switch()
+    f, g = compile(lambda m, x: m(x)), compile(lambda m, x: m(x) * 2.0, static_argnums=0)
+    for training in (True, False, True):
+        model.training = training
+        factor = 1.0 if training else 0.5
+        assert f(model, 1.0) == 3.0 * factor
+        assert g(model, 1.0) == 6.0 * factor
+
+
+def test_a_function_is_traced_again_for_changes_only() -> None:
+    traces = counted = 0
+    w, unused = 1.0, 0.0
+
+    @compile
+    def f(x: Any) -> Any:
+        nonlocal counted, unused
+        counted += 1
+        unused = x
+        marks.append(w)
+        return x * w
+
+    marks: list[Any] = []
+    for k in range(6):
+        w = float([1, 1, 2, 2, 1, 1][k]) * 1.0
+        assert f(3.0) == 3.0 * w
+    assert counted == len(marks) == 2, "equal numbers are no change, and what was may be again"
+    del traces
+
+
+def test_what_a_function_counts_by_itself_and_reads_is_as_in_plain_python() -> None:
+    def counter() -> Callable[[Any], Any]:
+        k = 0
+
+        def f(x: Any) -> Any:
+            nonlocal k
+            k += 1
+            return x * k
+
+        return f
+
+    plain, compiled = counter(), compile(counter())
+    assert [compiled(1.0) for _ in range(300)] == [plain(1.0) for _ in range(300)]
+    assert compiled._evaluation.cache.count() <= 6
+
+
+def test_values_that_a_function_keeps_for_its_next_call_are_parameters_then() -> None:
+    class Lazy:
+        """An object that makes its parameter when it is first called."""
+
+        w: Any = None
+
+        @compile
+        def __call__(self, x: Any) -> Any:
+            if self.w is None:
+                self.w = Value(2.0)
+            return self.w * x
+
+    lazy = Lazy()
+    assert lazy(1.0) == 2.0
+    lazy.w.data = 5.0
+    assert [lazy(1.0), lazy(2.0)] == [5.0, 10.0]
+
+
+def test_a_pickle_is_of_the_function_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = sys.modules[__name__]
+    f = compile(reads_globals)
+    assert f(1.0) == 2.0
+    monkeypatch.setattr(here, "SCALE", 3.0)
+    g = pickle.loads(pickle.dumps(f))
+    assert g(1.0) == 3.0
+    h = pickle.loads(pickle.dumps(f))
+    monkeypatch.setattr(here, "SCALE", 4.0)
+    assert (f(1.0), g(1.0), h(1.0)) == (4.0, 4.0, 4.0)
+    mapped = compile(reads_globals, in_axes=0)
+    assert mapped.map(np.ones(2)).tolist() == [4.0, 4.0]
+    monkeypatch.setattr(here, "SCALE", 5.0)
+    assert mapped.map(np.ones(2)).tolist() == [5.0, 5.0]
+
+
+def test_what_was_read_before_is_let_go() -> None:
+    class Big:
+        """Something that should not be kept."""
+
+        w = 2.0
+
+    big: Any = Big()
+    gone = weakref.ref(big)
+
+    @compile
+    def f(x: Any) -> Any:
+        return x * big.w
+
+    assert f(1.0) == 2.0
+    for w in range(8):
+        big = types.SimpleNamespace(w=float(w))
+        assert f(1.0) == w
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        random.random,
+        lambda: random.gauss(0.0, 1.0),
+        lambda: random.randint(1, 3),
+        lambda: random.seed(3) or 1.0,
+        lambda: np.random.rand(),
+        lambda: np.random.randn(),
+        lambda: np.random.seed(3) or 1.0,
+    ],
+)
+def test_random_numbers_drawn_while_tracing_warn_with_the_line_of_the_function(draw: Any) -> None:
+    def noisy(x: Any) -> Any:
+        return x * draw()
+
+    for made in (compile(noisy), compile(functools.wraps(noisy)(lambda x: noisy(x)))):
+        np.random.seed(1)
+        np.random.randn()  # the second of a pair is kept for the next call
+        random.gauss(0.0, 1.0)
+        with pytest.warns(FrozenValueWarning, match="noisy drew random numbers") as caught:
+            made(1.0)
+        assert caught[0].filename == __file__
+    assert caught[0].lineno > noisy.__code__.co_firstlineno
+    random.seed(1)
+    np.random.seed(1)
+    with pytest.warns(FrozenValueWarning, match="noisy drew") as caught:
+        compile(noisy, in_axes=0)(np.ones(2))
+    assert [w.lineno for w in caught] == [noisy.__code__.co_firstlineno]
+
+
+def test_generators_of_the_users_own_and_draws_outside_do_not_warn() -> None:
+    own, numpys = random.Random(1), np.random.default_rng(1)
+    f = compile(lambda x: x * own.random() * numpys.random())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            f(random.random() + np.random.rand())
