@@ -241,6 +241,32 @@ TEST_CASE("strict kernels are evaluate, bit for bit") {
       }
 }
 
+TEST_CASE("strict exponentials and powers with one exponent have the bits of the C library") {
+  std::mt19937_64 random(12);
+  std::uniform_real_distribution<double> unit(-1.0, 1.0);
+  Numbers near_one, of_all_sizes, exponents;
+  for (int k = 0; k < 100'000; ++k) {
+    near_one.push_back(4.0 * unit(random));
+    of_all_sizes.push_back(std::ldexp(unit(random), static_cast<int>(random() % 240) - 120));
+    exponents.push_back(720.0 * unit(random));
+  }
+  const auto check = [](const Kernels& set, Opcode opcode, const Numbers& a, double b) {
+    Numbers y(a.size());
+    const Strided of_b{&b, 0};
+    set.map[static_cast<std::size_t>(opcode)](y.data(), {a.data(), 1}, of_b, of_b, a.size());
+    std::size_t differ = 0;
+    for (std::size_t i = 0; i < a.size(); ++i)
+      if (!same_bits(y[i], evaluate(opcode, a[i], b, 0.0)) && differ++ == 0)
+        FAIL_CHECK(where(set, opcode, a[i], b));
+  };
+  for (const Kernels* set : sets(true)) {
+    for (const Numbers& a : {kEdges, near_one, of_all_sizes, exponents})
+      check(*set, Opcode::Exp, a, 0.0);
+    for (const double b : {2.0, -1.0, 0.5, 3.0, -2.0, 1.0, 0.0})
+      for (const Numbers& a : {kEdges, near_one, of_all_sizes}) check(*set, Opcode::Pow, a, b);
+  }
+}
+
 TEST_CASE("all lengths and steps give what each number gives alone, also in place") {
   for (const bool strict : {false, true})
     for (const Kernels* set : sets(strict))

@@ -58,6 +58,11 @@ CHECKS: dict[str, Check] = {
         mpmath.exp,
         lambda: (-mpmath.log(2) / 2, mpmath.log(2) / 2),
     ),
+    "kShortExpPolynomial": (
+        lambda p, r: 1 + r + r * r * p(r),
+        mpmath.exp,
+        lambda: (-mpmath.log(2) / 32, mpmath.log(2) / 32),
+    ),
     "kLogPolynomial": (
         lambda p, s: 2 + s * s * p(s * s),
         _log_by_s,
@@ -131,6 +136,8 @@ def test_constants_in_parts_sum_up_to_the_constant() -> None:
         truth = {
             "kLn2High kLn2Low": mpmath.log(2),
             "kLn2 kLn2Rest": mpmath.log(2),
+            "kLn2Over16High kLn2Over16Low": mpmath.log(2) / 16,
+            "kSixteenOverLn2": 16 / mpmath.log(2),
             "kLog2E kLog2ERest": 1 / mpmath.log(2),
             "kLog10Of2High kLog10Of2Low": mpmath.log10(2),
             "kLog10E kLog10ERest": 1 / mpmath.log(10),
@@ -149,8 +156,25 @@ def test_constants_in_parts_sum_up_to_the_constant() -> None:
             assert last == float(value - mpmath.fsum(before)), names
 
 
+def test_the_powers_of_two_and_their_rests_are_the_nearest_doubles() -> None:
+    arrays = re.findall(r"double kPowers(?:High|Low)\[\] = \{([^}]*)\}", HEADER)
+    high, low = ([float(x) for x in array.split(",") if x.strip()] for array in arrays)
+    assert len(high) == len(low) == 16
+    with mpmath.workdps(50):
+        for k in range(16):
+            power = mpmath.mpf(2) ** (mpmath.mpf(k) / 16)
+            assert high[k] == float(power)
+            assert low[k] == float(power - high[k])
+
+
 @pytest.mark.parametrize(
-    ("name", "largest"), [("kLn2High", 1100), ("kLog10Of2High", 1100), ("kHalfPiMiddle", 640_000)]
+    ("name", "largest"),
+    [
+        ("kLn2Over16High", 16 * 1024),
+        ("kLn2High", 1100),
+        ("kLog10Of2High", 1100),
+        ("kHalfPiMiddle", 640_000),
+    ],
 )
 def test_the_product_of_a_short_part_with_an_integer_is_exact(name: str, largest: int) -> None:
     part = CONSTANTS[name]

@@ -10,6 +10,9 @@ double and the others are fitted again, so that they compensate for its rounding
 rounded. If power is 0, p(0) is the first coefficient, nothing can compensate for its rounding, and
 all are rounded at once.
 
+A row of TABLES is an array of numbers as the doubles nearest to them, and one of the doubles nearest
+to the rests.
+
 A row of SPLITS is a constant as a sum of doubles. Each but the last is cut off after a number of
 bits, so that its product with a short integer is exact; the last is the double nearest to the rest.
 """
@@ -57,6 +60,14 @@ class Split(NamedTuple):
     bits: int = 53
 
 
+class Table(NamedTuple):
+    """Values of one kind, each as the sum of two doubles, in an array of either."""
+
+    names: tuple[str, str]
+    meaning: str
+    values: list[Real]
+
+
 def over_root(f: Function, z: Real) -> Real:
     """f(x) / x for x = sqrt(z); at 0 the limit, to 50 digits."""
     x = mp.sqrt(z) or mp.mpf("1e-25")
@@ -81,6 +92,15 @@ POLYNOMIALS = [
         (-LN2 / 2, LN2 / 2),
         power=2,
         terms=10,
+    ),
+    Polynomial(
+        "kShortExpPolynomial",
+        "exp(r) = 1 + r + r**2 p(r)",
+        "|r| <= log(2) / 32",
+        lambda r: mp.exp(r) - 1 - r,
+        (-LN2 / 32, LN2 / 32),
+        power=2,
+        terms=6,
     ),
     Polynomial(
         "kLogPolynomial",
@@ -159,6 +179,8 @@ POLYNOMIALS = [
 SPLITS = [
     Split(("kLn2High", "kLn2Low"), "log(2)", LN2, 41),
     Split(("kLn2", "kLn2Rest"), "log(2)", LN2),
+    Split(("kLn2Over16High", "kLn2Over16Low"), "log(2) / 16", LN2 / 16, 38),
+    Split(("kSixteenOverLn2",), "16 / log(2)", 16 / LN2),
     Split(("kLog2E", "kLog2ERest"), "log2(e)", 1 / LN2),
     Split(("kLog10Of2High", "kLog10Of2Low"), "log10(2)", LN2 / mp.log(10), 41),
     Split(("kLog10E", "kLog10ERest"), "log10(e)", 1 / mp.log(10)),
@@ -170,6 +192,14 @@ SPLITS = [
     Split(("kThird", "kThirdRest"), "1 / 3", ONE / 3),
     Split(("kRootOfHalf",), "sqrt(1 / 2)", mp.sqrt(ONE / 2)),
     Split(("kOneOverRootTwoPi",), "1 / sqrt(2 pi)", 1 / mp.sqrt(2 * mp.pi)),
+]
+
+TABLES = [
+    Table(
+        ("kPowersHigh", "kPowersLow"),
+        "2**(k / 16) for k = 0, 1, ..., 15",
+        [mp.mpf(2) ** (mp.mpf(k) / 16) for k in range(16)],
+    ),
 ]
 
 # Written by hand in op_math.h, so that the core needs no generated file; --check compares them.
@@ -359,10 +389,27 @@ def text_of_split(row: Split) -> str:
     return "\n".join([f"// {row.meaning}{use}", *lines])
 
 
+def text_of_table(row: Table) -> str:
+    high = [float(value) for value in row.values]
+    low = [float(value - double) for value, double in zip(row.values, high, strict=True)]
+    lines = [f"// {row.meaning}, and what these doubles lack"]
+    for name, numbers in zip(row.names, (high, low), strict=True):
+        lines += [
+            f"constexpr double {name}[] = {{",
+            *(f"    {number!r}," for number in numbers),
+            "};",
+        ]
+    return "\n".join(lines)
+
+
 @functools.cache
 def header() -> str:
     """The text of polynomials.h."""
-    texts = [*map(text_of_polynomial, POLYNOMIALS), *map(text_of_split, SPLITS)]
+    texts = [
+        *map(text_of_polynomial, POLYNOMIALS),
+        *map(text_of_table, TABLES),
+        *map(text_of_split, SPLITS),
+    ]
     return HEAD + "".join(f"\n{text}\n" for text in texts) + FOOT
 
 

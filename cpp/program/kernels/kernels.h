@@ -63,6 +63,12 @@ struct Kernels {
 // multiply-adds where the processor has them, and sums in an order that depends on n only.
 const Kernels& kernels(bool strict);
 
+// Whether strict tables may have a loop for an opcode that is faster than the C library's function
+// on one number after the other.
+constexpr bool has_exact_loop(Opcode opcode) {
+  return opcode == Opcode::Exp || opcode == Opcode::Pow;
+}
+
 // The kernels of one instruction set, by name; null if there are none or the processor lacks it.
 const Kernels* kernels_named(const char* name, bool strict);
 

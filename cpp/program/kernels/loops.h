@@ -9,6 +9,7 @@
 
 #include "matrix_loops.h"
 #include "simd.h"
+#include "simd_exact.h"
 #include "simd_special.h"
 #include "simd_trig.h"
 
@@ -302,6 +303,7 @@ template <bool kStrict, std::size_t kIndex> void use_map(Kernels& table) {
 
 template <bool kStrict> void use(Kernels& table) {
   use_map<kStrict, kFirstTableOpcode>(table);
+  if (kStrict && kKnowsLibrary) use_like_library(table);
   table.sum = sum, table.dot = dot<kStrict>;
   table.matrix_vector = matrix_vector<kStrict>;
   table.outer = outer, table.finite = finite;

@@ -22,6 +22,17 @@ constexpr double kExpPolynomial[] = {
     2.5117818344519973e-08,
 };
 
+// exp(r) = 1 + r + r**2 p(r), degree 5, for |r| <= log(2) / 32.
+// Largest error 1.2e-20, and 1.2e-20 before the coefficients were rounded.
+constexpr double kShortExpPolynomial[] = {
+    0.5000000000000004,
+    0.1666666666666668,
+    0.04166666666074168,
+    0.008333333332217783,
+    0.0013889110253093697,
+    0.00019841578060640245,
+};
+
 // log(1 + f) / s = 2 + z p(z), degree 6, for s = f / (2 + f), z = s**2 <= 0.0295.
 // Largest error 2.6e-18, and 2.5e-18 before the coefficients were rounded.
 constexpr double kLogPolynomial[] = {
@@ -149,6 +160,44 @@ constexpr double kErfTailPolynomial[] = {
     1.1924800044802515e-09,
 };
 
+// 2**(k / 16) for k = 0, 1, ..., 15, and what these doubles lack
+constexpr double kPowersHigh[] = {
+    1.0,
+    1.0442737824274138,
+    1.0905077326652577,
+    1.1387886347566916,
+    1.189207115002721,
+    1.241857812073484,
+    1.2968395546510096,
+    1.3542555469368927,
+    1.4142135623730951,
+    1.4768261459394993,
+    1.5422108254079407,
+    1.6104903319492543,
+    1.681792830507429,
+    1.7562521603732995,
+    1.8340080864093424,
+    1.9152065613971474,
+};
+constexpr double kPowersLow[] = {
+    0.0,
+    8.551889705537965e-17,
+    -3.046782079812471e-17,
+    8.912812676025408e-17,
+    3.982015231465646e-17,
+    4.658027591836937e-17,
+    2.5382502794888315e-17,
+    7.70094837980299e-17,
+    -9.667293313452913e-17,
+    -3.483994556892796e-17,
+    7.949834809697621e-17,
+    2.4707192569797888e-17,
+    8.199010020581497e-17,
+    2.960140695448873e-17,
+    3.283107224245627e-17,
+    -1.0619946056195963e-16,
+};
+
 // log(2), cut to 41 bits: exact times an integer below 2**12
 constexpr double kLn2High = 0.693147180559663;
 constexpr double kLn2Low = 2.8235290563031577e-13;
@@ -156,6 +205,13 @@ constexpr double kLn2Low = 2.8235290563031577e-13;
 // log(2)
 constexpr double kLn2 = 0.6931471805599453;
 constexpr double kLn2Rest = 2.3190468138462996e-17;
+
+// log(2) / 16, cut to 38 bits: exact times an integer below 2**15
+constexpr double kLn2Over16High = 0.04332169878489367;
+constexpr double kLn2Over16Low = 1.0291218489310676e-13;
+
+// 16 / log(2)
+constexpr double kSixteenOverLn2 = 23.083120654223414;
 
 // log2(e)
 constexpr double kLog2E = 1.4426950408889634;

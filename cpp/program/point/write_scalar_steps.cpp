@@ -77,7 +77,7 @@ void StepWriter::put_irregular(Opcode opcode, Index to, const OperandSlots& oper
                                Index n) {
   constexpr Index kFew = 8;
   if (n == 0) return;
-  if (n < kFew || exact_ || is_cheap(opcode))
+  if (n < kFew || is_cheap(opcode) || (exact_ && !has_exact_loop(opcode)))
     put_one_by_one(opcode, to, operands, from, n);
   else
     put_map(opcode, to, operands, from, n);
