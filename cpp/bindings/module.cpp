@@ -2,6 +2,7 @@
 #include <string>
 
 #include "bindings.h"
+#include "bindings/value/instance.h"
 #include "former_names.h"
 
 namespace arenagrad::bindings {
@@ -56,7 +57,7 @@ void list_public_names(py::module_& module) {
 } // namespace
 } // namespace arenagrad::bindings
 
-PYBIND11_MODULE(_core, module) {
+PYBIND11_MODULE(_core_of_main, module) {
   using namespace arenagrad::bindings;
   module.doc() = "The compiled core of arenagrad.";
   bind_core(module);
@@ -69,4 +70,14 @@ PYBIND11_MODULE(_core, module) {
   auto compiled = module.def_submodule("compiled", "The native parts of compiled functions.");
   bind_compiled(compiled);
   bind_former_names(module);
+  for (const auto& each : {module, functions, optim, compiled}) guard_classes(each);
+}
+
+// There is one arena in a process, and objects of one interpreter are not for another. Asked before
+// pybind11 is, which would wait in a sub-interpreter for a lock of the main one.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) return PyInit__core_of_main();
+  PyErr_SetString(PyExc_ImportError, "arenagrad can be imported in the main interpreter only: this "
+                                     "is a sub-interpreter");
+  return nullptr;
 }

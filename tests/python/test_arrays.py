@@ -295,3 +295,57 @@ def test_a_value_is_read_as_its_float_is(reading: Callable[[Any], Any], x: float
         got = reading(value)
         assert (type(got), repr(got)) == (type(want), repr(want))
     assert f"{Value(x)}" == str(Value(x))
+
+
+class Lying(np.ndarray):
+    """An array whose methods say something else than its memory holds."""
+
+    def ravel(self, *args: Any, **kwargs: Any) -> Any:
+        """A thousand elements, whatever the shape."""
+        return np.zeros(1000, dtype=object)
+
+    def astype(self, *args: Any, **kwargs: Any) -> Any:
+        """The same."""
+        return np.zeros(1000)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        """The same."""
+        return np.zeros(1000)
+
+    def __len__(self) -> int:
+        """A thousand, whatever the shape."""
+        return 1000
+
+    def __getitem__(self, index: Any) -> Any:
+        """A thousand numbers that the array does not hold."""
+        if index == 1000:
+            raise IndexError
+        return 7.0
+
+    def tolist(self) -> Any:
+        """No list."""
+        return "elements"
+
+
+@pytest.mark.parametrize("dtype", [object, float, np.float32, int])
+def test_an_array_that_lies_about_its_elements_does_no_harm(dtype: Any) -> None:
+    lying = np.ones(10).astype(dtype).view(Lying)
+    sums = ag.compile(lambda xs: ag.sum(list(xs)))
+    rows = ag.compile(lambda x: x * 2.0, in_axes=0)
+    uses: list[Callable[[], Any]] = [
+        lambda: ag.values(lying),
+        lambda: ag.data_of(lying),
+        lambda: ag.assign(ag.values(np.zeros(10)), lying),
+        lambda: ag.sum(lying),
+        lambda: sums(lying),
+        lambda: sums.jvp((np.ones(10),), (lying,)),
+        lambda: sums.vjp(np.ones(10), v=lying),
+        lambda: sums.value_and_grad(np.ones(10), out=(lying, lying)),
+        lambda: rows(lying),
+        lambda: rows(np.ones(10), out=lying),
+    ]
+    for use in uses:
+        with contextlib.suppress(TypeError, ValueError, IndexError):
+            use()
+    with pytest.raises((ValueError, TypeError)):
+        ag.values(np.ones(10).astype(object).view(Lying))

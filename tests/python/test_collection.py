@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import arenagrad
-from arenagrad import Value, nn
+from arenagrad import Value, _core, nn
 from arenagrad._core import compiled
 
 
@@ -163,14 +163,29 @@ def test_the_collector_sees_each_reference_exactly_once() -> None:
     assert (sys.getrefcount(model), sys.getrefcount(static)) == before
 
 
-def test_native_objects_without_their_init_do_no_harm_to_the_collector() -> None:
-    for kind in (compiled.PyTree, compiled.Closure, compiled.PointExecutable, compiled.Batch):
-        unmade = kind.__new__(kind)
-        gc.collect()
-        assert gc.get_referents(unmade) == [kind]
+NATIVE = [
+    kind
+    for module in (_core, _core.functions, _core.optim, compiled)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and not issubclass(kind, (Value, BaseException, Warning))
+]
+
+
+@pytest.mark.parametrize("kind", NATIVE, ids=lambda kind: str(kind.__name__))
+def test_no_native_object_is_made_without_its_init(kind: type) -> None:
+    if kind is compiled.NativeDispatch:
+        return
+    for new in (kind.__new__, object.__new__):
+        with pytest.raises(TypeError, match="is not safe"):
+            new(kind)
+    with pytest.raises(TypeError, match="not an acceptable base type"):
+        type("Sub", (kind,), {"__init__": lambda self: repr(self)})
+
+
+def test_a_dispatch_without_its_init_does_no_harm() -> None:
     unmade = compiled.NativeDispatch.__new__(compiled.NativeDispatch)
     gc.collect()
     with pytest.raises(TypeError, match="remembers PointExecutables only"):
-        unmade._remember(None, compiled.PointExecutable.__new__(compiled.PointExecutable))
-    with pytest.raises(TypeError, match="remembers PointExecutables only"):
         unmade._remember(None, None)
+    with pytest.raises(TypeError, match="called before it was made"):
+        unmade(1.0)

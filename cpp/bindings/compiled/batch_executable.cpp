@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "batch.h"
+#include "bindings/value/gil.h"
 #include "closure.h"
 #include "program.h"
 #include "program/batch/rows.h"
@@ -126,12 +127,12 @@ private:
 
   program::RowOutcome run_on(const Inputs& inputs, const Columns& outputs, std::size_t rows,
                              std::uint8_t* good, const BatchRun& run) const {
+    ReleasedGil released;
     const auto watch = [&](std::size_t done) {
-      const py::gil_scoped_acquire held;
+      const ReleasedGil::Held held(released);
       if (PyErr_CheckSignals() != 0) throw py::error_already_set(); // Ctrl-C
       if (!run.progress.is_none()) run.progress(done, rows);
     };
-    const py::gil_scoped_release released;
     return plan_.run(inputs.columns, outputs, rows, good, 1.0, run.threads, watch);
   }
 
@@ -147,10 +148,10 @@ py::ssize_t first_refused(const program::Program& traced, const Batch& batch,
   closure.read(more.data());
   using Clock = std::chrono::steady_clock;
   Clock::time_point looked = Clock::now();
-  const py::gil_scoped_release released;
+  ReleasedGil released;
   for (std::size_t k = from; k < rows.size(); ++k) {
     if (const auto now = Clock::now(); now - looked > std::chrono::milliseconds(50)) {
-      const py::gil_scoped_acquire held;
+      const ReleasedGil::Held held(released);
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
       looked = now;
     }

@@ -1,5 +1,7 @@
 #include "point_executable.h"
 
+#include "bindings/value/gil.h"
+
 #include "bindings/pytree/output_buffers.h"
 #include "bindings/pytree/unflatten.h"
 #include "bindings/value/instance.h"
@@ -57,7 +59,7 @@ program::Outcome PointExecutable::run(Buffers& buffers) const {
   closure_->read(buffers.inputs() + arguments_.numbers());
   if (instructions_ < kLong)
     return plan_.run(buffers.inputs(), buffers.outputs(), buffers.workspace());
-  const py::gil_scoped_release released;
+  const ReleasedGil released;
   return plan_.run(buffers.inputs(), buffers.outputs(), buffers.workspace());
 }
 

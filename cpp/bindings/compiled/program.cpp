@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include "bindings/value/gil.h"
 #include "program.h"
 #include "program/ir/domain_check.h"
 #include "program/ir/program_format.h"
@@ -24,14 +25,14 @@ ProgramPointer to_pointer(Program&& program) {
 
 // Programs are long, and making one from another needs nothing of Python's.
 template <class Make> ProgramPointer make_without_gil(Make&& make) {
-  const py::gil_scoped_release released;
+  const ReleasedGil released;
   return to_pointer(make());
 }
 
 py::bytes bytes_of_program(const ProgramPointer& of) {
   std::string bytes;
   {
-    const py::gil_scoped_release released;
+    const ReleasedGil released;
     bytes = program::write_program(*of);
   }
   return bytes;
@@ -56,7 +57,7 @@ py::tuple jacobian_of_program(const ProgramPointer& of, const Indices& inputs, c
                               bool strict) {
   program::Jacobian jacobian;
   {
-    const py::gil_scoped_release released;
+    const ReleasedGil released;
     jacobian = program::jacobian(*of, {inputs, varies}, passes_for(strict));
   }
   return py::make_tuple(to_pointer(std::move(jacobian.program)), jacobian.rows, jacobian.columns,

@@ -39,11 +39,28 @@ bool is_array_like(PyObject* object) {
          PyObject_HasAttrString(object, "__array_interface__");
 }
 
-py::array as_doubles(PyObject* array) {
-  using Contiguous = py::array_t<double, py::array::c_style | py::array::forcecast>;
-  return Contiguous(py::reinterpret_borrow<py::object>(array));
+namespace {
+
+// A subclass may have methods of its own, and what they give need not be what the array holds.
+void need_count(PyObject* array, py::ssize_t count) {
+  if (count != py::reinterpret_borrow<py::array>(array).size())
+    throw py::value_error(std::string("an array of the class ") + Py_TYPE(array)->tp_name +
+                          " gives another number of elements than its shape says");
 }
 
-py::list elements_of(PyObject* array) { return py::handle(array).attr("ravel")().attr("tolist")(); }
+} // namespace
+
+py::array as_doubles(PyObject* array) {
+  using Contiguous = py::array_t<double, py::array::c_style | py::array::forcecast>;
+  auto numbers = Contiguous(py::reinterpret_borrow<py::object>(array));
+  need_count(array, numbers.size());
+  return numbers;
+}
+
+py::list elements_of(PyObject* array) {
+  py::list elements = py::handle(array).attr("ravel")().attr("tolist")();
+  need_count(array, static_cast<py::ssize_t>(elements.size()));
+  return elements;
+}
 
 } // namespace arenagrad::bindings

@@ -60,10 +60,11 @@ inline char kind_of(PyObject* array) {
   return py::reinterpret_borrow<py::array>(array).dtype().kind();
 }
 
-// The numbers as doubles one after another, copied if need be. Requires a kind of real numbers.
+// The numbers as doubles one after another, copied if need be: as many as the shape says, else
+// ValueError. Requires a kind of real numbers.
 py::array as_doubles(PyObject* array);
 
-// The elements as Python objects, row by row.
+// The elements as Python objects, row by row: as many as the shape says, else ValueError.
 py::list elements_of(PyObject* array);
 
 } // namespace arenagrad::bindings

@@ -43,6 +43,10 @@ void raise(PyObject* type, const core::Error& error) {
   }
 }
 
+bool is_out_of_memory() {
+  return PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(PyExc_MemoryError);
+}
+
 void translate(std::exception_ptr pending) {
   try {
     std::rethrow_exception(pending);
@@ -58,6 +62,9 @@ void translate(std::exception_ptr pending) {
     raise(classes.format, error);
   } catch (const core::Error& error) {
     raise(classes.base, error);
+  } catch (const std::runtime_error&) {
+    // So pybind11 says that Python had no memory for an object, and leaves Python's error as it is.
+    if (!is_out_of_memory()) throw;
   }
 }
 

@@ -42,4 +42,10 @@ template <class T> py::custom_type_setup collected() {
   });
 }
 
+// Completes the classes that pybind11 made in a module. Where there is no memory for an object they
+// say so, which pybind11 does not look for. `T.__new__(T)`, which would give an object that no C++
+// object is in, is a TypeError: Python's own check of `__new__` sees that T makes its objects
+// itself. None can be subclassed, since an __init__ of a subclass could use such an object too.
+void guard_classes(const py::module_& module);
+
 } // namespace arenagrad::bindings

@@ -3,7 +3,7 @@
 import builtins
 from collections.abc import Callable, Sequence
 from types import CellType
-from typing import Any, NoReturn, Self, TypeAlias
+from typing import Any, NoReturn, Self, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ _Numbers: TypeAlias = npt.NDArray[np.float64]
 _Part: TypeAlias = tuple[str, bool, Any, tuple[Any, ...]]
 _Progress: TypeAlias = Callable[[int, int], object] | None
 
+@final
 class PyTree:
     """The structure of arguments or results: lists, tuples and dicts with leaves.
 
@@ -112,6 +113,7 @@ class PyTree:
     def __hash__(self) -> int: ...
     def __len__(self) -> int: ...
 
+@final
 class Program:
     """A linear program: what a function does to its inputs. Immutable."""
 
@@ -181,6 +183,7 @@ class Program:
     def __reduce__(self) -> tuple[Any, ...]: ...
     def __len__(self) -> int: ...
 
+@final
 class Closure:
     """The Values that a compiled function uses and was not given."""
 
@@ -197,6 +200,7 @@ class Closure:
 
     def __len__(self) -> int: ...
 
+@final
 class OuterState:
     """What a function found beyond its arguments when it was traced."""
 
@@ -209,6 +213,7 @@ class OuterState:
     def is_current(self) -> bool:
         """Whether it is all the same objects now."""
 
+@final
 class RandomStates:
     """The states of the global generators of random and numpy.random."""
 
@@ -217,6 +222,7 @@ class RandomStates:
     def changed(self) -> bool:
         """Whether any of them is another one now."""
 
+@final
 class PointExecutable:
     """A program ready to be run on one point."""
 
@@ -279,6 +285,7 @@ class NativeDispatch:
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle and copy: the method that it stands for."""
 
+@final
 class Batch:
     """The arguments of a batch, with an axis of rows."""
 
@@ -324,6 +331,7 @@ class Batch:
 
     def __len__(self) -> int: ...
 
+@final
 class BatchExecutable:
     """A program ready to be run on the rows of a batch."""
 

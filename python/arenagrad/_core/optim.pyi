@@ -1,13 +1,14 @@
 """The native steps that the optimisers of `arenagrad.optim` take."""
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
 
 from arenagrad._core import Value, _Real
 
+@final
 class Parameters:
     """The Values that an optimiser trains."""
 
