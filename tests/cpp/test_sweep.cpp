@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "core/node_partials.h"
 #include "core/sweep.h"
 #include "holder.h"
 
@@ -107,4 +108,16 @@ TEST_CASE("five million nodes in a chain are swept without recursion") {
   for (int i = 0; i < 5'000'000; ++i) y = apply(Op::Add, *y, *x);
   reverse_sweep(arena, y->node(), nullptr);
   CHECK(arena.gradient(x->node()) == 5'000'002.0);
+}
+
+TEST_CASE("the partials of a node are those that its step multiplies with") {
+  Arena arena;
+  Held x = leaf(arena, 3.0), y = leaf(arena, 5.0);
+  CHECK(partials_of(arena, apply(Op::Mul, *x, *y)->node()) == std::vector{5.0, 3.0});
+  CHECK(partials_of(arena, apply(Op::Mul, *x, *x)->node()) == std::vector{3.0, 3.0});
+  CHECK(partials_of(arena, power(*x, 3.0)->node()) == std::vector{27.0});
+  CHECK(partials_of(arena, x->node()).empty());
+  Held zero = leaf(arena, 0.0);
+  Held pole = power(*zero, 0.5);
+  CHECK_THROWS_AS(partials_of(arena, pole->node()), DivisionByZero);
 }

@@ -137,6 +137,10 @@ void forget_rule(PyObject* self) {
       throw py::error_already_set();
 }
 
+// Called by `Value(...)` with all but one plain number, if it is set: how a script's own class is
+// constructed.
+PyObject* own_constructor = nullptr;
+
 void set_texts(PyObject* self, const ConstructorArguments& arguments) {
   if (arguments.op != nullptr) set_state(self, "_op", arguments.op);
   if (arguments.label != nullptr) set_state(self, "label", arguments.label);
@@ -155,6 +159,8 @@ PyObject* value_vectorcall(PyObject*, PyObject* const* args, size_t nargsf, PyOb
       return as_object(out);
     }
     if (PyErr_Occurred()) return nullptr;
+    if (own_constructor != nullptr) [[unlikely]]
+      return PyObject_Vectorcall(own_constructor, args, count, names);
     const ConstructorArguments arguments = parse(args, count, names);
     arena().reserve(1, arguments.count());
     PyValue* out = new_handle();
@@ -166,6 +172,12 @@ PyObject* value_vectorcall(PyObject*, PyObject* const* args, size_t nargsf, PyOb
     set_python_error();
     return nullptr;
   }
+}
+
+void set_constructor(const py::object& function) {
+  PyObject* former = own_constructor;
+  own_constructor = function.is_none() ? nullptr : py::object(function).release().ptr();
+  Py_XDECREF(former);
 }
 
 // For subclasses: a leaf of 0.0 that __init__ then fills, so that no half-made Value exists.

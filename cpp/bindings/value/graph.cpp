@@ -1,4 +1,7 @@
 // Functions over whole graphs.
+#include <pybind11/stl.h>
+
+#include "core/node_partials.h"
 #include "core/sweep.h"
 #include "value.h"
 
@@ -24,6 +27,10 @@ py::list operands(const ValueObject& value) {
   return values;
 }
 
+std::vector<double> partials(const ValueObject& value) {
+  return core::partials_of(arena(), value.node());
+}
+
 py::dict attributes(const ValueObject& value) {
   py::dict found;
   if (PyObject* dict = as_value(value.ptr())->dict) {
@@ -43,6 +50,12 @@ void bind_graph(py::module_& module) {
   module.def("operands", operands, py::arg("value"),
              "The operands of value in order, each as often as it is used: a list of Values.\n\n"
              "Cost: about 50 ns an operand.");
+  module.def("partials", partials, py::arg("value"),
+             "The partials of value by its operands, in their order: a list of floats.\n\n"
+             "Raises ValueError for a node of many operands, and for one with a rule of its own.");
+  module.def("set_constructor", set_constructor, py::arg("function"),
+             "Let Value(...) return what this function does, but for one plain number alone; None "
+             "takes it away.");
   module.def("attributes", attributes, py::arg("value"),
              "A copy of the attributes that were set on value, in order, without _op and "
              "_backward.\n\nUnlike vars(value) it leaves the Value as it was.");

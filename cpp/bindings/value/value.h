@@ -35,6 +35,8 @@ void value_finalize(PyObject* self);
 PyObject* value_vectorcall(PyObject* type, PyObject* const* args, size_t nargsf, PyObject* names);
 PyObject* value_new(PyTypeObject* type, PyObject* args, PyObject* kwargs);
 int value_init(PyObject* self, PyObject* args, PyObject* kwargs);
+// Lets `Value(...)` call this function with all but one plain number; None takes it away.
+void set_constructor(const py::object& function);
 
 // --- attributes (attributes.cpp) ----------------------------------------------------------------
 

@@ -40,7 +40,15 @@ def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
 def _run(options: argparse.Namespace, _: argparse.ArgumentParser) -> int:
     from arenagrad import compat
 
-    compat.run_script(options.script, options.script_arguments, options.replace_class)
+    for name in options.replace_class:
+        if not all(part.isidentifier() for part in name.split(".")):
+            options.parser.error(f"argument --replace-class: {name!r} is no name of a class")
+    compat.run_script(
+        options.script,
+        options.script_arguments,
+        options.replace_class,
+        as_module=options.as_module,
+    )
     return 0
 
 
@@ -70,9 +78,10 @@ def _add_run(commands: _Commands) -> None:
     run = commands.add_parser(
         "run",
         help="run a micrograd script, unchanged, on arenagrad",
-        usage="%(prog)s [-h] [--replace-class NAME] script.py [argument ...]",
-        description="Run a script with arenagrad in the place of micrograd. What follows the "
-        "script are its own arguments, passed on untouched.",
+        usage="%(prog)s [-h] [--replace-class NAME] script.py | notebook.ipynb | -m module "
+        "[argument ...]",
+        description="Run a script, a notebook or a module with arenagrad in the place of "
+        "micrograd. What follows are its own arguments, passed on untouched.",
         allow_abbrev=False,
     )
     run.add_argument(
@@ -80,9 +89,13 @@ def _add_run(commands: _Commands) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="put arenagrad.Value where the script defines its own class NAME (repeatable)",
+        help="put arenagrad.Value where the script, or a module of its folder that it imports, "
+        "defines a class NAME; `engine.Value` is that of the module engine (repeatable)",
     )
-    run.add_argument("script", metavar="script.py", help="the script")
+    run.add_argument(
+        "-m", dest="as_module", action="store_true", help="what follows is the name of a module"
+    )
+    run.add_argument("script", metavar="script.py", help="the script, notebook or module")
     run.set_defaults(command=_run, parser=run)
 
 
@@ -165,7 +178,7 @@ def _split(arguments: Sequence[str]) -> tuple[Sequence[str], list[str]]:
         if arguments[script] == "-":  # the standard input is the script
             break
         script += 2 if arguments[script] == "--replace-class" else 1
-        if arguments[script - 1] == "--":
+        if script > len(arguments) or arguments[script - 1] == "--":
             break
     return arguments[: script + 1], list(arguments[script + 1 :])
 

@@ -318,6 +318,18 @@ def attributes(value: Value) -> dict[str, Any]:
     Unlike vars(value) it leaves the Value as it was.
     """
 
+def partials(value: Value) -> list[float]:
+    """The partials of value by its operands, in their order.
+
+    Raises ValueError for a node of many operands, and for one with a rule of its own.
+    """
+
+def set_constructor(function: Callable[..., Value] | None) -> None:
+    """Let Value(...) return what this function does, but for one plain number alone.
+
+    None takes it away. For classes of scripts, whose constructor may take other arguments.
+    """
+
 def no_grad_step(step: int) -> None:
     """Enter (+1) or leave (-1) a block of this thread in which operations record no graph."""
 

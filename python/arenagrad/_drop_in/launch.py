@@ -1,0 +1,230 @@
+"""A script, notebook or module started as `__main__`, as Python itself would start it."""
+
+import ast
+import importlib.util
+import io
+import linecache
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.machinery import BuiltinImporter, ModuleSpec, SourceFileLoader
+from types import ModuleType, TracebackType
+from typing import Any, NoReturn
+
+from arenagrad._drop_in import notebook, source
+from arenagrad._drop_in.session import Session, missing
+from arenagrad._drop_in.source import Wanted
+from arenagrad._support.command import command_name
+
+
+@dataclass
+class _Part:
+    """A piece of source that runs as one: a script, or a cell."""
+
+    text: bytes | str
+    filename: str
+
+
+@dataclass
+class _Program:
+    """What is to run, and what a script sees of its start."""
+
+    filename: str
+    argv0: str
+    folder: str  # sys.path[0]
+    names: tuple[str, ...]  # of the module, for `engine.Value`
+    parts: list[_Part]
+    spec: ModuleSpec | None = None
+    said: list[str] = field(default_factory=list)
+    is_notebook: bool = False
+
+
+def run(
+    script: str,
+    arguments: Sequence[str],
+    replace: Sequence[str],
+    install: Callable[[], None],
+    *,
+    as_module: bool,
+) -> None:
+    """Run it; install puts arenagrad under micrograd's name. `compat.run_script` says more."""
+    program = _read_module(script) if as_module else _read(script)
+    module = _new_main(program)
+    namespace = vars(module)
+    session: Session | None = None
+    try:
+        wanted = [Wanted.parse(name) for name in replace]
+        folders = source.own_folders(program.folder or os.getcwd())
+        local = _has_micrograd(folders[0])
+        if local:
+            wanted.append(Wanted("Value", "micrograd", is_asked=False))
+        codes: Iterable[Any]
+        if wanted:
+            session = Session(wanted)
+            codes = _transformed(program, session, folders)
+            namespace[source.DECORATOR] = session.replace
+            sys.meta_path.insert(0, session.finder())
+        else:  # a script's own __future__ imports count, not this file's
+            codes = [compile(p.text, p.filename, "exec", dont_inherit=True) for p in program.parts]
+        if not local:
+            install()
+        sys.argv = [program.argv0, *arguments]
+        if as_module or not sys.flags.safe_path:
+            sys.path[0] = program.folder
+        _prepare_notebook(program, namespace)
+        sys.modules["__main__"] = module
+        for code in codes:
+            exec(code, namespace)
+    except BaseException as error:
+        _hide_own_frames(error, namespace)
+        raise
+    finally:
+        if session is not None:
+            session.report()
+
+
+def _transformed(program: _Program, session: Session, folders: list[str]) -> list[Any]:
+    """The code of all parts, decorated; ends the process if a class is nowhere."""
+    trees = []
+    found = []
+    package = (program.spec.parent or "") if program.spec is not None else ""
+    modules: dict[str, str] = {}
+    for part in program.parts:
+        tree = ast.parse(part.text, part.filename)
+        found += session.transform_tree(tree, *program.names)
+        modules.update(source.files_imported(tree, folders, package))
+        trees.append((tree, part.filename))
+    for name, path in modules.items():
+        try:
+            with open(path, "rb") as file:
+                tree = ast.parse(file.read(), path)
+        except (OSError, SyntaxError, ValueError):
+            continue
+        found += source.decorated(tree, session.wanted, name)
+    lacking = missing(session.wanted, found)
+    if lacking:
+        places = ", ".join(map(os.path.basename, sorted(modules.values())))
+        looked = f" (looked there and in {places})" if places else ""
+        _refuse(
+            f"--replace-class: {program.filename!r} has no class {' and no class '.join(lacking)}"
+            f"{looked}"
+        )
+    return [compile(tree, filename, "exec", dont_inherit=True) for tree, filename in trees]
+
+
+def _has_micrograd(folder: str) -> bool:
+    """Whether `import micrograd` in a script of this folder finds one beside it."""
+    place = os.path.join(folder, "micrograd")
+    return os.path.isfile(f"{place}.py") or (
+        os.path.isdir(place) and any(name.endswith(".py") for name in os.listdir(place))
+    )
+
+
+def _read(script: str) -> _Program:
+    """The source and the names that Python itself would use for it."""
+    if script == "-":
+        text = sys.stdin.buffer.read()
+        return _Program("<stdin>", "-", "", ("__main__",), [_Part(text, "<stdin>")])
+    filename = os.path.join(os.getcwd(), script)
+    try:
+        with io.open_code(filename) as file:
+            text = file.read()
+    except OSError as error:
+        _refuse(f"can't open file {filename!r}: [Errno {error.errno}] {error.strerror}")
+    folder = os.path.dirname(os.path.realpath(script))
+    stem, suffix = os.path.splitext(os.path.basename(script))
+    program = _Program(filename, script, folder, ("__main__", stem), [_Part(text, filename)])
+    if suffix == ".ipynb":
+        _read_cells(program, text)
+    return program
+
+
+def _read_cells(program: _Program, text: bytes) -> None:
+    try:
+        cells = notebook.code_cells(text.decode("utf-8"))
+    except (notebook.NotNotebook, UnicodeDecodeError) as error:
+        _refuse(f"can't read {program.filename!r}: {error}")
+    program.is_notebook, program.parts = True, []
+    for number, cell in enumerate(cells, 1):
+        plain, said = notebook.plain_python(cell, number)
+        name = f"{program.filename}, cell {number}"
+        linecache.cache[name] = (len(plain), None, plain.splitlines(keepends=True), name)
+        program.parts.append(_Part(plain, name))
+        program.said += said
+
+
+def _prepare_notebook(program: _Program, namespace: dict[str, Any]) -> None:
+    if not program.is_notebook:
+        return
+    namespace["display"] = notebook.display
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    sys.meta_path.append(notebook.GraphvizFinder())
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = traceback.print_exception  # which finds the source of a cell
+    for line in program.said:
+        print(f"arenagrad: {os.path.basename(program.filename)}: {line}", file=sys.stderr)
+
+
+def _read_module(name: str) -> _Program:
+    """The module that `python -m name` would run."""
+    folder = os.getcwd()
+    if not sys.flags.safe_path:
+        sys.path[0] = folder
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{name}.__main__")
+    except (ImportError, ValueError) as error:
+        _refuse(f"can't find module {name!r}: {error}")
+    if spec is None or spec.origin is None or not isinstance(spec.loader, SourceFileLoader):
+        _refuse(f"can't find module {name!r} in source")
+    text = spec.loader.get_data(spec.origin)
+    names = ("__main__", spec.name)
+    return _Program(spec.origin, spec.origin, folder, names, [_Part(text, spec.origin)], spec)
+
+
+def _refuse(reason: str) -> NoReturn:
+    print(f"{command_name()} run: {reason}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _new_main(program: _Program) -> ModuleType:
+    """An empty `__main__` with the attributes that Python gives one."""
+    module = ModuleType("__main__")
+    filename, spec = program.filename, program.spec
+    vars(module).update(
+        __annotations__={},
+        __builtins__=sys.modules["builtins"],
+        __cached__=None if spec is None else spec.cached,
+        __file__=filename,
+        __loader__=BuiltinImporter
+        if filename == "<stdin>"
+        else SourceFileLoader("__main__", filename),
+    )
+    if spec is not None:
+        vars(module).update(__spec__=spec, __package__=spec.parent, __loader__=spec.loader)
+    return module
+
+
+def _hide_own_frames(error: BaseException, namespace: dict[str, Any]) -> None:
+    """See to it that a traceback of this error begins in the script.
+
+    The frames above can only be cut off where the traceback is shown. So the hook that shows it, be
+    it Python's or one the script has set, is wrapped; what else Python does with an uncaught error
+    stays Python's business.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals is not namespace:
+        trace = trace.tb_next
+    show: Callable[[type[BaseException], BaseException, TracebackType | None], object]
+    show = sys.excepthook
+
+    def hook(kind: type[BaseException], shown: BaseException, whole: TracebackType | None) -> None:
+        if shown is error:
+            whole = trace
+            shown.__traceback__ = trace
+        show(kind, shown, whole)
+
+    sys.excepthook = hook

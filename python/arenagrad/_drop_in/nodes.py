@@ -1,0 +1,104 @@
+"""Value under the names of a script's class: its fields, and its constructor."""
+
+from collections.abc import Callable
+from types import BuiltinFunctionType
+from typing import Any
+
+from arenagrad._core import Value, operands, partials, set_constructor
+from arenagrad._drop_in.layout import Layout
+
+_native = {
+    name: vars(Value)[name] for name in ("data", "grad", "_op", "_prev", "_backward", "__init__")
+}
+_Getter = Callable[[Any], Any]
+
+
+def _is_native(rule: Any) -> bool:
+    return isinstance(rule, BuiltinFunctionType) and isinstance(rule.__self__, Value)
+
+
+def _set_operands(node: Any, children: Any) -> None:
+    """Make the node one of these operands; its number, gradient, text and rule stay."""
+    found = tuple(children or ())
+    if not found and not operands(node):
+        return
+    text, grad, rule = (_native[name].__get__(node) for name in ("_op", "grad", "_backward"))
+    _native["__init__"](node, _native["data"].__get__(node), found, text)
+    if grad:
+        _native["grad"].__set__(node, grad)
+    if not _is_native(rule):
+        _native["_backward"].__set__(node, rule)
+
+
+def _set_partials(node: Any, numbers: Any) -> None:
+    """Make the node one with these partials by its operands."""
+    given = tuple(numbers or ())
+    found = operands(node)
+    if given or found:
+        _native["__init__"](node, _native["data"].__get__(node), found, given)
+
+
+def _set_rule(node: Any, rule: Any) -> None:
+    """Give the node this rule; None takes it away."""
+    if rule is not None:
+        _native["_backward"].__set__(node, rule)
+    elif not _is_native(_native["_backward"].__get__(node)):
+        _native["_backward"].__delete__(node)
+
+
+def _operands_as(container: type, of_leaf: Any) -> _Getter:
+    def get(node: Any) -> Any:
+        found = operands(node)
+        return container(found) if found or of_leaf is not None else None
+
+    return get
+
+
+def _partials(node: Any) -> tuple[float, ...]:
+    return tuple(partials(node))
+
+
+def aliases(layout: Layout) -> dict[str, Any]:
+    """What to put on Value for the fields of a class that Value has under other names."""
+    found: dict[str, Any] = {}
+    if layout.data != "data":
+        found[layout.data] = _native["data"]
+    if layout.grad != "grad":
+        found[layout.grad] = _native["grad"]
+    if layout.op not in ("", "_op"):
+        found[layout.op] = _native["_op"]
+    if layout.rule and (layout.rule != "_backward" or layout.own_constructor):
+        found[layout.rule] = property(_native["_backward"].__get__, _set_rule)
+    if layout.partials:
+        found[layout.partials] = property(_partials, _set_partials)
+    for name, container in layout.operands.items():
+        of_leaf = layout.no_operands[name]
+        found[name] = property(_operands_as(container, of_leaf), _set_operands)
+    return found
+
+
+class _Constructor:
+    """The script's own `__init__` in use for Value."""
+
+    def install(self, own: Callable[..., None], layout: Layout) -> None:
+        """Let `Value(...)` run this `__init__`, on a Value."""
+
+        def initialise(node: Any, *arguments: Any, **named: Any) -> None:
+            own(node, *arguments, **named)
+            if layout.rule and not operands(node):
+                _set_rule(node, None)  # the rule of a leaf does nothing
+
+        def construct(*arguments: Any, **named: Any) -> Value:
+            made = Value.__new__(Value)
+            initialise(made, *arguments, **named)
+            return made
+
+        set_constructor(construct)
+        setattr(Value, "__init__", initialise)  # noqa: B010, an assignment is refused by mypy
+
+    def remove(self) -> None:
+        """Let `Value(...)` be native again."""
+        set_constructor(None)
+
+
+constructor = _Constructor()

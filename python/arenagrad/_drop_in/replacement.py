@@ -1,0 +1,307 @@
+"""Value instead of a script's own class, with the rules of that class where they differ from ours.
+
+Everything is put on Value itself, for the rest of the process. A method that both classes have is
+replaced by one that compares both at its first call, when the script's helpers exist, and then
+makes way for the native method or for the script's own.
+"""
+
+import inspect
+import operator
+from collections.abc import Callable, Iterable
+from types import FunctionType, ModuleType
+from typing import Any
+
+from arenagrad._core import ArenagradError, Value
+from arenagrad._drop_in.isolation import isolated
+from arenagrad._drop_in.layout import (
+    Layout,
+    Unreadable,
+    is_empty,
+    names_of,
+    parameters,
+    read_layout,
+)
+from arenagrad._drop_in.nodes import aliases, constructor
+from arenagrad._drop_in.rules import (
+    Agreement,
+    NativeEngine,
+    Outcome,
+    OwnEngine,
+    agreement,
+    alike_in_structure,
+    outcomes,
+    points,
+)
+
+_METHODS = (FunctionType, staticmethod, classmethod, property)
+# Slots of a type that one C function fills: as long as one of them is Python's, all are slow.
+_TOGETHER = (
+    *((f"__{x}__", f"__r{x}__") for x in ("add", "sub", "mul", "truediv", "pow")),
+    ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__"),
+)
+_IGNORED = frozenset(
+    [
+        "__module__",
+        "__dict__",
+        "__weakref__",
+        "__doc__",
+        "__slots__",
+        "__init__",
+        "__annotations__",
+        "__hash__",
+        "__qualname__",
+        "__firstlineno__",
+        "__static_attributes__",
+        "__match_args__",
+        "__orig_bases__",
+        "__parameters__",
+        "__abstractmethods__",
+        "_abc_impl",
+        "__dataclass_fields__",
+        "__dataclass_params__",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__classcell__",
+    ]
+)
+_MISSING = object()
+
+
+class Replacement:
+    """One class of a script that Value has replaced."""
+
+    def __init__(self, kind: type, where: str, modules: Callable[[], Iterable[ModuleType]]) -> None:
+        """Nothing is put on Value yet.
+
+        Args:
+            kind: the class.
+            where: the file it stands in, for the log.
+            modules: gives the modules of the script that may hold the class under a name.
+        """
+        self.kind, self.where = kind, where
+        self.native: list[str] = []
+        self.kept: list[str] = []
+        self._modules = modules
+        self._before: dict[str, Any] = {}
+        self._own: dict[str, Any] = {}
+        self._variables: list[str] = []
+        self._undecided: set[str] = set()
+        self._names_read: Callable[[], frozenset[str]] = frozenset
+
+    def install(self, names_read: Callable[[], frozenset[str]]) -> None:
+        """Put the class's fields and methods on Value. Raises Unreadable, and changes nothing then.
+
+        Args:
+            names_read: gives the names of attributes that the script reads outside of the methods
+                that are compared.
+        """
+        self._names_read = names_read
+        if is_empty(self.kind):
+            self.layout = Layout("data")
+        else:
+            self._read_fields()
+        members = {k: v for k, v in names_of(self.kind).items() if k not in _IGNORED}
+        members = {k: v for k, v in members.items() if not inspect.ismemberdescriptor(v)}
+        for name, member in members.items():
+            if name in self._before or name in ("data", "grad", "_op", "_prev", "_backward"):
+                continue  # a field
+            self._put_member(name, member)
+
+    def _read_fields(self) -> None:
+        with isolated(self.kind, self._modules(), as_itself=True) as trace:
+            self.layout = read_layout(self.kind)
+        if trace.changed:
+            raise Unreadable(f"making one changes {trace.changed[0]}")
+        for name, member in (aliases(self.layout) | self.layout.constants).items():
+            self._put(name, member)
+        if self.layout.own_constructor:
+            self._before["__init__"] = vars(Value)["__init__"]
+            constructor.install(names_of(self.kind)["__init__"], self.layout)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the class had nothing to put on Value."""
+        return not self._before
+
+    def _put(self, name: str, member: Any) -> None:
+        self._before.setdefault(name, vars(Value).get(name, _MISSING))
+        setattr(Value, name, member)
+
+    def _put_member(self, name: str, member: Any) -> None:
+        if not isinstance(member, _METHODS):
+            if not callable(member) or isinstance(member, type):
+                self._variables.append(name)
+            self._put(name, member)
+            return
+        if isinstance(member, FunctionType):
+            _redirect_class_cell(member)
+        if name not in vars(Value):
+            self._put(name, member)
+            return
+        self._own[name] = member
+        self._undecided.add(name)
+        self._put(name, self._first_call(name))
+        if name == "__eq__" and vars(self.kind).get("__hash__") is not None:
+            self._put("__hash__", vars(self.kind)["__hash__"])
+
+    def _first_call(self, name: str) -> Callable[..., Any]:
+        def compared_first(*arguments: Any, **named: Any) -> Any:
+            self.decide(name)
+            return getattr(Value, name)(*arguments, **named)
+
+        return compared_first
+
+    def decide(self, name: str) -> None:
+        """Compare a method with ours, together with those that share its slot, and install one."""
+        group = next((names for names in _TOGETHER if name in names), (name,))
+        for each in group:
+            if each in self._undecided:
+                self._undecided.discard(each)
+                setattr(Value, each, self._own[each])  # for what calls itself
+                is_native, member = self._verdict(each)
+                setattr(Value, each, member)
+                (self.native if is_native else self.kept).append(each)
+
+    def _verdict(self, name: str) -> tuple[bool, Any]:
+        """Whether ours is the script's method too, and what to put on Value."""
+        own, ours = self._own[name], self._before[name]
+        if not isinstance(own, FunctionType) or not callable(ours):
+            return False, own
+        needed = [p for p in parameters(own) if p.default is p.empty]
+        more = len(list(parameters(own))) > len(needed)
+        if any(p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in needed):
+            return False, own
+        if name == "backward":
+            found = self._compare_sweeps(own) if not needed else Agreement.NONE
+        else:
+            found = (
+                self._compare(name, own, ours, len(needed)) if len(needed) < 2 else Agreement.NONE
+            )
+        if found is Agreement.NONE:
+            return False, own
+        if found is Agreement.WHERE_OURS_ANSWERS:
+            return True, _native_else_own(ours, own, len(needed))
+        return True, _native_without_more(ours, own, len(needed)) if more else ours
+
+    def _compare(self, name: str, own: Any, ours: Any, arity: int) -> Agreement:
+        samples = list(points(name, arity))
+        if name in ("__rsub__", "__radd__", "__rmul__", "__rtruediv__", "__rpow__"):
+            samples = samples[1:2]  # Python calls these with a number
+        with self._isolated(as_itself=True) as trace:
+            theirs = outcomes(OwnEngine(self.kind, self.layout), own, samples)
+        results = outcomes(NativeEngine(), ours, samples)
+        found = agreement(theirs, results)
+        if not trace.silent:
+            found = Agreement.NONE
+        structured = {*self.layout.operands, "_prev"} & self._names_read()
+        if structured and not alike_in_structure(theirs, results, ordered=self.layout.is_ordered):
+            found = Agreement.NONE
+        if found is Agreement.NONE:
+            self._must_work(name, own, samples, theirs)
+        return found
+
+    def _isolated(self, *, as_itself: bool) -> Any:
+        return isolated(self.kind, self._modules(), as_itself=as_itself, variables=self._variables)
+
+    def _must_work(self, name: str, own: Any, samples: Any, theirs: list[list[Outcome]]) -> None:
+        """See to it that the script's method gives on Values what it gives on its own class."""
+        with self._isolated(as_itself=False):
+            results = outcomes(NativeEngine(), own, samples)
+        for a, b in zip(theirs, results, strict=True):
+            for x, y in zip(a, b, strict=True):
+                if not x.raised and not y.raised and not x.agrees(y):
+                    self._refuse(name)
+
+    def _refuse(self, name: str) -> None:
+        raise ArenagradError(
+            f"{self.kind.__name__}.{name} of {self.where} gives other numbers on arenagrad's Value "
+            f"than on its own class: run the script without --replace-class"
+        )
+
+    def _compare_sweeps(self, own: Any) -> Agreement:
+        """Compare whole sweeps, twice over one graph, from gradients of 0 and of others."""
+        ours = self._before["backward"]
+        with self._isolated(as_itself=False) as trace:
+            theirs = self._sweeps(NativeEngine(), own)
+        results = self._sweeps(NativeEngine(), ours)
+        if trace.silent and theirs.agrees(results) and not theirs.raised:
+            return Agreement.FULL
+        with self._isolated(as_itself=True):
+            alone = self._sweeps(OwnEngine(self.kind, self.layout), own)
+        if not alone.raised and not theirs.raised and not alone.agrees(theirs):
+            self._refuse("backward")
+        return Agreement.NONE
+
+    def _sweeps(self, engine: Any, backward: Callable[[Any], Any]) -> Outcome:
+        joins = [
+            call
+            for name, call in (("__mul__", operator.mul), ("__add__", operator.add))
+            if name in self._own
+        ] or [operator.sub]
+        numbers: list[float] = []
+        try:
+            for begin in (0.0, 0.25):
+                a, b = engine.leaf(1.5), engine.leaf(-0.75)
+                graph = [a, b, joins[0](a, b)]
+                for i in range(5):
+                    graph.append(joins[i % len(joins)](graph[-1], graph[i]))
+                if begin:
+                    for node in graph:
+                        engine.set_grad(node, begin)
+                for _ in range(2):
+                    if backward(graph[-1]) is not None:
+                        return Outcome(raised=TypeError)
+                    numbers += map(engine.grad, graph)
+        except Exception as error:
+            return Outcome(raised=type(error))
+        return Outcome(numbers=tuple(numbers))
+
+    def undo(self) -> None:
+        """Take everything off Value again."""
+        constructor.remove()
+        for name, member in self._before.items():
+            if member is _MISSING:
+                if name in vars(Value):
+                    delattr(Value, name)
+            else:
+                setattr(Value, name, member)
+
+    def report(self) -> str:
+        """What is native and what was kept, in one line."""
+        names = (("native", self.native), ("the script's own", self.kept))
+        parts = [f"{what}: {', '.join(found)}" for what, found in names if found]
+        said = "; ".join(parts) or "none of its methods was called"
+        return f"arenagrad: class {self.kind.__name__} of {self.where}: {said}"
+
+
+def _native_without_more(ours: Any, own: Any, arity: int) -> Any:
+    """Ours, but the script's own where it is given more than it must be given."""
+
+    def method(*arguments: Any, **named: Any) -> Any:
+        if named or len(arguments) != arity + 1:
+            return own(*arguments, **named)
+        return ours(*arguments)
+
+    return method
+
+
+def _native_else_own(ours: Any, own: Any, arity: int) -> Any:
+    """Ours, but the script's own where ours refuses a number that the script's does not."""
+
+    def method(*arguments: Any, **named: Any) -> Any:
+        if not named and len(arguments) == arity + 1:
+            try:
+                return ours(*arguments)
+            except ArenagradError:
+                pass
+        return own(*arguments, **named)
+
+    return method
+
+
+def _redirect_class_cell(function: FunctionType) -> None:
+    """Let `super()` in a method of the script's class begin at Value."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if name == "__class__":
+            cell.cell_contents = Value

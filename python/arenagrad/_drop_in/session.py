@@ -1,0 +1,100 @@
+"""The classes that a script asks to replace, from their source to the line about them."""
+
+import ast
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from arenagrad._core import Value
+from arenagrad._drop_in import source
+from arenagrad._drop_in.layout import Unreadable, is_empty
+from arenagrad._drop_in.replacement import Replacement
+
+
+class Session:
+    """Replaces classes while their modules run."""
+
+    def __init__(self, wanted: Iterable[source.Wanted] = ()) -> None:
+        """Replace these, as soon as a module that was transformed defines one."""
+        self.wanted = list(wanted)
+        self._trees: list[tuple[ast.Module, frozenset[str]]] = []
+        self._done: list[Replacement | str] = []
+        self._in_use: Replacement | None = None
+        self._read_names: set[str] = set()
+
+    def transform(self, text: bytes | str, path: str, *modules: str) -> ast.Module:
+        """The syntax tree of a source, its class statements decorated."""
+        tree = ast.parse(text, path)
+        self.transform_tree(tree, *modules)
+        return tree
+
+    def transform_tree(self, tree: ast.Module, *modules: str) -> list[source.Wanted]:
+        """Decorate the class statements of a tree; returns those found."""
+        found = source.decorated(tree, self.wanted, *modules)
+        names = frozenset(each.name for each in found)
+        self._read_names |= source.attributes_read(tree, tuple(names), self._is_compared)
+        return found
+
+    @staticmethod
+    def _is_compared(method: str) -> bool:
+        return method in vars(Value) or method == "__init__"
+
+    def names_read(self) -> frozenset[str]:
+        """The names of attributes that the sources so far read outside of compared methods."""
+        return frozenset(self._read_names)
+
+    def finder(self) -> source.Finder:
+        """A finder for sys.meta_path: modules that the script imports are transformed too."""
+        return source.Finder(
+            self.transform, self.replace, lambda: [each.name for each in self.wanted]
+        )
+
+    def replace(self, original: Any) -> Any:
+        """The decorator: Value for a class, or the class itself where it must be left alone."""
+        name = getattr(original, "__name__", repr(original))
+        where = _file_of(original)
+        if not isinstance(original, type):
+            self._done.append(f"arenagrad: {name} of {where} is left alone: it is no class")
+            return original
+        replacement = Replacement(original, where, source.own_modules)
+        former = self._in_use
+        again = former is not None and (former.kind.__module__, former.kind.__qualname__) == (
+            original.__module__,
+            original.__qualname__,
+        )
+        try:
+            if former is not None and again:
+                self._in_use = None
+                former.undo()
+            elif former is not None and not (former.is_empty or is_empty(original)):
+                raise Unreadable(
+                    f"Value has the methods of {former.kind.__name__} of {former.where}"
+                )
+            replacement.install(self.names_read)
+        except Unreadable as error:
+            self._done.append(f"arenagrad: class {name} of {where} is left alone: {error}")
+            return original
+        if self._in_use is None or not replacement.is_empty:
+            self._in_use = replacement
+        if again and former in self._done:
+            self._done.remove(former)
+        self._done.append(replacement)
+        return Value
+
+    def report(self) -> None:
+        """Say on the standard error what is native and what was kept."""
+        for done in self._done:
+            print(done if isinstance(done, str) else done.report(), file=sys.stderr)
+        self._done = []
+
+
+def _file_of(original: Any) -> str:
+    module = sys.modules.get(getattr(original, "__module__", ""))
+    path = getattr(module, "__file__", None) or getattr(original, "__module__", "the script")
+    return str(path).replace("\\", "/").rpartition("/")[2]
+
+
+def missing(wanted: Sequence[source.Wanted], found: Iterable[source.Wanted]) -> list[str]:
+    """The names that were asked for and not found."""
+    there = set(found)
+    return sorted({str(each) for each in wanted if each.is_asked and each not in there})

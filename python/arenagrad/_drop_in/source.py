@@ -1,0 +1,246 @@
+"""Class statements of a script and of the modules beside it, decorated if they are wanted.
+
+A class is asked for as `Value`, in the script or any module of its own that it imports, or as
+`engine.Value`, in the module engine alone.
+"""
+
+import ast
+import os
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import CodeType, ModuleType
+from typing import Any
+
+DECORATOR = "__arenagrad_replace__"  # the decorator's name among a module's globals
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A class to be replaced: its name, and the module it must stand in, if one was named."""
+
+    name: str
+    module: str = ""
+    is_asked: bool = True  # and not just replaced where there is one
+
+    @classmethod
+    def parse(cls, text: str) -> "Wanted":
+        """The class that a command line names."""
+        module, _, name = text.rpartition(".")
+        return cls(name, module)
+
+    def stands_in(self, module: str) -> bool:
+        """Whether a class statement of this name in this module is meant."""
+        return (
+            not self.module
+            or f".{module}".endswith(f".{self.module}")
+            or (not self.is_asked and module.startswith(f"{self.module}."))
+        )
+
+    def __str__(self) -> str:
+        """As the command line has it."""
+        return f"{self.module}.{self.name}" if self.module else self.name
+
+
+def decorated(tree: ast.Module, wanted: Sequence[Wanted], *modules: str) -> list[Wanted]:
+    """Decorate the class statements that are wanted; modules are the names of this one.
+
+    Returns those that were found.
+    """
+    found = []
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.ClassDef):
+            for each in wanted:
+                if each.name == statement.name and any(map(each.stands_in, modules)):
+                    statement.decorator_list.insert(0, _decorator(statement))
+                    found.append(each)
+                    break
+    return found
+
+
+def _decorator(statement: ast.ClassDef) -> ast.Name:
+    """A use of the decorator on the statement's own line, so that no line number changes."""
+    first = statement.decorator_list[0] if statement.decorator_list else statement
+    return ast.Name(
+        DECORATOR,
+        ast.Load(),
+        lineno=first.lineno,
+        col_offset=first.col_offset,
+        end_lineno=first.lineno,
+        end_col_offset=first.col_offset,
+    )
+
+
+def attributes_read(
+    tree: ast.Module, classes: Sequence[str], methods: Callable[[str], bool]
+) -> set[str]:
+    """The names of attributes that are read, and short texts, which may be names for getattr.
+
+    What stands in those methods of the classes that this accepts is left out.
+    """
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            found.add(node.attr)
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 40
+        ):
+            found.add(node.value)
+        for child in ast.iter_child_nodes(node):
+            if not (
+                isinstance(node, ast.ClassDef)
+                and node.name in classes
+                and isinstance(child, ast.FunctionDef)
+                and methods(child.name)
+            ):
+                visit(child)
+
+    visit(tree)
+    return found
+
+
+# --- modules of the script's own ------------------------------------------------------------------
+
+
+def _foreign() -> tuple[str, ...]:
+    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    paths.add(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return tuple(os.path.realpath(path) + os.sep for path in paths if path)
+
+
+def is_own(path: str | None) -> bool:
+    """Whether this is a source file of the script's own, and no installed one."""
+    if path is None or not path.endswith(".py"):
+        return False
+    real = os.path.realpath(path)
+    if any(part in ("site-packages", "dist-packages") for part in real.split(os.sep)):
+        return False
+    return not real.startswith(_foreign())
+
+
+def own_modules() -> Iterator[ModuleType]:
+    """The modules of the script's own that have been imported, `__main__` first."""
+    for name, module in [("__main__", sys.modules.get("__main__")), *list(sys.modules.items())]:
+        if isinstance(module, ModuleType) and (
+            name == "__main__" or is_own(getattr(module, "__file__", None))
+        ):
+            yield module
+
+
+class Loader(SourceFileLoader):
+    """Loads a module with its class statements decorated; leaves no bytecode of that behind."""
+
+    def __init__(self, name: str, path: str, transform: Callable[..., ast.Module]) -> None:
+        """Load this file; transform takes the source, the file and the module's name."""
+        super().__init__(name, path)
+        self._transform = transform
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the changed tree."""
+        path = self.get_filename(fullname)
+        tree = self._transform(self.get_data(path), path, fullname)
+        return compile(tree, path, "exec", dont_inherit=True)
+
+
+class Finder:
+    """Finds modules as Python does, and loads those of the script's own by `Loader`."""
+
+    def __init__(
+        self,
+        transform: Callable[..., ast.Module],
+        decorator: Callable[[Any], Any],
+        names: Callable[[], Sequence[str]],
+    ) -> None:
+        """Nothing is changed yet: put the finder first into sys.meta_path."""
+        self._transform, self._decorator, self._names = transform, decorator, names
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec of a module of the script's own that has a class of such a name."""
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or type(spec.loader) is not SourceFileLoader or not is_own(spec.origin):
+            return None
+        source = spec.loader.get_data(spec.loader.path)
+        if not any(each.encode() in source for each in self._names()):
+            return None
+        loader = Loader(name, spec.loader.path, self._transform)
+        original = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            setattr(module, DECORATOR, self._decorator)
+            original(module)
+
+        loader.exec_module = exec_module  # type: ignore[method-assign]  # of this one module
+        spec.loader = loader
+        return spec
+
+
+# --- what a script imports, without running it ----------------------------------------------------
+
+
+def files_imported(tree: ast.Module, folders: Sequence[str], package: str = "") -> dict[str, str]:
+    """The files of modules in these folders that a script imports, and those they import.
+
+    Args:
+        tree: the script.
+        folders: where its modules are looked for.
+        package: the package that the script belongs to.
+
+    Returns:
+        The path of each module by its name.
+    """
+    found: dict[str, str] = {}
+    todo = [(tree, package)]
+    while todo:
+        current, inside = todo.pop()
+        for name in _imported(current, inside):
+            parts = name.split(".")
+            for end in range(1, len(parts) + 1):
+                module = ".".join(parts[:end])
+                path = None if module in found else _file_of(module, folders)
+                if path is None:
+                    continue
+                found[module] = path
+                try:
+                    with open(path, "rb") as file:
+                        parsed = ast.parse(file.read(), path)
+                except (OSError, SyntaxError, ValueError):
+                    continue
+                is_package = os.path.basename(path) == "__init__.py"
+                todo.append((parsed, module if is_package else module.rpartition(".")[0]))
+    return found
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join(filter(None, [*above, base]))
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
+
+
+def _file_of(module: str, folders: Sequence[str]) -> str | None:
+    relative = os.path.join(*module.split(".")) if module else ""
+    for folder in folders:
+        for path in (
+            os.path.join(folder, relative, "__init__.py"),
+            os.path.join(folder, f"{relative}.py"),
+        ):
+            if relative and os.path.isfile(path):
+                return path
+    return None
+
+
+def own_folders(first: str) -> list[str]:
+    """Where modules of a script's own are looked for: its folder, and what is not installed."""
+    others = [p for p in sys.path[1:] if p and os.path.isdir(p) and is_own(os.path.join(p, "x.py"))]
+    return [first, *others]

@@ -1,0 +1,646 @@
+"""Scripts with a class of their own by `run --replace-class`, and the same scripts by themselves.
+
+The script's own rules win: numbers are those that the script prints under plain Python, whatever
+its rules, the names of its fields, or the place where its class stands.
+"""
+
+import functools
+import json
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts import RUN, Done, run_python
+
+REPLACE = (*RUN, "--replace-class", "Value")
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Callable[..., Done]:
+    """Call this interpreter in tmp_path; script= is the text of script.py."""
+    return functools.partial(run_python, tmp_path)
+
+
+def engine(container: str = "set", **methods: str) -> str:
+    """The text of a small engine with closures; methods are added to it, or replace its own."""
+    parts = {
+        "init": """
+            def __init__(self, data, _children=(), _op=''):
+                self.data = data
+                self.grad = 0.0
+                self._backward = lambda: None
+                self._prev = CONTAINER(_children)
+                self._op = _op
+        """,
+        "add": """
+            def __add__(self, other):
+                other = other if isinstance(other, Value) else Value(other)
+                out = Value(self.data + other.data, (self, other), '+')
+                def _backward():
+                    self.grad += out.grad
+                    other.grad += out.grad
+                out._backward = _backward
+                return out
+            __radd__ = __add__
+        """,
+        "mul": """
+            def __mul__(self, other):
+                other = other if isinstance(other, Value) else Value(other)
+                out = Value(self.data * other.data, (self, other), '*')
+                def _backward():
+                    self.grad += other.data * out.grad
+                    other.grad += self.data * out.grad
+                out._backward = _backward
+                return out
+            __rmul__ = __mul__
+        """,
+        "neg": """
+            def __neg__(self): return self * -1
+            def __sub__(self, other): return self + (-other)
+        """,
+        "backward": """
+            def backward(self):
+                topo, visited = [], set()
+                def build(v):
+                    if v not in visited:
+                        visited.add(v)
+                        for child in v._prev:
+                            build(child)
+                        topo.append(v)
+                build(self)
+                self.grad = 1.0
+                for v in reversed(topo):
+                    v._backward()
+        """,
+    } | methods
+    bodies = "".join(textwrap.indent(textwrap.dedent(text), "    ") for text in parts.values())
+    return f"import math, random\nclass Value:\n{bodies}".replace("CONTAINER", container)
+
+
+def unary(name: str, value: str, partial: str) -> str:
+    """A method of one operand; x is its number, y the result."""
+    return f"""
+        def {name}(self):
+            x = self.data
+            y = {value}
+            out = Value(y, (self,), '{name}')
+            def _backward():
+                self.grad += ({partial}) * out.grad
+            out._backward = _backward
+            return out
+    """
+
+
+USE = """
+a, b = Value(0.75), Value(-1.5)
+c = a * b + a * 3.0
+for step in range(2):
+    d = (c * a - b){use}
+    e = d * c + d
+    e.backward()
+    print(f"{{e.data:.12g}} {{a.grad:.12g}} {{b.grad:.12g}} {{c.grad:.12g}} {{d.grad:.12g}}")
+print(type(e).__module__)
+"""
+
+
+def both(python: Callable[..., Done], script: str) -> Done:
+    """Run a script by itself and replaced: all that is printed is the same, but for the module.
+
+    Returns the replaced run.
+    """
+    alone, replaced = (python(*how, "script.py", script=script) for how in ((), REPLACE))
+    assert alone.returncode == 0, alone.stderr
+    assert replaced.returncode == 0, replaced.stderr
+    assert "arenagrad\n" in replaced.stdout
+    assert alone.stdout == replaced.stdout.replace("arenagrad\n", "__main__\n"), replaced.stderr
+    return replaced
+
+
+def said(done: Done) -> dict[str, list[str]]:
+    """The methods that the line on the standard error lists, by what it says of them."""
+    (line,) = done.stderr.splitlines()
+    parts = line.partition("script.py: ")[2].split("; ")
+    return {what: names.split(", ") for what, _, names in (part.partition(": ") for part in parts)}
+
+
+KEPT = {
+    "leaks below 0": unary("relu", "x if x > 0 else 0.1 * x", "1.0 if x > 0 else 0.1"),
+    "another partial at the kink": unary("relu", "max(0.0, x)", "1.0 if x >= 0 else 0.0")
+    + unary("at_kink", "0.0", "0.0"),
+    "assigns instead of adding": unary("relu", "max(0.0, x)", "x > 0").replace("+=", "="),
+    "is cut off": unary("tanh", "max(-0.9, min(0.9, math.tanh(x)))", "1 - y * y"),
+    "is cut off far away": unary("exp", "math.exp(min(x, 100.0))", "y"),
+    "has a small number added": unary("log", "math.log(abs(x) + 1e-9)", "1 / (x + 1e-9)"),
+    "clips its gradient": unary("tanh", "math.tanh(x)", "0 * y + 1 - y * y").replace(
+        "* out.grad", "* max(-5.0, min(5.0, out.grad))"
+    ),
+    "is noisy": unary("tanh", "math.tanh(x) * random.gauss(1.0, 0.1)", "1 - y * y"),
+    "is scaled": unary("sigmoid", "2 / (1 + math.exp(-x))", "y * (2 - y) / 2"),
+    "prints": unary("relu", "print('relu') or max(0.0, x)", "x > 0"),
+    "takes an argument that must be given": """
+        def relu(self, leak):
+            return self * leak if self.data < 0 else self
+    """,
+    "counts": unary("exp", "math.exp(x) + 0 * Value.counted.append(1 if x else 0)", "y").replace(
+        "+ 0 * Value.counted.append(1 if x else 0)", "+ Value.count()"
+    )
+    + """
+        counted = []
+        @staticmethod
+        def count():
+            Value.counted.append(1)
+            return 0.0
+    """,
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_a_rule_that_is_not_ours_is_kept(python: Callable[..., Done], case: str) -> None:
+    text = KEPT[case]
+    name = text.partition("def ")[2].partition("(")[0]
+    argument = "0.2" if "leak)" in text else ""
+    script = "random = __import__('random'); random.seed(1)\n" + engine(own=text)
+    use = USE.format(use=f".{name}({argument})")
+    counted = "print(len(getattr(Value, 'counted', ())), random.random())\n"
+    done = both(python, script + use.replace("print(type", counted + "print(type"))
+    assert name in said(done)["the script's own"], done.stderr
+    assert "__mul__" in said(done)["native"]
+
+
+NATIVE = {
+    "relu": unary("relu", "x if x > 0 else 0.0", "y > 0"),
+    "tanh, as in the lecture": unary(
+        "tanh", "(math.exp(2 * x) - 1) / (math.exp(2 * x) + 1)", "1 - y ** 2"
+    ),
+    "exp": unary("exp", "math.exp(x)", "y"),
+    "sigmoid": unary("sigmoid", "1 / (1 + math.exp(-x))", "y * (1 - y)"),
+    "softplus": unary("softplus", "math.log(1 + math.exp(x))", "1 / (1 + math.exp(-x))"),
+    "relu, with an argument that may be given": """
+        def relu(self, leak=0.0):
+            out = Value(self.data if self.data > 0 else leak * self.data, (self,), 'relu')
+            def _backward():
+                self.grad += (1.0 if out.data > 0 else leak) * out.grad
+            out._backward = _backward
+            return out
+    """,
+}
+
+
+@pytest.mark.parametrize("case", NATIVE)
+def test_a_rule_that_is_ours_is_native(python: Callable[..., Done], case: str) -> None:
+    name = case.partition(",")[0]
+    done = both(python, engine(own=NATIVE[case]) + USE.format(use=f".{name}()"))
+    assert "the script's own" not in said(done)
+    assert {"__mul__", "__add__", "backward", name} <= set(said(done)["native"])
+
+
+def test_an_argument_that_need_not_be_given_reaches_the_scripts_own_method(
+    python: Callable[..., Done],
+) -> None:
+    text = NATIVE["relu, with an argument that may be given"]
+    both(python, engine(own=text) + USE.format(use=".relu(0.3)") + USE.format(use=".relu(leak=2)"))
+
+
+SWEEPS = {
+    "begins with gradients of 0": (
+        "self.grad = 1.0",
+        "for v in topo: v.grad = 0.0\n    self.grad = 1.0",
+    ),
+    "begins with another number": ("self.grad = 1.0", "self.grad = 0.5"),
+    "visits nodes as often as they are used": ("if v not in visited:", "if True:"),
+    "adds to the gradient of the root": ("self.grad = 1.0", "self.grad += 1.0"),
+    "gives the order back": ("v._backward()", "v._backward()\n    return topo"),
+}
+
+
+@pytest.mark.parametrize("case", SWEEPS)
+def test_a_sweep_that_is_not_ours_is_kept(python: Callable[..., Done], case: str) -> None:
+    before, after = SWEEPS[case]
+    script = engine("list")  # a set has no defined order
+    line = next(line for line in script.splitlines() if before in line)
+    after = after.replace("\n    ", "\n" + " " * (len(line) - len(line.lstrip())))
+    if case.startswith("gives"):
+        after = after.replace("    return", "return").replace("\n    return", "\nreturn")
+    done = both(python, script.replace(before, after) + USE.format(use=""))
+    assert said(done)["the script's own"] == ["backward"], done.stderr
+
+
+FIELDS = {
+    "a list of operands": (("set(_children)", "list(_children)"),),
+    "a tuple of operands": (("set(_children)", "tuple(_children)"),),
+    "a frozen set of operands": (("set(_children)", "frozenset(_children)"),),
+    "None for no operands": (
+        ("set(_children)", "set(_children) if _children else None"),
+        ("in v._prev:", "in v._prev or ():"),
+    ),
+    "operands under another name": (("_prev", "parents"),),
+    "a name with two underscores": (("_prev", "__sources"),),
+    "another name for the number": ((".data", ".value"),),
+    "another name for the gradient": ((".grad", ".gradient"),),
+    "another name for the rule": (("._backward", ".pullback"),),
+    "another name for the text": (("._op", ".operation"),),
+    "other names of arguments": (
+        ("_children", "inputs"),
+        ("data, inputs", "number, inputs"),
+        ("= data", "= number"),
+    ),
+    "arguments in another order": (
+        ("data, _children=(), _op=''", "data, _op='', label='', *, _children=()"),
+        (", (self, other), ", ", _children=(self, other), _op="),
+        (", (self,), 'squash'", ", 'squash', _children=[self]"),
+    ),
+    "no text of the operation": (
+        (", _op=''", ""),
+        ("    self._op = _op", "    pass"),
+        (", '+'", ""),
+        (", '*'", ""),
+        (", 'squash'", ""),
+    ),
+    "a number made a float": (("self.data = data", "self.data = float(data)"),),
+    "other fields that are the same in all": (
+        ("self._op = _op", "self._op = _op; self.name = None; self.frozen = False"),
+    ),
+    "operands assigned afterwards": (
+        (", (self, other), '+')", "); out._prev = {self, other}"),
+        (", (self, other), '*')", "); out._prev = {self, other}"),
+    ),
+    "slots": (
+        (
+            "def __init__",
+            "__slots__ = 'data', 'grad', '_backward', '_prev', '_op'\n    def __init__",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FIELDS)
+def test_fields_of_any_name_and_kind_are_read_off(python: Callable[..., Done], case: str) -> None:
+    script = engine(own=unary("squash", "math.tanh(x)", "1 - y * y")) + USE.format(use=".squash()")
+    script += "print(hasattr(e, 'frozen'))\nprint(type(e).__module__)\n"
+    for before, after in FIELDS[case]:
+        assert before in script
+        script = script.replace(before, after)
+    done = both(python, script)
+    assert "arenagrad" in done.stdout
+    assert "__mul__" in said(done)["native"], done.stderr
+
+
+def test_operands_keep_their_order_where_the_scripts_do(python: Callable[..., Done]) -> None:
+    more = "x, y = Value(2.0), Value(3.0)\n" + "".join(
+        f"print([p.data for p in ({each})._prev])\n"
+        for each in ("x * y", "y + x", "x * x", "x - y")
+    )
+    done = both(python, engine("list") + more + "print(type(x).__module__)\n")
+    assert "arenagrad" in done.stdout
+
+
+def test_nodes_that_would_have_other_operands_are_kept_where_these_are_read(
+    python: Callable[..., Done],
+) -> None:
+    own = """
+        def __sub__(self, other):
+            out = Value(self.data - other.data, (self, other), '-')
+            def _backward():
+                self.grad += out.grad
+                other.grad -= out.grad
+            out._backward = _backward
+            return out
+    """
+    use = "x, y = Value(2.0), Value(3.0)\nz = x - y\nz.backward()\nprint(y.grad, z.data)\n"
+    last = "print(type(z).__module__)\n"
+    done = both(python, engine("list", neg=own) + use + last)
+    assert "__sub__" in said(done)["native"]
+    done = both(python, engine("list", neg=own) + use + "print(z._prev[1].data)\n" + last)
+    assert said(done)["the script's own"] == ["__sub__"]
+
+
+PARTIALS = """
+import math
+class Value:
+    __slots__ = ('data', 'grad', '_children', '_local_grads')
+    def __init__(self, data, children=(), local_grads=()):
+        self.data = data
+        self.grad = 0
+        self._children = children
+        self._local_grads = local_grads
+    def __add__(self, o):
+        o = o if isinstance(o, Value) else Value(o)
+        return Value(self.data + o.data, (self, o), (1, 1))
+    def __mul__(self, o):
+        o = o if isinstance(o, Value) else Value(o)
+        return Value(self.data * o.data, (self, o), (o.data, self.data))
+    def __sub__(self, o): return self + o * -1
+    def cube(self): return Value(self.data ** 3, (self,), (3 * self.data ** 2,))
+    def backward(self):
+        order, seen = [], set()
+        def build(v):
+            if v not in seen:
+                seen.add(v)
+                for c in v._children: build(c)
+                order.append(v)
+        build(self)
+        self.grad = 1
+        for v in reversed(order):
+            for c, d in zip(v._children, v._local_grads):
+                c.grad += d * v.grad
+"""
+
+
+def test_partials_kept_in_a_field_are_read_off(python: Callable[..., Done]) -> None:
+    more = "print(*[[*map(float, v._local_grads)] for v in (a * a, a * b, a + b, a)])\n"
+    use = USE.format(use=".cube()").replace("print(type", more + "print(type")
+    done = both(python, PARTIALS + use)
+    assert {"__mul__", "__add__", "backward"} <= set(said(done)["native"])
+    own = PARTIALS.replace("self.grad = 1\n", "self.grad = 2\n")
+    assert said(both(python, own + use))["the script's own"] == ["backward"]
+
+
+ALONE = {
+    "a tape": (
+        "other.grad += out.grad", "other.grad += out.grad; Value.tape.append(1)",
+        "self._op = _op", "self._op = _op; Value.tape.append(self)",
+        "def __init__", "tape = []\n    def __init__",
+    ),
+    "an identity": ("self._op = _op", "self._op = _op; self.uid = id(self)"),
+    "a number that counts": ("self._op = _op", "self._op = _op; self.uid = random.random()"),
+    "arrays": ("self.data = data", "self.data = [data]", "self.data ", "self.data[0] ",
+               "other.data", "other.data[0]"),
+    "no gradient at first": ("self.grad = 0.0", "self.grad = None"),
+    "rules that take an argument": ("_backward():", "_backward(g=None, *, must):"),
+    "a base class": ("class Value:", "class Base: pass\nclass Value(Base):"),
+    "attributes of its own making": (
+        "def __init__", "def __getattr__(self, name): return 1.0\n    def __init__",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ALONE)
+def test_a_class_that_cannot_be_read_off_is_left_alone_and_the_log_says_why(
+    python: Callable[..., Done], case: str
+) -> None:
+    script = engine()
+    changes = ALONE[case]
+    for before, after in zip(changes[::2], changes[1::2], strict=True):
+        script = script.replace(before, after)
+    use = "x = Value(2.0)\ny = x * x\nprint(x.grad, type(y).__module__)\n"
+    alone = python("script.py", script=script + use)
+    done = python(*REPLACE, "script.py", script=script + use)
+    assert (done.stdout, done.returncode) == (alone.stdout, alone.returncode)
+    assert "class Value of script.py is left alone: " in done.stderr
+
+
+def test_samples_leave_no_trace(python: Callable[..., Done]) -> None:
+    own = (
+        unary("tanh", "math.tanh(x) + 0 * random.random()", "1 - y * y")
+        + """
+        made = 0
+        seen = []
+        def exp(self):
+            global calls
+            calls += 1
+            Value.made += 1
+            Value.seen.append(self.data)
+            out = Value(math.exp(self.data), (self,), 'exp')
+            def _backward():
+                self.grad += out.data * out.grad
+            out._backward = _backward
+            return out
+    """
+    )
+    use = USE.format(use=".tanh().exp()").replace(
+        "print(type", "print(calls, Value.made, len(Value.seen), random.random())\nprint(type"
+    )
+    both(
+        python, "calls = 0\n" + engine(own=own).replace("class V", "random.seed(3)\nclass V") + use
+    )
+
+
+def test_helpers_of_the_script_may_stand_below_the_class(python: Callable[..., Done]) -> None:
+    own = """
+        def relu(self):
+            return node(max(0.0, self.data), self, float(self.data > 0))
+        def backward(self):
+            self.grad = 1.0
+            for v in order(self):
+                v._backward()
+    """
+    below = """
+def node(y, x, d):
+    out = Value(y, (x,), 'relu')
+    def _backward():
+        x.grad += d * out.grad
+    out._backward = _backward
+    return out
+def order(root):
+    topo, visited = [], set()
+    def build(v):
+        if v not in visited:
+            visited.add(v)
+            for child in v._prev:
+                build(child)
+            topo.append(v)
+    build(root)
+    return reversed(topo)
+"""
+    done = both(python, engine(backward=own) + below + USE.format(use=".relu()"))
+    assert {"relu", "backward"} <= set(said(done)["native"])
+
+
+def test_methods_put_on_the_class_afterwards_are_kept(python: Callable[..., Done]) -> None:
+    more = "\nValue.relu = lambda self: self * self\nValue.twice = lambda v: v * 2\n"
+    both(python, engine() + more + USE.format(use=".relu().twice()"))
+
+
+def test_a_class_within_a_function_is_replaced(python: Callable[..., Done]) -> None:
+    script = engine(own=unary("relu", "abs(x)", "1 if x > 0 else -1"))
+    script = (
+        "def make():\n" + textwrap.indent(script, "    ") + "    return Value\nValue = make()\n"
+    )
+    done = both(python, script + USE.format(use=".relu()"))
+    assert said(done)["the script's own"] == ["relu"]
+
+
+# --- where the class stands -----------------------------------------------------------------------
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+TRAIN = "x = Value(2.0)\ny = x * x\ny.backward()\nprint(type(y).__module__, x.grad)\n"
+PLACES = {
+    "a module": ({"engine.py": engine()}, "from engine import Value\n"),
+    "a package": (
+        {"lib/__init__.py": "from .engine import Value\n", "lib/engine.py": engine()},
+        "from lib import Value\n",
+    ),
+    "a module of a module": (
+        {"nn.py": "from core.engine import Value\n", "core/engine.py": engine()},
+        "import nn\nValue = nn.Value\n",
+    ),
+    "an import within a function": (
+        {"engine.py": engine()},
+        "def load():\n    import engine\n    return engine.Value\nValue = load()\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_the_class_may_stand_in_any_module_that_the_script_imports(
+    python: Callable[..., Done], tmp_path: Path, case: str
+) -> None:
+    files, script = PLACES[case]
+    write(tmp_path, files)
+    done = python(*REPLACE, "script.py", script=script + TRAIN)
+    assert done.stdout == "arenagrad 4.0\n", done.stderr
+    assert not list(tmp_path.rglob("*.pyc")), "changed code is not kept"
+
+
+def test_a_name_may_say_in_which_module_the_class_stands(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    write(tmp_path, {"engine.py": engine(), "other.py": engine()})
+    script = "from engine import Value\nimport other\n" + TRAIN + "print(other.Value.__module__)\n"
+    for name, printed in (("engine.Value", "arenagrad 4.0\nother\n"),
+                          ("other.Value", "engine 4.0\narenagrad\n")):  # fmt: skip
+        done = python(*RUN, "--replace-class", name, "script.py", script=script)
+        assert done.stdout == printed, done.stderr
+
+
+def test_a_second_class_with_methods_is_left_alone(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    write(tmp_path, {"engine.py": engine(), "other.py": engine()})
+    script = "from engine import Value\nimport other\n" + TRAIN + "print(other.Value.__module__)\n"
+    done = python(*REPLACE, "script.py", script=script)
+    assert done.stdout == "arenagrad 4.0\nother\n"
+    assert "class Value of other.py is left alone: Value has the methods of Value of" in done.stderr
+
+
+def test_a_name_that_is_nowhere_is_refused_with_the_places_that_were_searched(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    write(tmp_path, {"engine.py": engine()})
+    done = python(
+        *RUN, "--replace-class", "Scalar", "script.py", script="import engine\nprint(1)\n"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"'{tmp_path}/script.py' has no class Scalar" in done.stderr
+    assert "engine.py" in done.stderr
+
+
+def test_a_package_micrograd_beside_the_script_is_used(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    write(
+        tmp_path,
+        {
+            "micrograd/__init__.py": "",
+            "micrograd/engine.py": engine(own=unary("relu", "abs(x)", "1 if x > 0 else -1")),
+            "micrograd/viz.py": "def show(v): return 'shown'\n",
+        },
+    )
+    script = """
+    from micrograd.engine import Value
+    from micrograd.viz import show
+    x = Value(-2.0)
+    y = x.relu() * x
+    y.backward()
+    print(show(y), x.grad, type(y).__module__)
+    """
+    done = python(*RUN, "script.py", script=script)
+    assert done.stdout == "shown 4.0 arenagrad\n", done.stderr
+    assert "the script's own: relu" in done.stderr
+
+
+def test_a_module_is_run_by_its_name(python: Callable[..., Done], tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "pkg/__init__.py": "",
+            "pkg/__main__.py": "print('main of the package')\n",
+            "pkg/engine.py": engine(),
+            "pkg/train.py": "import sys\nfrom .engine import Value\n"
+            + TRAIN
+            + "print(sys.argv[1:], __package__)\n",
+        },
+    )
+    done = python(*REPLACE, "-m", "pkg.train", "-x", "--", "y")
+    assert done.stdout == "arenagrad 4.0\n['-x', '--', 'y'] pkg\n", done.stderr
+    assert python(*RUN, "-m", "pkg").stdout == "main of the package\n"
+    done = python(*RUN, "-m", "absent")
+    assert (done.returncode, "can't find module 'absent'" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--replace-class",),
+        ("--replace-class", "Value"),
+        (),
+        ("-m",),
+        ("--replace-class", "a b", "x"),
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_line(
+    python: Callable[..., Done], arguments: tuple[str, ...]
+) -> None:
+    done = python(*RUN, *arguments)
+    assert done.returncode == 2
+    assert "usage: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- notebooks ------------------------------------------------------------------------------------
+
+
+def notebook(*cells: str) -> str:
+    code = [{"cell_type": "code", "source": c.splitlines(keepends=True)} for c in cells]
+    text = {"cell_type": "markdown", "source": ["# %not a magic"]}
+    return json.dumps({"cells": [text, *code], "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
+
+
+def test_the_code_cells_of_a_notebook_run_in_order(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    cells = (
+        "%matplotlib inline\nfrom micrograd.engine import Value\nx = Value(2.0)",
+        "!pip install something\ny = x * x",
+        "%%bash\nrm -rf everything",
+        "%%time\ny.backward()\nprint(x.grad, type(y).__module__)\ny",
+        "from graphviz import Digraph\ndot = Digraph()\ndot.node('a')\ndisplay(x)",
+    )
+    write(tmp_path, {"n.ipynb": notebook(*cells)})
+    done = python(*RUN, "n.ipynb")
+    assert done.stdout == "4.0 arenagrad\nValue(data=2.0, grad=4.0)\n", done.stderr
+    assert "cell 2: '!pip install something' is left out" in done.stderr
+    assert "cell 3: %%bash and its cell are left out" in done.stderr
+    assert "matplotlib" not in done.stderr
+
+
+def test_a_class_of_a_notebook_may_be_defined_again(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    first, second = engine(), engine(own=unary("relu", "abs(x)", "1 if x > 0 else -1"))
+    use = "x = Value(-3.0)\ny = x.relu() * x\ny.backward()\nprint(x.grad, type(y).__module__)"
+    write(tmp_path, {"n.ipynb": notebook(first, "Value(1.0) * Value(2.0)", second, use)})
+    done = python(*REPLACE, "n.ipynb")
+    assert done.stdout == "6.0 arenagrad\n", done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_error_in_a_notebook_names_its_cell_and_line(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    write(tmp_path, {"n.ipynb": notebook("x = 1", "\n%time y = 2\n1 / 0", "print('never')")})
+    done = python(*RUN, "n.ipynb")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert 'n.ipynb, cell 2", line 3, in <module>\n    1 / 0' in done.stderr
+    write(tmp_path, {"n.ipynb": "{}"})
+    done = python(*RUN, "n.ipynb")
+    assert (done.returncode, "it is no notebook" in done.stderr) == (2, True)
