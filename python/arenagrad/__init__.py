@@ -51,6 +51,17 @@ else:
         raise AttributeError(f"module 'arenagrad' has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext arenagrad` calls: it adds `%install_as_micrograd` and `%%replace_class`.
+
+    Args:
+        shell: the IPython shell that loads the extension.
+    """
+    from arenagrad._drop_in import magics
+
+    magics.register(shell, install_as_micrograd)
+
+
 __version__: str = build_info()["version"]
 
 # Behind the functions, which a tuple lists: theirs stays as it is.

@@ -369,7 +369,6 @@ ALONE = {
                "other.data", "other.data[0]"),
     "no gradient at first": ("self.grad = 0.0", "self.grad = None"),
     "rules that take an argument": ("_backward():", "_backward(g=None, *, must):"),
-    "a base class": ("class Value:", "class Base: pass\nclass Value(Base):"),
     "attributes of its own making": (
         "def __init__", "def __getattr__(self, name): return 1.0\n    def __init__",
     ),
@@ -446,6 +445,41 @@ def order(root):
 """
     done = both(python, engine(backward=own) + below + USE.format(use=".relu()"))
     assert {"relu", "backward"} <= set(said(done)["native"])
+
+
+def test_a_rule_that_answers_where_ours_raises_is_asked_there(python: Callable[..., Done]) -> None:
+    own = unary("log", "float(np.log(x))", "float(np.float64(1.0) / x)")
+    more = "np.seterr(all='ignore')\nz = Value(0.0).log()\nz.backward()\nprint(z.data, z._prev)\n"
+    use = USE.format(use=".log()").replace("(0.75), Value(-1.5)", "(0.75), Value(-9.5)")
+    show = "def __repr__(self): return 'leaf'\n"
+    script = "import numpy as np\n" + engine(own=own, show=show) + use + more
+    done = both(python, script)
+    assert "-inf" in done.stdout
+    assert "log" in said(done)["native"]
+
+
+def test_a_base_class_that_only_brings_methods_is_taken_along(python: Callable[..., Done]) -> None:
+    base = "class Signs:\n    def __neg__(self): return self * -1.0\n"
+    base += "    def half(self): return -self\n"
+    script = base + engine(neg="def __sub__(self, o): return self + (-o)\n").replace(
+        "class Value:", "class Value(Signs):"
+    )
+    assert "__neg__" in said(both(python, script + USE.format(use=".half()")))["native"]
+    asks = "print(isinstance(Value(1.0), Signs), type(Value(1.0)).__module__)\n"
+    done = python(*REPLACE, "script.py", script=script + asks)
+    assert done.stdout == "True __main__\n"
+    assert "is left alone: it inherits from Signs" in done.stderr
+
+
+def test_leaves_may_lack_a_rule_and_have_no_list_of_operands(python: Callable[..., Done]) -> None:
+    script = (
+        engine()
+        .replace("set(_children)", "_children or None")
+        .replace("self._backward = lambda: None", "pass")
+        .replace("for child in v._prev:", "for child in v._prev or ():")
+        .replace("v._backward()", "v._prev and v._backward()")
+    )
+    assert "the script's own" not in said(both(python, script + USE.format(use="")))
 
 
 def test_methods_put_on_the_class_afterwards_are_kept(python: Callable[..., Done]) -> None:
@@ -644,3 +678,81 @@ def test_an_error_in_a_notebook_names_its_cell_and_line(
     write(tmp_path, {"n.ipynb": "{}"})
     done = python(*RUN, "n.ipynb")
     assert (done.returncode, "it is no notebook" in done.stderr) == (2, True)
+
+
+def test_a_cell_of_a_notebook_may_ask_for_its_class_to_be_replaced(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    cells = ("%load_ext arenagrad", "%%replace_class Value\n" + engine(), TRAIN)
+    write(tmp_path, {"n.ipynb": notebook(*cells)})
+    done = python(*RUN, "n.ipynb")
+    assert done.stdout == "arenagrad 4.0\n", done.stderr
+
+
+SHELL = """
+class Events:
+    def register(self, name, function):
+        assert name == "post_run_cell"
+        self.after = function
+
+class Shell:
+    \"\"\"As much of a notebook's shell as an extension may ask for.\"\"\"
+    def __init__(self):
+        self.user_ns, self.ast_transformers, self.magics = vars(sys.modules["__main__"]), [], {}
+        self.events = Events()
+    def register_magic_function(self, function, kind, name):
+        self.magics[name] = kind, function
+    def run_cell(self, text):
+        tree = ast.parse(text)
+        for transformer in self.ast_transformers:
+            tree = transformer.visit(tree)
+        exec(compile(tree, "cell", "exec"), self.user_ns)
+        self.events.after(None)
+    def cell(self, name, line, text):
+        kind, function = self.magics[name]
+        assert kind == "cell"
+        function(line, text)
+        self.events.after(None)
+"""
+
+
+def test_magics_replace_a_class_in_the_cell_they_stand_above(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    write(tmp_path, {"other.py": engine()})
+    relu = unary("relu", "abs(x)", "1 if x > 0 else -1")
+    use = "x = Value(-3.0)\ny = x.relu() * x\ny.backward()\nprint(x.grad, type(y).__module__)"
+    script = f"""
+import ast, sys
+{SHELL}
+import arenagrad
+shell = Shell()
+arenagrad.load_ipython_extension(shell)
+shell.run_cell("Value = 1")
+shell.cell("replace_class", "Value", {engine(own=unary("relu", "x * 0", "0"))!r})
+shell.run_cell({use!r})
+shell.cell("replace_class", "Value", {engine(own=relu)!r})
+shell.run_cell({use!r})
+shell.cell("replace_class", "Absent", "pass")
+shell.cell("replace_class", "", "pass")
+shell.magics["install_as_micrograd"][1]("")
+from micrograd.engine import Value
+print(Value.__module__, shell.ast_transformers, [f for f in sys.meta_path if "arenagrad" in str(f)])
+"""
+    done = python("script.py", script=script)
+    assert done.stdout == "0.0 arenagrad\n6.0 arenagrad\narenagrad [] []\n", done.stderr
+    assert done.stderr.count("the script's own: relu") == 2
+    assert "the cell has no class Absent" in done.stderr
+    assert "usage: %%replace_class NAME" in done.stderr
+
+
+def test_magics_work_in_a_real_shell(python: Callable[..., Done]) -> None:
+    pytest.importorskip("IPython", reason="IPython is not installed; a stand-in is tested above")
+    script = f"""
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+for cell in ("%load_ext arenagrad", "%%replace_class Value\\n" + {engine()!r}, {TRAIN!r}):
+    shell.run_cell(cell).raise_error()
+"""
+    done = python("script.py", script=script)
+    assert "arenagrad 4.0" in done.stdout, done.stderr

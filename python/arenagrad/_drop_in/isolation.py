@@ -20,6 +20,7 @@ from typing import Any
 from arenagrad._core import Value
 
 _LONGEST = 10_000  # longer containers are compared by their length only, and not restored
+_MISSING = object()
 _Undo = Callable[[], bool]
 
 
@@ -60,7 +61,8 @@ def _names_mean(kind: type, namespaces: list[dict[str, Any]]) -> Iterator[None]:
     """The names bound to Value, and the free variables, mean the class itself."""
     renamed = [(space, k) for space in namespaces for k, v in list(space.items()) if v is Value]
     own = getattr(sys.modules.get(kind.__module__), "__dict__", {})
-    added = "<locals>" not in kind.__qualname__ and kind.__name__ not in own
+    # The class statement has not bound its name yet, or bound it to Value.
+    stood = own.get(kind.__name__, _MISSING) if kind.__qualname__ == kind.__name__ else kind
     cells: list[tuple[CellType, Any]] = []
     for function in functions_of(kind):
         for name, cell in zip(
@@ -72,15 +74,17 @@ def _names_mean(kind: type, namespaces: list[dict[str, Any]]) -> Iterator[None]:
                 cell.cell_contents = kind
     for space, name in renamed:
         space[name] = kind
-    if added:
+    if stood is not kind:
         own[kind.__name__] = kind
     try:
         yield
     finally:
         for space, name in renamed:
             space[name] = Value
-        if added:
-            own.pop(kind.__name__, None)
+        if stood is _MISSING:
+            del own[kind.__name__]
+        elif stood is not kind:
+            own[kind.__name__] = stood
         for cell, content in cells:
             if content is None:
                 del cell.cell_contents
@@ -176,7 +180,8 @@ class _Snapshot:
             changed.append(name)
         for name in now.keys() - self._before.keys():
             self._unbind(name)
-            changed.append(name)
+            if name != "__warningregistry__":  # of warnings, which are no result
+                changed.append(name)
         return changed
 
 

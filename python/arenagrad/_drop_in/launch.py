@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib.machinery import BuiltinImporter, ModuleSpec, SourceFileLoader
+from importlib.machinery import BuiltinImporter, ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
@@ -25,6 +25,7 @@ class _Part:
 
     text: bytes | str
     filename: str
+    replace: Sequence[str] = ()  # names of classes, in this piece alone
 
 
 @dataclass
@@ -55,7 +56,8 @@ def run(
     namespace = vars(module)
     session: Session | None = None
     try:
-        wanted = [Wanted.parse(name) for name in replace]
+        asked = dict.fromkeys([*replace, *(name for p in program.parts for name in p.replace)])
+        wanted = [Wanted.parse(name) for name in asked]
         folders = source.own_folders(program.folder or os.getcwd())
         local = _has_micrograd(folders[0])
         if local:
@@ -115,11 +117,14 @@ def _transformed(program: _Program, session: Session, folders: list[str]) -> lis
 
 
 def _has_micrograd(folder: str) -> bool:
-    """Whether `import micrograd` in a script of this folder finds one beside it."""
-    place = os.path.join(folder, "micrograd")
-    return os.path.isfile(f"{place}.py") or (
-        os.path.isdir(place) and any(name.endswith(".py") for name in os.listdir(place))
-    )
+    """Whether `import micrograd` in a script of this folder finds one that is not installed."""
+    spec = PathFinder.find_spec("micrograd", [folder, *sys.path[1:]])
+    if spec is None:
+        return False
+    if spec.has_location:
+        return source.is_own(spec.origin)
+    inside = spec.submodule_search_locations or ()
+    return any(source.is_own(os.path.join(place, "engine.py")) for place in inside)
 
 
 def _read(script: str) -> _Program:
@@ -151,7 +156,7 @@ def _read_cells(program: _Program, text: bytes) -> None:
         plain, said = notebook.plain_python(cell, number)
         name = f"{program.filename}, cell {number}"
         linecache.cache[name] = (len(plain), None, plain.splitlines(keepends=True), name)
-        program.parts.append(_Part(plain, name))
+        program.parts.append(_Part(plain, name, notebook.replaced_in(cell)))
         program.said += said
 
 

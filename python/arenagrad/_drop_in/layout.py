@@ -19,6 +19,7 @@ _ORDERED = (tuple, list)
 _CONTAINERS = (set, frozenset, *_ORDERED)
 _REFUSED = ("__new__", "__setattr__", "__getattribute__", "__getattr__", "__delattr__", "__del__")
 _ABSTRACT = ("abc", "typing")
+_NO_MIXINS = (Value, int, float, str, tuple, list, dict, set)
 _SAMPLES = (1.5, -2.25)
 _OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], tuple[float, float]]] = {
     "__mul__": (operator.mul, (-2.25, 1.5)),
@@ -56,7 +57,7 @@ class Layout:
 
     def operands_of(self, node: Any) -> list[Any]:
         """The operands of such a node."""
-        return list(getattr(node, next(iter(self.operands))) or ())
+        return list(getattr(node, next(iter(self.operands)), None) or ())
 
 
 def fields(instance: Any) -> dict[str, Any]:
@@ -77,9 +78,13 @@ def is_number(held: Any) -> bool:
     return isinstance(held, float | int) and not isinstance(held, bool)
 
 
-def read_layout(kind: type) -> Layout:
-    """The layout of a class; its names must mean the class itself now. Raises Unreadable."""
-    _refuse_magic(kind)
+def read_layout(kind: type, names_read: frozenset[str] = frozenset()) -> Layout:
+    """The layout of a class; its names must mean the class itself now. Raises Unreadable.
+
+    names_read are the names that the script reads: a base class whose name is read stands for
+    more than its methods.
+    """
+    _refuse_magic(kind, names_read)
     leaves = [_made(kind, number) for number in _SAMPLES]
     layout = Layout(_data_field(kind, leaves))
     nodes = _nodes(kind, leaves)
@@ -99,11 +104,11 @@ class _Node:
     partials: tuple[float, float]
 
 
-def _refuse_magic(kind: type) -> None:
+def _refuse_magic(kind: type, names_read: frozenset[str]) -> None:
     for base in kind.__mro__[:-1]:
         if base.__module__ in _ABSTRACT:
             continue
-        if base is not kind:
+        if base is not kind and (base.__name__ in names_read or issubclass(base, _NO_MIXINS)):
             raise Unreadable(f"it inherits from {base.__name__}")
         for name in _REFUSED:
             if name in vars(base):

@@ -10,7 +10,10 @@ from types import ModuleType
 from typing import Any
 
 _RUN_BODY = ("time", "timeit", "capture", "prun")
-_QUIET = ("matplotlib", "load_ext", "reload_ext", "autoreload", "config", "pylab", "time")
+_QUIET = (
+    *("install_as_micrograd", "matplotlib", "pylab", "load_ext", "reload_ext", "autoreload"),
+    *("config", "time"),
+)
 
 
 class NotNotebook(ValueError):
@@ -27,6 +30,12 @@ def code_cells(text: str) -> list[str]:
         raise NotNotebook(
             f"it is no notebook of format 4: {type(error).__name__}: {error}"
         ) from None
+
+
+def replaced_in(cell: str) -> list[str]:
+    """The names of classes that a cell asks to replace, by `%%replace_class`."""
+    first = cell.lstrip().split("\n", 1)[0].split()
+    return first[1:] if first[:1] == ["%%replace_class"] else []
 
 
 def plain_python(cell: str, number: int) -> tuple[str, list[str]]:

@@ -93,8 +93,8 @@ class Replacement:
         """Put the class's fields and methods on Value. Raises Unreadable, and changes nothing then.
 
         Args:
-            names_read: gives the names of attributes that the script reads outside of the methods
-                that are compared.
+            names_read: gives the names that the script reads, those of attributes too, outside of
+                the methods that are compared.
         """
         self._names_read = names_read
         if is_empty(self.kind):
@@ -110,7 +110,7 @@ class Replacement:
 
     def _read_fields(self) -> None:
         with isolated(self.kind, self._modules(), as_itself=True) as trace:
-            self.layout = read_layout(self.kind)
+            self.layout = read_layout(self.kind, self._names_read())
         if trace.changed:
             raise Unreadable(f"making one changes {trace.changed[0]}")
         for name, member in (aliases(self.layout) | self.layout.constants).items():

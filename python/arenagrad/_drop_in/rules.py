@@ -115,12 +115,12 @@ class OwnEngine:
 
     def _step(self, node: Any) -> None:
         if self._layout.rule:
-            rule = getattr(node, self._layout.rule)
+            rule = getattr(node, self._layout.rule, None)  # a leaf may have none
             if rule is not None:
                 rule()
             return
         for operand, partial in zip(
-            self.operands(node), getattr(node, self._layout.partials) or (), strict=False
+            self.operands(node), getattr(node, self._layout.partials, None) or (), strict=False
         ):
             self.set_grad(operand, self.grad(operand) + partial * self.grad(node))
 

@@ -1,6 +1,7 @@
 """The classes that a script asks to replace, from their source to the line about them."""
 
 import ast
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,10 +18,10 @@ class Session:
     def __init__(self, wanted: Iterable[source.Wanted] = ()) -> None:
         """Replace these, as soon as a module that was transformed defines one."""
         self.wanted = list(wanted)
-        self._trees: list[tuple[ast.Module, frozenset[str]]] = []
         self._done: list[Replacement | str] = []
         self._in_use: Replacement | None = None
         self._read_names: set[str] = set()
+        self._count = 0
 
     def transform(self, text: bytes | str, path: str, *modules: str) -> ast.Module:
         """The syntax tree of a source, its class statements decorated."""
@@ -32,7 +33,7 @@ class Session:
         """Decorate the class statements of a tree; returns those found."""
         found = source.decorated(tree, self.wanted, *modules)
         names = frozenset(each.name for each in found)
-        self._read_names |= source.attributes_read(tree, tuple(names), self._is_compared)
+        self._read_names |= source.names_read(tree, tuple(names), self._is_compared)
         return found
 
     @staticmethod
@@ -40,7 +41,7 @@ class Session:
         return method in vars(Value) or method == "__init__"
 
     def names_read(self) -> frozenset[str]:
-        """The names of attributes that the sources so far read outside of compared methods."""
+        """The names that the sources so far read outside of compared methods."""
         return frozenset(self._read_names)
 
     def finder(self) -> source.Finder:
@@ -51,6 +52,7 @@ class Session:
 
     def replace(self, original: Any) -> Any:
         """The decorator: Value for a class, or the class itself where it must be left alone."""
+        self._count += 1
         name = getattr(original, "__name__", repr(original))
         where = _file_of(original)
         if not isinstance(original, type):
@@ -72,7 +74,9 @@ class Session:
                 )
             replacement.install(self.names_read)
         except Unreadable as error:
-            self._done.append(f"arenagrad: class {name} of {where} is left alone: {error}")
+            line = f"arenagrad: class {name} of {where} is left alone: {error}"
+            if line not in self._done:
+                self._done.append(line)
             return original
         if self._in_use is None or not replacement.is_empty:
             self._in_use = replacement
@@ -81,17 +85,27 @@ class Session:
         self._done.append(replacement)
         return Value
 
+    @property
+    def count(self) -> int:
+        """How many classes were met so far, those that were left alone included."""
+        return self._count
+
+    def lines(self) -> list[str]:
+        """What is native and what was kept, one line a class."""
+        return [done if isinstance(done, str) else done.report() for done in self._done]
+
     def report(self) -> None:
-        """Say on the standard error what is native and what was kept."""
-        for done in self._done:
-            print(done if isinstance(done, str) else done.report(), file=sys.stderr)
-        self._done = []
+        """Say so on the standard error."""
+        for line in self.lines():
+            print(line, file=sys.stderr)
 
 
 def _file_of(original: Any) -> str:
-    module = sys.modules.get(getattr(original, "__module__", ""))
-    path = getattr(module, "__file__", None) or getattr(original, "__module__", "the script")
-    return str(path).replace("\\", "/").rpartition("/")[2]
+    name = getattr(original, "__module__", "")
+    path = getattr(sys.modules.get(name), "__file__", None)
+    if path is None:
+        return "the notebook" if name == "__main__" else str(name)
+    return os.path.basename(str(path))
 
 
 def missing(wanted: Sequence[source.Wanted], found: Iterable[source.Wanted]) -> list[str]:

@@ -5,6 +5,7 @@ A class is asked for as `Value`, in the script or any module of its own that it 
 """
 
 import ast
+import functools
 import os
 import sys
 import sysconfig
@@ -73,23 +74,28 @@ def _decorator(statement: ast.ClassDef) -> ast.Name:
     )
 
 
-def attributes_read(
+def names_read(
     tree: ast.Module, classes: Sequence[str], methods: Callable[[str], bool]
 ) -> set[str]:
-    """The names of attributes that are read, and short texts, which may be names for getattr.
+    """The names that are read, of attributes too, and short texts, which may be for getattr.
 
-    What stands in those methods of the classes that this accepts is left out.
+    The bases of a class statement do not count, nor what stands in those methods of the classes
+    that `methods` accepts.
     """
     found: set[str] = set()
 
     def visit(node: ast.AST) -> None:
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
             found.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            found.add(node.id)
         elif (
             isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 40
         ):
             found.add(node.value)
         for child in ast.iter_child_nodes(node):
+            if isinstance(node, ast.ClassDef) and child in node.bases:
+                continue
             if not (
                 isinstance(node, ast.ClassDef)
                 and node.name in classes
@@ -105,12 +111,14 @@ def attributes_read(
 # --- modules of the script's own ------------------------------------------------------------------
 
 
+@functools.cache
 def _foreign() -> tuple[str, ...]:
     paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     paths.add(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     return tuple(os.path.realpath(path) + os.sep for path in paths if path)
 
 
+@functools.cache
 def is_own(path: str | None) -> bool:
     """Whether this is a source file of the script's own, and no installed one."""
     if path is None or not path.endswith(".py"):
