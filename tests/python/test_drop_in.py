@@ -482,6 +482,32 @@ def test_leaves_may_lack_a_rule_and_have_no_list_of_operands(python: Callable[..
     assert "the script's own" not in said(both(python, script + USE.format(use="")))
 
 
+ASSIGN = {
+    "a method that both have": unary("tanh", "math.tanh(x)", "1 - y * y").replace("+=", "="),
+    "a method of its own": unary("squash", "math.tanh(x)", "1 - y * y").replace("+=", "="),
+    "a rule that reads gradients": unary("tanh", "math.tanh(x)", "1 - y * y + self.grad"),
+}
+
+
+@pytest.mark.parametrize("case", ASSIGN)
+def test_the_order_of_the_scripts_own_sweep_is_kept_where_a_rule_does_not_add(
+    python: Callable[..., Done], case: str
+) -> None:
+    name = ASSIGN[case].partition("def ")[2].partition("(")[0]
+    use = f"""
+for left in (0, 1):
+    a = Value(0.5)
+    b, c, d = a * 2.0, a.{name}(), a * a
+    e = (b + c) * d if left else d * (c + b)
+    e.backward()
+    print(a.grad, c.grad)
+print(type(e).__module__)
+"""
+    assert (
+        "backward" in said(both(python, engine("list", own=ASSIGN[case]) + use))["the script's own"]
+    )
+
+
 def test_methods_put_on_the_class_afterwards_are_kept(python: Callable[..., Done]) -> None:
     more = "\nValue.relu = lambda self: self * self\nValue.twice = lambda v: v * 2\n"
     both(python, engine() + more + USE.format(use=".relu().twice()"))

@@ -29,6 +29,7 @@ from arenagrad._drop_in.rules import (
     OwnEngine,
     agreement,
     alike_in_structure,
+    all_add,
     outcomes,
     points,
 )
@@ -88,15 +89,23 @@ class Replacement:
         self._variables: list[str] = []
         self._undecided: set[str] = set()
         self._names_read: Callable[[], frozenset[str]] = frozenset
+        self._assigned: Callable[[], frozenset[str]] = frozenset
+        self._order_matters = False  # of a sweep, for a rule that was kept
 
-    def install(self, names_read: Callable[[], frozenset[str]]) -> None:
+    def install(
+        self,
+        names_read: Callable[[], frozenset[str]],
+        assigned_by_rules: Callable[[], frozenset[str]],
+    ) -> None:
         """Put the class's fields and methods on Value. Raises Unreadable, and changes nothing then.
 
         Args:
             names_read: gives the names that the script reads, those of attributes too, outside of
                 the methods that are compared.
+            assigned_by_rules: gives the names of attributes that functions of the script assign
+                which may be rules.
         """
-        self._names_read = names_read
+        self._names_read, self._assigned = names_read, assigned_by_rules
         if is_empty(self.kind):
             self.layout = Layout("data")
         else:
@@ -199,7 +208,19 @@ class Replacement:
             found = Agreement.NONE
         if found is Agreement.NONE:
             self._must_work(name, own, samples, theirs)
+            with self._isolated(as_itself=True):
+                again = outcomes(OwnEngine(self.kind, self.layout), own, samples, begin=0.75)
+            if not all_add(theirs, again, by=0.5):
+                self._keep_sweep()
         return found
+
+    def _keep_sweep(self) -> None:
+        """Keep the script's own backward: a rule that does not add wants its order."""
+        self._order_matters = True
+        if "backward" in self.native:
+            self.native.remove("backward")
+            self.kept.append("backward")
+            setattr(Value, "backward", self._own["backward"])  # noqa: B010, mypy refuses the assignment
 
     def _isolated(self, *, as_itself: bool) -> Any:
         return isolated(self.kind, self._modules(), as_itself=as_itself, variables=self._variables)
@@ -222,10 +243,11 @@ class Replacement:
     def _compare_sweeps(self, own: Any) -> Agreement:
         """Compare whole sweeps, twice over one graph, from gradients of 0 and of others."""
         ours = self._before["backward"]
+        ordered = self._order_matters or self.layout.grad in self._assigned()
         with self._isolated(as_itself=False) as trace:
             theirs = self._sweeps(NativeEngine(), own)
         results = self._sweeps(NativeEngine(), ours)
-        if trace.silent and theirs.agrees(results) and not theirs.raised:
+        if not ordered and trace.silent and theirs.agrees(results) and not theirs.raised:
             return Agreement.FULL
         with self._isolated(as_itself=True):
             alone = self._sweeps(OwnEngine(self.kind, self.layout), own)

@@ -192,8 +192,10 @@ def _same_result(a: Any, b: Any) -> bool:
     return type(a) is type(b) and (a is b or bool(a == b))
 
 
-def run_at(engine: Engine, method: Callable[..., Any], point: Point, seed: float) -> Outcome:
-    """The outcome of a method at one point."""
+def run_at(
+    engine: Engine, method: Callable[..., Any], point: Point, seed: float, begin: float
+) -> Outcome:
+    """The outcome of a method at one point; the gradients of the leaves begin with a number."""
     leaves: list[Any] = []
     arguments: list[Any] = []
     try:
@@ -204,7 +206,7 @@ def run_at(engine: Engine, method: Callable[..., Any], point: Point, seed: float
                 arguments.append(leaves[0])
             else:
                 leaves.append(engine.leaf(item))  # type: ignore[arg-type]  # a float is left
-                engine.set_grad(leaves[-1], _BEGIN)
+                engine.set_grad(leaves[-1], begin)
                 arguments.append(leaves[-1])
         result = method(*arguments)
         if type(result) is not engine.kind:
@@ -239,12 +241,17 @@ def points(name: str, arity: int) -> Iterator[list[Point]]:
 
 
 def outcomes(
-    engine: Engine, method: Callable[..., Any], kinds: Sequence[Sequence[Point]]
+    engine: Engine,
+    method: Callable[..., Any],
+    kinds: Sequence[Sequence[Point]],
+    begin: float = _BEGIN,
 ) -> list[list[Outcome]]:
     """The outcomes of a method at all points, kind by kind."""
     found = []
     for kind in kinds:
-        found.append([run_at(engine, method, p, _SEEDS[i in (1, 2)]) for i, p in enumerate(kind)])
+        found.append(
+            [run_at(engine, method, p, _SEEDS[i in (1, 2)], begin) for i, p in enumerate(kind)]
+        )
     return found
 
 
@@ -278,6 +285,17 @@ def agreement(own: list[list[Outcome]], ours: list[list[Outcome]]) -> Agreement:
     if not compared:
         return Agreement.NONE
     return Agreement.WHERE_OURS_ANSWERS if refused else Agreement.FULL
+
+
+def all_add(one: list[list[Outcome]], other: list[list[Outcome]], *, by: float) -> bool:
+    """Whether rules add to gradients: those of the other outcomes began with so much more."""
+    return all(
+        x.raised
+        or y.raised
+        or all(_close(a + by, b) for a, b in zip(x.numbers[1:], y.numbers[1:], strict=True))
+        for a, b in zip(one, other, strict=True)
+        for x, y in zip(a, b, strict=True)
+    )
 
 
 def alike_in_structure(

@@ -21,6 +21,7 @@ class Session:
         self._done: list[Replacement | str] = []
         self._in_use: Replacement | None = None
         self._read_names: set[str] = set()
+        self._assigned: set[str] = set()
         self._count = 0
 
     def transform(self, text: bytes | str, path: str, *modules: str) -> ast.Module:
@@ -33,12 +34,17 @@ class Session:
         """Decorate the class statements of a tree; returns those found."""
         found = source.decorated(tree, self.wanted, *modules)
         names = frozenset(each.name for each in found)
+        self._assigned |= source.assigned_by_rules(tree)
         self._read_names |= source.names_read(tree, tuple(names), self._is_compared)
         return found
 
     @staticmethod
     def _is_compared(method: str) -> bool:
         return method in vars(Value) or method == "__init__"
+
+    def assigned_by_rules(self) -> frozenset[str]:
+        """The names of attributes that functions which may be rules assign, and do not add to."""
+        return frozenset(self._assigned)
 
     def names_read(self) -> frozenset[str]:
         """The names that the sources so far read outside of compared methods."""
@@ -72,7 +78,7 @@ class Session:
                 raise Unreadable(
                     f"Value has the methods of {former.kind.__name__} of {former.where}"
                 )
-            replacement.install(self.names_read)
+            replacement.install(self.names_read, self.assigned_by_rules)
         except Unreadable as error:
             line = f"arenagrad: class {name} of {where} is left alone: {error}"
             if line not in self._done:

@@ -108,6 +108,38 @@ def names_read(
     return found
 
 
+def assigned_by_rules(tree: ast.Module) -> set[str]:
+    """The names of attributes that functions within functions assign, and do not add to.
+
+    Such a function may be the rule of a node. What it leaves in a gradient then depends on the
+    order of the sweep. An assignment of a number, which resets something, does not count.
+    """
+    found: set[str] = set()
+
+    def visit(node: ast.AST, depth: int) -> None:
+        if isinstance(node, ast.FunctionDef):
+            depth += 1
+        elif (
+            isinstance(node, ast.Assign) and depth > 1 and not isinstance(node.value, ast.Constant)
+        ):
+            for target in node.targets:
+                if isinstance(target, ast.Attribute) and not _is_added_to(target, node.value):
+                    found.add(target.attr)
+        for child in ast.iter_child_nodes(node):
+            visit(child, depth)
+
+    visit(tree, 0)
+    return found
+
+
+def _is_added_to(target: ast.Attribute, value: ast.expr) -> bool:
+    return (
+        isinstance(value, ast.BinOp)
+        and isinstance(value.op, ast.Add)
+        and ast.unparse(target) in (ast.unparse(value.left), ast.unparse(value.right))
+    )
+
+
 # --- modules of the script's own ------------------------------------------------------------------
 
 
