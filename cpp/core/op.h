@@ -40,7 +40,7 @@ struct OpInfo {
   MayFail may_fail = MayFail::Never;
   double low = 0, high = 0;
   double b = 0; // a Parametric's constant if it is left out; nan if it must be given
-  bool exact = false, cheap = false;
+  bool exact = false, cheap = false, no_nan = false;
 };
 
 namespace table {
@@ -57,9 +57,9 @@ inline constexpr OpInfo kOpInfo[] = {
 #define ARENAGRAD_NARY(Id, name, symbol, ...) {#Id, #name, symbol, Operands::Many},
 #define ARENAGRAD_GROUP(Id, name, symbol, ...) {#Id, #name, symbol, Operands::Part},
 #include "ops.def"
-#define ARENAGRAD_OP(Id, name, symbol, operands, primal, da, db, may_fail, low, high, b, exact,    \
-                     cheap)                                                                        \
-  {#Id, #name, symbol, Operands::operands, MayFail::may_fail, low, high, b, exact, cheap},
+#define ARENAGRAD_OP(Id, name, symbol, operands, primal, da, db, no_nan, may_fail, low, high, b,   \
+                     exact, cheap)                                                                 \
+  {#Id, #name, symbol, Operands::operands, MayFail::may_fail, low, high, b, exact, cheap, no_nan},
 #include "ops.def"
 };
 } // namespace table

@@ -11,6 +11,12 @@
 
 namespace arenagrad::core {
 
+// Whether Python's float `**` has no real result.
+inline bool power_fails(double a, double b) {
+  if (!std::isfinite(a) || !std::isfinite(b)) return false;
+  return (a == 0.0 && b < 0.0) || (a < 0.0 && b != std::floor(b)) || std::isinf(std::pow(a, b));
+}
+
 // Throws as Python's float `**` does where it has no real result; `node` is the one to blame.
 inline void check_power(double a, double b, NodeId node) {
   if (!std::isfinite(a) || !std::isfinite(b)) return;

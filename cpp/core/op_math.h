@@ -14,6 +14,12 @@ using std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atan2, std::
 // x where the condition holds, else y.
 inline double select(bool condition, double x, double y) { return condition ? x : y; }
 
+// a * b, but 0 where one of them is 0, even if the other is not finite.
+inline double multiply_no_nan(double a, double b) {
+  const double y = a * b;
+  return y != y && (a == 0.0 || b == 0.0) ? 0.0 : y;
+}
+
 inline constexpr double kLn2 = 0.69314718055994530942;
 inline constexpr double kLog2E = 1.44269504088896340736;
 inline constexpr double kLog10E = 0.43429448190325182765;

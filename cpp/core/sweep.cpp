@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "checked_sweep.h"
 #include "nary.h"
 
 namespace arenagrad::core {
@@ -42,11 +43,15 @@ struct Ignored {
   void operator()(NodeId) const {}
 };
 
-// When the operands of a group get what its Parts pass on: with the group's own step, which comes
-// below all of them, or at once, where no group is visited.
-enum class GroupStep : std::uint8_t { Later, Now };
-
 // --- the step of a node --------------------------------------------------------------------------
+
+// partial * adjoint: a plain product but where the row says no_nan.
+template <Op op> inline double adjoint_term(double partial, double g) {
+  if constexpr (op_info(op).no_nan)
+    return multiply_no_nan(partial, g);
+  else
+    return partial * g;
+}
 
 // Adds partial * adjoint(node) to the adjoint of each operand, with the partials of the row of `op`
 // in ops.def, and calls reached(operand).
@@ -56,13 +61,13 @@ template <Op op, class Visit> inline void step_of(const Tape& t, NodeId node, Vi
   const Operand2 o = t.operands[node];
   if constexpr (kind == Operands::Binary) {
     const Partials d = partials(op, t.data[o.a], t.data[o.b], t.data[node]);
-    t.grad[o.a] += d.a * g;
-    t.grad[o.b] += d.b * g;
+    t.grad[o.a] += adjoint_term<op>(d.a, g);
+    t.grad[o.b] += adjoint_term<op>(d.b, g);
     reached(o.a);
     reached(o.b);
   } else {
     const double b = kind == Operands::Parametric ? t.data[o.b] : 0.0;
-    t.grad[o.a] += partials(op, t.data[o.a], b, t.data[node]).a * g;
+    t.grad[o.a] += adjoint_term<op>(partials(op, t.data[o.a], b, t.data[node]).a, g);
     reached(o.a);
   }
 }
@@ -138,11 +143,6 @@ inline void step(const Tape& t, NodeId node, GroupStep when, Visit& reached) {
   }
 }
 
-void step_alone(Arena& arena, NodeId node, GroupStep when) {
-  Ignored nobody;
-  step(Tape(arena, node), node, when, nobody);
-}
-
 // --- the loops -----------------------------------------------------------------------------------
 
 // Calls visit(node, reached) for each node from `root` down that was passed to reached before.
@@ -159,33 +159,12 @@ template <class Visit> void descend(std::uint8_t* marks, NodeId root, Visit visi
   }
 }
 
-// Throws where micrograd's own rule would raise in Python.
-void check_partials(Arena& arena, NodeId node) {
-  if (arena.op(node) != Op::Pow) return;
-  const Operand2 o = arena.operands(node);
-  check_power(arena.data(o.a), arena.data(o.b) - 1.0, o.a);
-}
-
-// Whether check_partials might throw for some node up to `root`: one look at each tag, far cheaper
-// than listing the reachable nodes.
-bool partials_may_fail(Arena& arena, NodeId root) {
-  const Tag* tags = arena.tag_array();
-  for (std::size_t i = arena.first_power(); i <= root; ++i) {
-    if (op_of(tags[i]) != Op::Pow) continue;
-    const Operand2 o = arena.operands(static_cast<NodeId>(i));
-    if (power_may_fail(arena.data(o.a), arena.data(o.b) - 1.0)) return true;
-  }
-  return false;
-}
-
-// Whether both are results of one group, as of one softmax.
-bool share_group(const Arena& arena, NodeId one, NodeId other) {
-  for (const NodeId node : {one, other})
-    if (op_info(arena.op(node)).operands != Operands::Part) return false;
-  return arena.operands(one).a == arena.operands(other).a;
-}
-
 } // namespace
+
+void step_alone(Arena& arena, NodeId node, GroupStep when) {
+  Ignored nobody;
+  step(Tape(arena, node), node, when, nobody);
+}
 
 std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
   std::vector<NodeId> nodes;
@@ -196,11 +175,6 @@ std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
   return nodes;
 }
 
-void reverse_step(Arena& arena, NodeId node) {
-  check_partials(arena, node);
-  step_alone(arena, node, GroupStep::Now);
-}
-
 void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
   if (arena.callback_count() == 0 && !partials_may_fail(arena, root)) {
     const Tape tape(arena, root);
@@ -209,22 +183,7 @@ void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
       step(tape, node, GroupStep::Later, reached);
     });
   }
-  // Rules that can fail are checked before the first adjoint changes, and a callback may itself
-  // sweep: both want the order in a list.
-  const std::vector<NodeId> nodes = reachable(arena, root);
-  for (const NodeId node : nodes)
-    if (!arena.has_callback(node)) check_partials(arena, node);
-  const Arena::Frozen frozen(arena);
-  arena.gradients(std::size_t{root} + 1)[root] = 1.0;
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    const NodeId node = nodes[i];
-    if (arena.has_callback(node) && callback(*arena.handle_of(node))) continue;
-    // The Parts of a group are neighbours and none uses another: the last one's step does them all.
-    while (i + 1 < nodes.size() && share_group(arena, node, nodes[i + 1]) &&
-           !arena.has_callback(nodes[i + 1]))
-      step_alone(arena, nodes[++i], GroupStep::Later);
-    reverse_step(arena, node); // checks anew: a callback may have changed the primals
-  }
+  checked_sweep(arena, root, callback);
 }
 
 } // namespace arenagrad::core

@@ -21,7 +21,8 @@ std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden = false);
 
 // Sets the root's adjoint to 1; then, users before operands, each node adds partial * adjoint(node)
 // to the adjoint of each of its operands, with the primals as they are now.
-// Throws the errors of check_power before anything has changed, and whatever a callback throws.
+// Throws the errors of check_power where micrograd's own rule would raise for an adjoint that is
+// not 0, with all adjoints as they were, and whatever a callback throws.
 void reverse_sweep(Arena& arena, NodeId root, Callback callback);
 
 // The step of one node alone, its callback apart. Throws as reverse_sweep does.

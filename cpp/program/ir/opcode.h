@@ -36,10 +36,11 @@ using core::table::no, core::table::yes;
 struct OpcodeRow {
   const char* name;
   std::uint8_t operands; // exactly so many, or at least so many of an n-ary opcode
-  bool exact = false, cheap = false;
+  bool no_nan = false, exact = false, cheap = false;
 };
 inline constexpr OpcodeRow kOwnOpcodes[] = {
-#define ARENAGRAD_OPCODE(Id, n, primal, da, db, dc, exact, cheap) {#Id, n, exact, cheap},
+#define ARENAGRAD_OPCODE(Id, n, primal, da, db, dc, no_nan, exact, cheap)                          \
+  {#Id, n, no_nan, exact, cheap},
 #include "opcodes.def"
 };
 inline constexpr OpcodeRow kNaryOpcodes[] = {
@@ -105,6 +106,11 @@ constexpr bool is_exact(Opcode opcode) {
   if (is_table_opcode(opcode)) return core::op_info(op_of(opcode)).exact;
   const std::size_t own = static_cast<std::size_t>(opcode) - kFirstOwnOpcode;
   return own < std::size(table::kOwnOpcodes) && table::kOwnOpcodes[own].exact;
+}
+constexpr bool is_no_nan(Opcode opcode) {
+  if (is_table_opcode(opcode)) return core::op_info(op_of(opcode)).no_nan;
+  const std::size_t own = static_cast<std::size_t>(opcode) - kFirstOwnOpcode;
+  return own < std::size(table::kOwnOpcodes) && table::kOwnOpcodes[own].no_nan;
 }
 constexpr bool is_cheap(Opcode opcode) {
   if (is_table_opcode(opcode)) return core::op_info(op_of(opcode)).cheap;

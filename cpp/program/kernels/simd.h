@@ -105,6 +105,11 @@ ARENAGRAD_INLINE V at_most(double limit, V a) {
 ARENAGRAD_INLINE V at_least(double limit, V a) { return limit > a ? broadcast(limit) : a; }
 #endif
 
+ARENAGRAD_INLINE V multiply_no_nan(V a, V b) {
+  const V y = a * b;
+  return number(bits(y) & ~((y != y) & ((a == 0.0) | (b == 0.0))));
+}
+
 // Whether multiply_add rounds once. Where it does not, functions that need the rest of a product
 // have another formula.
 constexpr bool kFused = ARENAGRAD_LANES > 2;

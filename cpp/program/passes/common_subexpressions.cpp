@@ -28,8 +28,8 @@ bool is_same(const Instruction& one, const Instruction& other) {
 } // namespace
 
 bool commutes(Opcode opcode) {
-  return opcode == Opcode::Add || opcode == Opcode::Mul || opcode == Opcode::Equal ||
-         opcode == Opcode::Hypot;
+  return opcode == Opcode::Add || opcode == Opcode::Mul || opcode == Opcode::MulNoNan ||
+         opcode == Opcode::Equal || opcode == Opcode::Hypot;
 }
 
 // Calls visit(slot) with the slots where an instruction may be, until visit returns true.

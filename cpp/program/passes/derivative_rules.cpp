@@ -1,6 +1,7 @@
 #include "derivative_rules.h"
 
 #include <array>
+#include <cmath>
 
 namespace arenagrad::program {
 
@@ -155,9 +156,11 @@ template <> struct NaryRule<Opcode::NormN> {
                            [&] { return hypot_partial(site.value(x), site.result()) * passed_on; });
   }
   static Index pushforward(const Site& site, TangentSum& tangents) {
+    const Symbolic is_flat = site.result() == 0.0;
     for (const Index x : site.operands())
-      tangents.add_if_moving(
-          x, [&] { return hypot_partial(site.value(x), site.result()) * tangents.of(x); });
+      tangents.add_if_moving(x, [&] {
+        return hypot_partial(site.value(x), site.result()) * select(is_flat, 0.0, tangents.of(x));
+      });
     return tangents.sum();
   }
 };
@@ -206,19 +209,52 @@ OperandPartials partials_at(const Site& site, Symbolic unused) {
   return partials(at.opcode, value(at.a), value(at.b), value(at.c), site.result());
 }
 
+// Whether 0 times what is not finite is 0 in the derivatives of the instruction. Of a Pow they are
+// all finite, where the result is, if the exponent is one of 0, 1, 2, ...
+bool is_no_nan_at(const Site& site) {
+  const Instruction& at = site.instruction();
+  if (at.opcode != Opcode::Pow) return is_no_nan(at.opcode);
+  const Builder& builder = Symbolic::builder();
+  const Index exponent = site.value(at.b).index();
+  if (!builder.is_constant(exponent)) return true;
+  const double b = builder.constant_of(exponent);
+  return b < 0.0 || b != std::floor(b);
+}
+
+// The eager rule of a Pow is micrograd's arithmetic, but for an adjoint that is 0.
+Symbolic strict_term_of_power(Symbolic partial, Symbolic g) {
+  const Symbolic no_nan = Symbolic::emit(Opcode::MulNoNan, partial, g);
+  return select(g == 0.0, no_nan, Symbolic::emit(Opcode::Mul, partial, g));
+}
+
 void pullback_by_partials(const Site& site, Symbolic g, Target& target) {
   const Instruction& at = site.instruction();
   const Index operands[] = {at.a, at.b, at.c};
+  const bool is_no_nan = is_no_nan_at(site), is_strict = !Symbolic::builder().passes().reorder;
+  const Symbolic::NoNan no_nan(is_no_nan);
   const OperandPartials d = partials_at(site, g);
-  // Eager adjoints know no flat partials: there an infinite g times 0 is nan.
-  const bool as_eager = !Symbolic::builder().passes().reorder;
   for (std::size_t k = 0; k < operand_count(at.opcode); ++k)
-    if (as_eager || !is_zero(d[k])) target.add_if_active(operands[k], [&] { return d[k] * g; });
+    if (!is_zero(d[k]))
+      target.add_if_active(operands[k], [&] {
+        const bool as_eager = is_strict && is_no_nan && at.opcode == Opcode::Pow;
+        return as_eager ? strict_term_of_power(d[k], g) : d[k] * g;
+      });
+}
+
+// g / b spares a product beside the partial 1 / b. Where the quotient is checked it is the
+// function's own, with a divisor that may be next to 0; the others are shares of sums, and sums
+// over counts.
+void pullback_of_quotient(const Site& site, Symbolic g, Target& target) {
+  const Instruction& at = site.instruction();
+  target.add_if_active(at.a, [&] { return g / site.value(at.b); });
+  const Symbolic::NoNan no_nan(at.checked);
+  target.add_if_active(at.b, [&] { return -site.result() / site.value(at.b) * g; });
 }
 
 Index pushforward_by_partials(const Site& site, TangentSum& tangents) {
   const Instruction& at = site.instruction();
   const Index operands[] = {at.a, at.b, at.c};
+  const Symbolic::NoNan no_nan(is_no_nan_at(site) || (at.opcode == Opcode::Divide && at.checked));
   const OperandPartials d = partials_at(site, site.result());
   for (std::size_t k = 0; k < operand_count(at.opcode); ++k)
     if (!is_zero(d[k]))
@@ -241,9 +277,8 @@ void pullback(const Site& site, Symbolic g, Adjoints& adjoints) {
   case Opcode::Select: // a selection rather than a product: 0 times an infinite g is not 0
     target.add_if_active(at.b, [&] { return select(site.value(at.a), g, 0.0); });
     return target.add_if_active(at.c, [&] { return select(site.value(at.a), 0.0, g); });
-  case Opcode::Divide: // g / b spares a product beside the partial 1 / b
-    target.add_if_active(at.a, [&] { return g / site.value(at.b); });
-    return target.add_if_active(at.b, [&] { return -site.result() / site.value(at.b) * g; });
+  case Opcode::Divide:
+    return pullback_of_quotient(site, g, target);
   default:
     return pullback_by_partials(site, g, target);
   }

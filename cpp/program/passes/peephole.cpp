@@ -1,3 +1,4 @@
+#include <cmath>
 #include <utility>
 
 #include "builder.h"
@@ -12,6 +13,15 @@ Index product(Builder& builder, Index a, Index b) {
   const double factor = builder.constant_of(b);
   if (factor == 1.0) return a;
   return factor == -1.0 ? builder.emit(Opcode::Negate, a) : kNone;
+}
+
+// By a constant that is neither 0 nor infinite it is a plain product, and so are its derivatives.
+Index product_no_nan(Builder& builder, Index a, Index b) {
+  const auto is_plain = [&](Index i) {
+    return builder.is_constant(i) && std::isfinite(builder.constant_of(i)) &&
+           builder.constant_of(i) != 0.0;
+  };
+  return is_plain(a) || is_plain(b) ? builder.emit(Opcode::Mul, a, b) : kNone;
 }
 
 Index subtraction_of(Builder& builder, Index a, Index negated) {
@@ -45,6 +55,8 @@ Index peephole(Builder& builder, const Instruction& instruction) {
   switch (opcode) {
   case Opcode::Mul:
     return product(builder, a, b);
+  case Opcode::MulNoNan:
+    return product_no_nan(builder, a, b);
   case Opcode::Add:
     return sum(builder, a, b);
   case Opcode::Subtract:

@@ -12,45 +12,71 @@
 namespace arenagrad::program {
 
 class Symbolic {
+  // Where this thread writes to, and how.
+  struct Context {
+    Builder* builder;
+    bool no_nan;
+  };
+
 public:
   // While it lives, Symbolic writes with this builder, on this thread.
   class Writing {
   public:
-    explicit Writing(Builder& builder) : before_(builder_) { builder_ = &builder; }
+    explicit Writing(Builder& builder) : before_(context_) { context_ = {&builder, false}; }
     Writing(const Writing&) = delete;
     Writing& operator=(const Writing&) = delete;
-    ~Writing() { builder_ = before_; }
+    ~Writing() { context_ = before_; }
 
   private:
-    Builder* before_;
+    Context before_;
   };
 
+  // While it lives, products and quotients on this thread are MulNoNan and DivideNoNan: for
+  // partials that can be infinite, so that in derivatives of them, too, 0 times infinity is 0.
+  class NoNan {
+  public:
+    explicit NoNan(bool on) : before_(context_.no_nan) { context_.no_nan = on; }
+    NoNan(const NoNan&) = delete;
+    NoNan& operator=(const NoNan&) = delete;
+    ~NoNan() { context_.no_nan = before_; }
+
+  private:
+    bool before_;
+  };
+  static bool no_nan() { return context_.no_nan; }
+
   Symbolic(double value) // NOLINT(google-explicit-constructor): formulas mix both
-      : index_(builder_->constant(value)) {}
+      : index_(context_.builder->constant(value)) {}
   // The value of an instruction that has been written.
   static Symbolic of(Index index) { return Symbolic(index, Written{}); }
-  static Symbolic emit(Opcode opcode, Symbolic a) { return of(builder_->emit(opcode, a.index_)); }
+  static Symbolic emit(Opcode opcode, Symbolic a) {
+    return of(context_.builder->emit(opcode, a.index_));
+  }
   static Symbolic emit(Opcode opcode, Symbolic a, Symbolic b) {
-    return of(builder_->emit(opcode, a.index_, b.index_));
+    return of(context_.builder->emit(opcode, a.index_, b.index_));
   }
   static Symbolic emit(Opcode opcode, Symbolic a, Symbolic b, Symbolic c) {
-    return of(builder_->emit(opcode, a.index_, b.index_, c.index_));
+    return of(context_.builder->emit(opcode, a.index_, b.index_, c.index_));
   }
   Index index() const { return index_; }
   // That of the innermost Writing.
-  static Builder& builder() { return *builder_; }
+  static Builder& builder() { return *context_.builder; }
 
 private:
   struct Written {}; // tells an index from a number
   Symbolic(Index index, Written /*tag*/) : index_(index) {}
-  static inline thread_local Builder* builder_ = nullptr;
+  static inline thread_local Context context_{nullptr, false};
   Index index_;
 };
 
 inline Symbolic operator+(Symbolic a, Symbolic b) { return Symbolic::emit(Opcode::Add, a, b); }
 inline Symbolic operator-(Symbolic a, Symbolic b) { return Symbolic::emit(Opcode::Subtract, a, b); }
-inline Symbolic operator*(Symbolic a, Symbolic b) { return Symbolic::emit(Opcode::Mul, a, b); }
-inline Symbolic operator/(Symbolic a, Symbolic b) { return Symbolic::emit(Opcode::Divide, a, b); }
+inline Symbolic operator*(Symbolic a, Symbolic b) {
+  return Symbolic::emit(Symbolic::no_nan() ? Opcode::MulNoNan : Opcode::Mul, a, b);
+}
+inline Symbolic operator/(Symbolic a, Symbolic b) {
+  return Symbolic::emit(Symbolic::no_nan() ? Opcode::DivideNoNan : Opcode::Divide, a, b);
+}
 inline Symbolic operator-(Symbolic a) { return Symbolic::emit(Opcode::Negate, a); }
 inline Symbolic operator<(Symbolic a, Symbolic b) { return Symbolic::emit(Opcode::Less, a, b); }
 inline Symbolic operator>(Symbolic a, Symbolic b) { return Symbolic::emit(Opcode::Less, b, a); }

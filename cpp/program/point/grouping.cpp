@@ -251,7 +251,8 @@ void Grouping::collect_operands(Opcode opcode, Index count, bool tidy) {
   const Index Instruction::* const operands[] = {&Instruction::a, &Instruction::b, &Instruction::c};
   for (Index k = 0; k < count; ++k)
     for (const Index i : order_) *to++ = slot_[at(i).*operands[k]];
-  if (!tidy || (opcode != Opcode::Add && opcode != Opcode::Mul)) return;
+  if (!tidy || (opcode != Opcode::Add && opcode != Opcode::Mul && opcode != Opcode::MulNoNan))
+    return;
   Index *a = operands_.data(), *b = a + order_.size();
   for (; b < to; ++a, ++b)
     if (*a > *b) std::swap(*a, *b);
