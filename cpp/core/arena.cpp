@@ -24,11 +24,22 @@ template <class Visit> bool Arena::for_edge_arrays(Visit&& visit) {
 }
 
 Arena::Arena() {
-  capacity_ = std::numeric_limits<NodeId>::max(); // the highest index is kNoNode
-  while (!try_reserve(capacity_)) {
-    capacity_ /= 2;
-    if (capacity_ < 1024) throw ArenaFull("no address space for the arena");
+  most_ = std::numeric_limits<NodeId>::max(); // the highest index is kNoNode
+  while (!try_reserve(most_)) {
+    most_ /= 2;
+    if (most_ < 1024) throw ArenaFull("no address space for the arena");
   }
+  capacity_ = most_;
+}
+
+void Arena::set_capacity(std::size_t count) {
+  const std::size_t used = std::max(nodes_.size, edges_.size);
+  if (count < used)
+    throw ArenaFull("the arena has " + std::to_string(used) +
+                    " nodes or operands in use, more than the capacity asked for");
+  capacity_ = std::min(count, most_);
+  edges_.committed = std::min(edges_.committed, capacity_); // ready_for() compares with that alone
+  set_ready_limit();
 }
 
 bool Arena::try_reserve(std::size_t n) {
@@ -41,7 +52,7 @@ bool Arena::try_reserve(std::size_t n) {
 }
 
 void Arena::set_ready_limit() {
-  ready_limit_ = detaching_ ? 0 : std::min(policy_.look_at(), nodes_.touched);
+  ready_limit_ = detaching_ ? 0 : std::min({policy_.look_at(), nodes_.touched, capacity_});
 }
 
 void Arena::make_room(std::size_t nodes, std::size_t edges) {
@@ -59,25 +70,37 @@ void Arena::make_room(std::size_t nodes, std::size_t edges) {
   set_ready_limit();
 }
 
+// How many to commit for a need of `count`: twice the need, so that system calls are few and a
+// whole huge page is always there to be faulted in, since committed memory costs nothing until it
+// is touched. Where the system refuses that, less.
+template <class Commit> std::size_t Arena::commit_for(std::size_t count, Commit&& commit) const {
+  for (const std::size_t generous : {std::max(kCommitMin, 2 * count), count + kTouchMin, count}) {
+    const std::size_t n = std::min(capacity_, generous);
+    if (commit(n)) return n;
+  }
+  return 0;
+}
+
 void Arena::commit(std::size_t nodes, std::size_t edges) {
   if (nodes > capacity_ || edges > capacity_)
-    throw ArenaFull("the arena is full: " + std::to_string(capacity_) +
-                    " nodes are in use; drop the graphs that are no longer needed");
-  // Twice the need, so that system calls are few and a whole huge page is always there to be
-  // faulted in; committed memory costs nothing until it is touched.
-  const auto generous = [&](std::size_t n) {
-    return std::min(capacity_, std::max(kCommitMin, 2 * n));
+    throw ArenaFull("the arena is full: its capacity is " + std::to_string(capacity_) +
+                    " nodes; drop the graphs that are no longer needed");
+  const auto refused = [&] {
+    throw ArenaFull("the system has no memory for more than " + std::to_string(nodes_.size) +
+                    " nodes and " + std::to_string(edges_.size) + " operands in lists");
   };
   if (nodes > nodes_.committed) {
-    const std::size_t n = generous(nodes);
-    if (!for_node_arrays([n](auto& array) { return array.commit(n); }))
-      throw ArenaFull("the system has no memory for more nodes");
+    const std::size_t n = commit_for(nodes, [&](std::size_t count) {
+      return for_node_arrays([&](auto& array) { return array.commit(count); });
+    });
+    if (n == 0) refused();
     nodes_.committed = n;
   }
   if (edges > edges_.committed) {
-    const std::size_t n = generous(edges);
-    if (!for_edge_arrays([n](auto& array) { return array.commit(n); }))
-      throw ArenaFull("the system has no memory for more operands");
+    const std::size_t n = commit_for(edges, [&](std::size_t count) {
+      return for_edge_arrays([&](auto& array) { return array.commit(count); });
+    });
+    if (n == 0) refused();
     edges_.committed = n;
   }
 }

@@ -5,7 +5,7 @@
 //  2. A node lives while a handle reaches it. trim() drops all above the highest handle; compact()
 //     slides the living down, keeping their order, and patches operands and handles.
 //  3. A node has at most one handle; its tag says whether it has one, handle_of() finds it.
-//  4. Growing never moves a node: the arrays live in reserved address space.
+//  4. Growing never moves a node: the arrays have their addresses to themselves.
 //  5. Above size() gradients, marks and callback bytes are zero, so recording need not write them.
 //
 // Recording and memory are in arena.cpp, handles in handles.h, dropping nodes in reclaim.*.
@@ -32,8 +32,12 @@ public:
   static constexpr std::size_t kBytesPerNode =
       sizeof(double) * 2 + sizeof(Operand2) + sizeof(Handle*) + 3 * sizeof(std::uint8_t);
 
-  // Reserves address space for as many nodes as NodeId counts, or as many as the system grants.
+  // Finds addresses for as many nodes as NodeId counts, or as many as the system grants.
   Arena();
+
+  // At most so many nodes, and operands in lists, are there at a time from now on. Throws ArenaFull
+  // if more are in use.
+  void set_capacity(std::size_t count);
 
   // --- recording -----------------------------------------------------------------------------
 
@@ -230,6 +234,7 @@ private:
   template <class Visit> bool for_node_arrays(Visit&& visit);
   template <class Visit> bool for_edge_arrays(Visit&& visit);
   bool try_reserve(std::size_t capacity);
+  template <class Commit> std::size_t commit_for(std::size_t count, Commit&& commit) const;
   void make_room(std::size_t nodes, std::size_t edges);
   void commit(std::size_t nodes, std::size_t edges);
   void touch(std::size_t nodes);
@@ -254,6 +259,7 @@ private:
   Extent nodes_, edges_;
   std::size_t ready_limit_ = 0; // see ready_for
   std::size_t capacity_ = 0;    // of nodes, and of edges
+  std::size_t most_ = 0;        // that there are addresses for
   std::size_t grad_end_ = 0;    // gradients at and above are zero
   std::size_t first_power_ = kNoNode;
   std::size_t callback_count_ = 0, compactions_ = 0;

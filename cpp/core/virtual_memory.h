@@ -1,5 +1,8 @@
-// An array that grows without moving: address space is reserved once, pages are committed on
-// demand and given back to the system when they are no longer needed. Fresh pages read as zero.
+// An array that grows without moving: it gets addresses that nothing else in the process uses, and
+// maps them page after page as they are needed. Only what is mapped is address space that the
+// system counts, so a limit on that, set at any time, takes nothing from the rest of the program.
+// Memory goes back to the system when it is no longer needed. Fresh pages read as zero.
+//
 // Not thread-safe. Costs: commit and release are system calls, access is a plain pointer.
 #pragma once
 
@@ -17,9 +20,13 @@ public:
   Reservation& operator=(const Reservation&) = delete;
   ~Reservation();
 
-  // Claims `bytes` of address space, none of it backed by memory. False if the system refuses.
+  // Finds `bytes` of addresses, and maps a page of them. Where the system gives no addresses that
+  // are asked for, all are mapped at once, without memory. False if the system refuses that too.
   bool reserve(std::size_t bytes);
-  // Makes [0, bytes) readable and writable. False if the system refuses. Requires bytes reserved.
+  // Maps so many bytes anywhere, all of them committed. False if the system refuses.
+  bool map(std::size_t bytes);
+  // Makes [0, bytes) readable and writable. False if the system refuses, with all as it was.
+  // Requires bytes reserved.
   bool commit(std::size_t bytes);
   // Puts memory behind [from, to) at once, where the system can: cheaper by far than a fault for
   // each page. Requires it committed.
@@ -31,9 +38,12 @@ public:
   void* base() const { return base_; }
 
 private:
+  bool claim(char* base, std::size_t bytes);
+
   void* base_ = nullptr;
   std::size_t reserved_ = 0;
   std::size_t committed_ = 0;
+  bool whole_ = false; // all that is reserved is mapped
 };
 
 // An array of T in a Reservation. Arrays that are walked side by side must get different staggers:

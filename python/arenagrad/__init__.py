@@ -29,6 +29,7 @@ from arenagrad._core import (
     arena_info,
     build_info,
     collect,
+    set_capacity,
     topological_order,
 )
 from arenagrad.compat import install_as_micrograd
@@ -93,6 +94,7 @@ __all__ += (
     "load",
     "no_grad",
     "save",
+    "set_capacity",
     "to_dot",
     "to_mermaid",
     "to_networkx",

@@ -403,3 +403,116 @@ def test_no_reference_and_no_block_is_leaked_by(text: str, expected: str) -> Non
         grown.append(blocks_after - blocks)
         blocks = blocks_after
     assert min(grown) < 100, "a leak would be one block, or several, each time"
+
+
+# Address space
+
+LIMITED = """
+    import resource
+    {before}
+    import numpy as np
+    import arenagrad
+    from arenagrad import Value
+    {after}
+    size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    limit = size + 400_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    others = np.empty(200_000_000, dtype=np.uint8)
+    x = y = Value(1.0)
+    try:
+        while True:
+            y = y + x
+    except arenagrad.ArenaFullError as error:
+        print(str(error).startswith("the system has no memory for more than"))
+    count = arenagrad.arena_info()["nodes"]
+    y.backward()
+    print(x.grad, count > 1_000_000)
+    del y
+    print((x * 2.0).data)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit that other systems do not keep")
+@pytest.mark.parametrize("early", [True, False])
+def test_a_limit_on_address_space_leaves_room_and_ends_in_a_clear_error(
+    tmp_path: Path, early: bool
+) -> None:
+    limit = "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY))"
+    script = LIMITED.format(before=limit if early else "", after="Value(1.0)" if early else "")
+    done = run_python(tmp_path, "script.py", script=script)
+    assert done.stderr == ""
+    first, swept, last = done.stdout.splitlines()
+    assert (first, swept.split()[1], last) == ("True", "True", "2.0")
+    assert float(swept.split()[0]) > 1_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the figures of the process are Linux's")
+def test_the_address_space_of_a_small_program_is_small(tmp_path: Path) -> None:
+    script = """
+        def size():
+            return int(open("/proc/self/statm").read().split()[0])
+
+        import resource
+        import arenagrad
+
+        before = size()
+        x = arenagrad.Value(1.0)
+        (x * 2.0).backward()
+        print((size() - before) * resource.getpagesize())
+    """
+    done = run_python(tmp_path, "script.py", script=script)
+    assert int(done.stdout) < 64 * MIB, done
+
+
+def fill(capacity: int) -> tuple[int, str, float]:
+    """Record until the capacity is reached; sweep what is there."""
+    arenagrad.set_capacity(capacity)
+    x = Value(1.0)
+    kept = [x]
+    with pytest.raises(arenagrad.ArenaFullError) as caught:
+        while True:
+            kept.append(kept[-1] + x)
+    kept[-1].backward()
+    return len(kept), str(caught.value), x.grad
+
+
+def test_a_capacity_bounds_the_nodes_and_may_be_raised(tmp_path: Path) -> None:
+    count, told, grad = in_own_process(tmp_path, "fill(1000)")
+    assert (count, grad) == (1000, 1000.0)
+    assert told.startswith("the arena is full: its capacity is 1000 nodes")
+    script = """
+        import arenagrad as ag
+
+        kept = [ag.Value(1.0) for _ in range(100)]
+        for nodes, error in ((50, ag.ArenaFullError), (0, ValueError), (-1, ValueError)):
+            try:
+                ag.set_capacity(nodes)
+            except error:
+                print("refused")
+        ag.set_capacity(100)
+        try:
+            ag.sum(kept)
+        except ag.ArenaFullError:
+            print("full")
+        del kept[50:]
+        ag.set_capacity(60)
+        ag.set_capacity(1 << 40)
+        print(ag.sum(kept).data, ag.arena_info()["capacity"])
+    """
+    done = run_python(tmp_path, "script.py", script=script)
+    assert done.stdout.split() == ["refused"] * 3 + ["full", "50.0", str((1 << 32) - 1)], done
+
+
+@pytest.mark.parametrize("text", ["500", "", "0", "-1", "many", "1e6"])
+def test_the_environment_sets_the_capacity(
+    tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARENAGRAD_MAX_NODES", text)
+    script = "import arenagrad; print(arenagrad.arena_info()['capacity'])"
+    done = run_python(tmp_path, "script.py", script=script)
+    if text in ("500", ""):
+        assert done.stdout.strip() == (text or str((1 << 32) - 1)), done
+    else:
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith("ImportError: ARENAGRAD_MAX_NODES must be a number of nodes"), done

@@ -1,4 +1,6 @@
 // Figures and tables of the library for tests, benchmarks and people.
+#include <algorithm>
+
 #include "value.h"
 
 #ifndef ARENAGRAD_VERSION
@@ -22,6 +24,14 @@ py::dict arena_info() {
   info["resident_bytes"] = g.resident_bytes();
   info["compactions"] = g.compactions();
   return info;
+}
+
+void set_capacity(py::ssize_t nodes) {
+  if (nodes <= 0) throw py::value_error("the capacity must be a number of nodes above 0");
+  core::Arena& g = arena();
+  const auto count = static_cast<std::size_t>(nodes);
+  if (count < std::max(g.size(), g.edge_size())) collect(true);
+  g.set_capacity(count);
 }
 
 py::dict build_info() {
@@ -103,6 +113,14 @@ void bind_info(py::module_& module) {
       "Figures of the arena: a dict of int. nodes in use (those not yet reclaimed "
       "included), handles (live Values), edges (operands of user-made nodes), capacity in "
       "nodes, bytes_per_node, resident_bytes (memory behind the nodes), compactions so far.");
+  module.def(
+      "set_capacity", set_capacity, py::arg("nodes"),
+      "Allow so many nodes at a time, and as many operands of functions that take lists.\n\n"
+      "ARENAGRAD_MAX_NODES sets it before the import. Without either it is what 32-bit indices "
+      "count, or what the system has memory for.\n\n"
+      "Args:\n    nodes: how many; each takes up to 35 bytes.\n\n"
+      "Raises:\n    ValueError: it is not above 0.\n"
+      "    ArenaFullError: more are in use.");
   module.def("build_info", build_info, "How this extension was built: a dict of str.");
   module.def("op_codes", op_codes, "The number of each kind of node: a dict of int by id.");
   module.def(

@@ -50,9 +50,7 @@ void ValuePool::grow() {
   if (blocks_ == nullptr) blocks_ = new std::vector<std::unique_ptr<Block>>;
   if (blocks_->empty() || blocks_->back()->made == kBlock) {
     auto block = std::make_unique<Block>();
-    if (!block->memory.reserve(kBlock * sizeof(PyValue)) ||
-        !block->memory.commit(kBlock * sizeof(PyValue)))
-      throw std::bad_alloc();
+    if (!block->memory.map(kBlock * sizeof(PyValue))) throw std::bad_alloc();
     blocks_->push_back(std::move(block));
   }
   Block& block = *blocks_->back();

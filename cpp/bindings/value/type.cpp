@@ -3,6 +3,9 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
 #include <vector>
 
 #include "core/sweep.h"
@@ -65,10 +68,24 @@ std::vector<PyMethodDef> make_methods() {
   return methods;
 }
 
+// The capacity that the environment asks for.
+void read_max_nodes() {
+  const char* const text = std::getenv("ARENAGRAD_MAX_NODES");
+  if (text == nullptr || *text == '\0') return;
+  const std::string_view digits = text;
+  std::size_t nodes = 0;
+  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), nodes);
+  if (error != std::errc() || end != digits.end() || nodes == 0)
+    throw py::import_error("ARENAGRAD_MAX_NODES must be a number of nodes above 0, got " +
+                           std::string(digits));
+  arena().set_capacity(nodes);
+}
+
 } // namespace
 
 void bind_value(py::module_& module) {
   new (&the_arena.arena) core::Arena;
+  read_max_nodes();
   arena().set_reclaim([](core::Arena&) { collect(false); });
   arena().set_walk(walk_handles);
 

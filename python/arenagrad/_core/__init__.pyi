@@ -347,6 +347,20 @@ def arena_info() -> dict[str, int]:
     user-made nodes), capacity in nodes, bytes_per_node, resident_bytes, compactions so far.
     """
 
+def set_capacity(nodes: int) -> None:
+    """Allow so many nodes at a time, and as many operands of functions that take lists.
+
+    ARENAGRAD_MAX_NODES sets it before the import. Without either it is what 32-bit indices count,
+    or what the system has memory for.
+
+    Args:
+        nodes: how many; each takes up to 35 bytes.
+
+    Raises:
+        ValueError: it is not above 0.
+        ArenaFullError: more are in use.
+    """
+
 def build_info() -> dict[str, str]:
     """How this extension was built: version, compiler, flags and the like."""
 
