@@ -4,6 +4,7 @@
 
 #include "batch.h"
 #include "program/passes/builder.h"
+#include "program/passes/clear_decisions.h"
 #include "program/passes/differentiate.h"
 #include "program/point/point_plan.h"
 #include "program_cases.h"
@@ -12,7 +13,7 @@ using namespace arenagrad::program;
 
 namespace {
 
-constexpr std::size_t kInputs = 6, kDecided = 5;
+constexpr std::size_t kNumbers = 6, kDecided = 5, kInputs = kNumbers + kDecided;
 
 Index random_instruction(Builder& builder, Random& random, Opcode opcode,
                          const std::vector<Index>& values) {
@@ -27,22 +28,24 @@ Index random_instruction(Builder& builder, Random& random, Opcode opcode,
 }
 
 // Sums, products and powers with small exponents above all, since they are what passes rewrite. The
-// first outputs are compared with numbers by guards, or are their conditions.
+// first outputs are what is decided by: guard k wants output k to be at most the limit, which is
+// input kNumbers + k.
 Program deciding_program(Random& random, std::size_t size) {
-  constexpr double kNumbers[] = {0.0, -0.0, 1.0, -1.0, 2.0, 3.0, 0.5, 0.1};
+  constexpr double kConstants[] = {0.0, -0.0, 1.0, -1.0, 2.0, 3.0, 0.5, 0.1};
   const std::vector<Opcode> codes = cases::all_codes();
   Builder builder(Passes::none());
   std::vector<Index> values;
   for (std::size_t k = 0; k < kInputs; ++k) values.push_back(builder.input());
-  for (const double number : kNumbers) values.push_back(builder.constant(number));
+  values.resize(kNumbers);
+  for (const double number : kConstants) values.push_back(builder.constant(number));
   for (std::size_t k = 0; k < size; ++k) {
-    constexpr Opcode kUsual[] = {Opcode::Add, Opcode::Mul, Opcode::Add, Opcode::Mul, Opcode::Pow};
+    constexpr Opcode kUsual[] = {Opcode::Add, Opcode::Mul, Opcode::Add, Opcode::Pow, Opcode::Pow};
     Opcode opcode = codes[below(random, codes.size() - 1)]; // no sum over the rows
     if (below(random, 3) != 0) opcode = kUsual[below(random, 5)];
     Index made = kNone;
     if (opcode == Opcode::Pow)
       made = builder.emit(opcode, values[below(random, values.size())],
-                          values[kInputs + below(random, std::size(kNumbers))]);
+                          values[kNumbers + below(random, std::size(kConstants))]);
     else
       made = random_instruction(builder, random, opcode, values);
     values.push_back(made);
@@ -50,10 +53,31 @@ Program deciding_program(Random& random, std::size_t size) {
   for (std::size_t k = 0; k < kDecided; ++k) {
     const Index decided = values[values.size() - 1 - below(random, size / 2)];
     builder.output(decided);
-    builder.guard(builder.emit(Opcode::LessEqual, decided, values[below(random, 14)]),
-                  below(random, 2) == 0);
+    builder.guard(builder.emit(Opcode::LessEqual, decided, static_cast<Index>(kNumbers + k)), true);
   }
   for (std::size_t k = 0; k < 4; ++k) builder.output(values[below(random, values.size())]);
+  return builder.finish();
+}
+
+// Decisions about distances: sums of squares of the numbers, and roots of them.
+Program distances(Random& random) {
+  Builder builder(Passes::none());
+  for (std::size_t k = 0; k < kInputs; ++k) builder.input();
+  const auto number = [&] { return static_cast<Index>(below(random, kNumbers)); };
+  const Index two = builder.constant(2.0), half = builder.constant(0.5),
+              one = builder.constant(1.0);
+  for (std::size_t k = 0; k < kDecided; ++k) {
+    std::vector<Index> squares;
+    for (std::size_t term = 0; term < 2 + below(random, 3); ++term)
+      squares.push_back(builder.emit(Opcode::Pow, number(), two));
+    Index decided = builder.emit(Opcode::Add, squares[0], squares[1]);
+    if (below(random, 2) == 0) decided = builder.emit_many(Opcode::SumN, squares);
+    if (below(random, 3) == 0) decided = builder.emit(Opcode::Add, decided, one);
+    if (below(random, 3) == 0) decided = builder.emit(Opcode::Pow, decided, half);
+    if (below(random, 5) == 0) decided = builder.emit(Opcode::Mul, decided, number());
+    builder.output(decided);
+    builder.guard(builder.emit(Opcode::LessEqual, decided, static_cast<Index>(kNumbers + k)), true);
+  }
   return builder.finish();
 }
 
@@ -65,55 +89,105 @@ std::vector<Program> made_of(const Program& program) {
           jacobian(program, wanted, Passes{}).program, tangent(gradient, wanted, Passes{})};
 }
 
-std::vector<double> run_at_point(const Program& program, const std::vector<double>& inputs) {
-  const PointPlan plan(program, false);
-  std::vector<double> workspace(plan.workspace(), std::nan("")), out(program.outputs.size());
-  plan.run(inputs.data(), out.data(), workspace.data());
-  return out;
+// A number between -2 and 2; of every second one the library's square is not x * x, as it is of one
+// in a thousand.
+double number_for_squares(Random& random) {
+  std::uniform_real_distribution<double> numbers(-2.0, 2.0);
+  static std::vector<double> odd;
+  const volatile double two = 2.0;
+  for (int turn = 0; odd.size() < 50 && turn < 1'000'000; ++turn)
+    if (const double x = numbers(random); std::pow(x, two) != x * x) odd.push_back(x);
+  return odd.empty() || below(random, 2) == 0 ? numbers(random) : odd[below(random, odd.size())];
+}
+
+// A limit is what is decided by, or a few of its last units away, or clearly apart.
+double limit_near(double decided, Random& random) {
+  constexpr double kFactors[] = {1.0 - 1e-9, 1.0 + 1e-9, 1.0 + 1e-14, 2.0};
+  const std::size_t which = below(random, 8);
+  if (which < 4) return decided * kFactors[which];
+  const double to = which < 7 ? HUGE_VAL : -HUGE_VAL;
+  return which == 4 ? decided : std::nextafter(decided, to);
+}
+
+void choose_limits(const Program& program, std::vector<double>& inputs, Random& random) {
+  const std::vector<double> decided = cases::run(program, inputs);
+  for (std::size_t k = 0; k < kDecided; ++k) inputs[kNumbers + k] = limit_near(decided[k], random);
+}
+
+// The first guard that does not hold, by the program as it was written.
+Index expected_guard(const Program& program, const std::vector<double>& inputs) {
+  std::vector<double> values(program.size());
+  interpret(program, inputs.data(), values.data());
+  for (Index k = 0; k < program.guards.size(); ++k)
+    if ((values[program.guards[k].condition] != 0.0) != program.guards[k].outcome) return k;
+  return kNone;
+}
+
+void check_at_points(const Program& program, Random& random) {
+  std::size_t which = 0;
+  for (const Program& made : made_of(program)) {
+    CAPTURE(which++);
+    const PointPlan plan(made, false);
+    std::vector<double> workspace(plan.workspace(), std::nan("")), out(made.outputs.size());
+    for (int point = 0; point < 8; ++point) {
+      std::vector<double> inputs(made.input_count, 0.75);
+      for (std::size_t k = 0; k < kNumbers; ++k) inputs[k] = number_for_squares(random);
+      choose_limits(program, inputs, random);
+      const Outcome outcome = plan.run(inputs.data(), out.data(), workspace.data());
+      CHECK(outcome.guard == expected_guard(program, inputs));
+    }
+    std::vector<double> inputs(made.input_count, 0.75);
+    const std::vector<double> is = cases::run(made, inputs), should = cases::run(program, inputs);
+    for (std::size_t k = 0; k < kDecided; ++k) CHECK(same(is[k], should[k]));
+  }
+}
+
+void check_in_rows(const Program& program, Random& random, std::size_t threads) {
+  std::size_t which = 0;
+  for (const Program& made : made_of(program)) {
+    CAPTURE(which++);
+    Batch batch(random, made.input_count, 1 + below(random, 90));
+    for (std::size_t k = kNumbers; k < kInputs; ++k) {
+      batch.varies[k] = 1;
+      batch.inputs[k] = Numbers(batch.rows, 1);
+    }
+    for (std::size_t k = 0; k < kNumbers; ++k)
+      for (std::size_t r = 0; r < (batch.varies[k] != 0 ? batch.rows : 1); ++r)
+        batch.inputs[k][r] = number_for_squares(random);
+    std::vector<bool> expected;
+    for (std::size_t r = 0; r < batch.rows; ++r) {
+      std::vector<double> inputs;
+      for (std::size_t k = 0; k < batch.inputs.size(); ++k)
+        inputs.push_back(batch.inputs[k][batch.varies[k] != 0 ? r : 0]);
+      choose_limits(program, inputs, random);
+      for (std::size_t k = kNumbers; k < kInputs; ++k) batch.inputs[k][r] = inputs[k];
+      expected.push_back(expected_guard(program, inputs) == kNone);
+    }
+    Result result = batch.run(made, BatchPlan(made, batch.varies, false), threads);
+    bool equal = true;
+    for (std::size_t r = 0; r < batch.rows; ++r) equal &= (result.good[r] != 0) == expected[r];
+    CHECK(equal);
+    CHECK(result.rows.guards == std::ranges::all_of(expected, [](bool good) { return good; }));
+  }
 }
 
 } // namespace
 
 TEST_CASE("whatever is made of a program decides by the same bits at a point") {
   Random random(11);
-  std::uniform_real_distribution<double> numbers(-2.0, 2.0);
-  for (int turn = 0; turn < 150; ++turn) {
-    const Program program = deciding_program(random, 30 + below(random, 60));
-    std::vector<double> inputs(kInputs);
-    for (double& x : inputs) x = numbers(random);
-    const std::vector<double> should = cases::run(program, inputs);
-    std::size_t which = 0;
-    for (const Program& made : made_of(program)) {
-      CAPTURE(turn);
-      CAPTURE(which++);
-      std::vector<double> more = inputs;
-      more.resize(made.input_count, 0.75);
-      const std::vector<double> is = run_at_point(made, more);
-      for (std::size_t k = 0; k < kDecided; ++k) CHECK(same(is[k], should[k]));
-    }
+  for (int turn = 0; turn < 100; ++turn) {
+    CAPTURE(turn);
+    check_at_points(deciding_program(random, 30 + below(random, 60)), random);
+    check_at_points(distances(random), random);
   }
 }
 
 TEST_CASE("whatever is made of a program decides by the same bits in rows") {
   Random random(12);
-  for (int turn = 0; turn < 100; ++turn) {
-    const Program program = deciding_program(random, 30 + below(random, 60));
-    std::size_t which = 0;
-    for (const Program& made : made_of(program)) {
-      CAPTURE(turn);
-      CAPTURE(which++);
-      Batch batch(random, made.input_count, 1 + below(random, 90));
-      Result result = batch.run(made, BatchPlan(made, batch.varies, false), 1 + turn % 2);
-      bool equal = true;
-      for (std::size_t r = 0; r < batch.rows; ++r) {
-        const std::vector<double> should = batch.row(program, r);
-        for (std::size_t k = 0; k < kDecided; ++k) {
-          Numbers& is = result.outputs[k];
-          equal &= same(is.step == 0 ? is.memory[0] : is[r], should[program.outputs[k]]);
-        }
-      }
-      CHECK(equal);
-    }
+  for (int turn = 0; turn < 70; ++turn) {
+    CAPTURE(turn);
+    check_in_rows(deciding_program(random, 30 + below(random, 60)), random, 1 + turn % 2);
+    check_in_rows(distances(random), random, 1 + turn % 2);
   }
 }
 
@@ -141,4 +215,31 @@ TEST_CASE("a value that decides nothing is rewritten beside one that decides") {
   }
   CHECK(powers == 1);
   CHECK(products == 1);
+}
+
+TEST_CASE("squares of a distance are products, and comparisons have a margin for it") {
+  Builder builder(Passes::none());
+  const Index x = builder.input(), y = builder.input(), two = builder.constant(2.0);
+  const Index a = builder.emit(Opcode::Pow, x, two), b = builder.emit(Opcode::Pow, y, two);
+  const Index sum = builder.emit(Opcode::Add, a, b);
+  builder.guard(builder.emit(Opcode::Less, sum, two), true);
+  const ClearDecisions found = clear_decisions(builder.program(), {});
+  REQUIRE(found.margins.size() == 1);
+  CHECK(found.margins[0].a == sum);
+  CHECK(found.margins[0].b == two);
+  CHECK(found.margins[0].relative < 0x1p-48);
+  CHECK(found.program.instructions[a].opcode == Opcode::Mul);
+  CHECK(found.exact.guards.size() == 1);
+  CHECK(clear_decisions(builder.program(), {1, 0, 1, 1, 0, 1, 1}).margins.size() == 1);
+  CHECK(clear_decisions(builder.program(), Marks(7, 0)).margins.empty());
+
+  SUBCASE("not where a difference of squares may cancel") {
+    const Index difference = builder.emit(Opcode::Subtract, a, b);
+    builder.guard(builder.emit(Opcode::Less, difference, two), true);
+    CHECK(clear_decisions(builder.program(), {}).margins.empty());
+  }
+  SUBCASE("not where the comparison is a result as well") {
+    builder.output(builder.program().guards[0].condition);
+    CHECK(clear_decisions(builder.program(), {}).margins.empty());
+  }
 }

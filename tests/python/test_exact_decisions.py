@@ -4,6 +4,7 @@ Each decision here hangs on the last bits: a result is compared with its own num
 by a few units in the last place. Whatever is rounded otherwise takes the wrong branch in some row.
 """
 
+import math
 import os
 import pickle
 import random
@@ -125,10 +126,8 @@ class Case:
         self.function, xs, limits, factors = function, [], [], []
         for numbers in rows:
             exact = decider([Value(number) for number in numbers]).data
-            for ulps in ULPS:
-                limit = exact
-                for _ in range(abs(ulps)):
-                    limit = float(np.nextafter(limit, np.inf * ulps))
+            near = [exact + ulps * math.ulp(exact) for ulps in ULPS]
+            for limit in (*near, exact * (1 - 1e-12), exact * (1 + 1e-12)):
                 xs.append(numbers)
                 limits.append(limit)
                 factors.append(2.0 if exact <= limit else 3.0)

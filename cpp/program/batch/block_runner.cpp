@@ -25,6 +25,8 @@ BlockRunner::BlockRunner(const Schedule& schedule, const Kernels& kernels, std::
   const auto address = reinterpret_cast<std::uintptr_t>(memory.slots.data());
   const std::size_t misaligned = address / sizeof(double) % kCacheLine;
   slots_ = memory.slots.data() + (kCacheLine - misaligned) % kCacheLine;
+  memory.failed.assign(block, 0);
+  memory.unclear.assign(block, 0);
   memory.columns.assign(schedule.column_slots.size(), nullptr);
   for (Index k = 0; k < schedule.column_slots.size(); ++k) {
     const Index slot = schedule.column_slots[k];
@@ -81,6 +83,7 @@ void BlockRunner::run(std::size_t first, std::size_t count, double* sums, std::u
   locate_columns();
   if (good_ != nullptr) std::fill_n(good_, count, std::uint8_t{1});
   for (const RowStep& step : schedule_.rows) step.visit([this](const auto& at) { run(at); });
+  if (has_failed_ || has_unclear_) decide();
 }
 
 void BlockRunner::run(const MapStep& step) {
@@ -152,9 +155,42 @@ void BlockRunner::run(const GuardStep& step) {
   std::size_t failed = 0;
   for (std::size_t r = 0; r < count_; ++r) failed += (x[r] != 0.0) != step.outcome ? 1 : 0;
   if (failed == 0) return;
-  outcome_->guards = false;
-  for (std::size_t r = 0; good_ != nullptr && r < count_; ++r)
-    if ((x[r] != 0.0) != step.outcome) good_[r] = 0;
+  has_failed_ = true;
+  for (std::size_t r = 0; r < count_; ++r)
+    if ((x[r] != 0.0) != step.outcome) memory_.failed[r] = 1;
+}
+
+// Hardly any row is unclear, so rows are told apart only when one is.
+void BlockRunner::run(const ClearStep& step) {
+  const Strided a = strided(step.a), b = strided(step.b);
+  const auto& [index_a, index_b, relative, absolute] = schedule_.margins[step.margin];
+  if (kernels_.apart(a, b, relative, absolute, count_)) return;
+  has_unclear_ = true;
+  for (std::size_t r = 0; r < count_; ++r) {
+    const Strided of_a{a.at + r * a.step, 0}, of_b{b.at + r * b.step, 0};
+    if (!kernels_.apart(of_a, of_b, relative, absolute, 1)) memory_.unclear[r] = 1;
+  }
+}
+
+// Which rows of the block took the branches of the trace; the unclear ones decide again.
+void BlockRunner::decide() {
+  for (std::size_t r = 0; r < count_; ++r) {
+    if (memory_.unclear[r] != 0) memory_.failed[r] = decide_exactly(first_ + r) ? 0 : 1;
+    if (memory_.failed[r] == 0) continue;
+    outcome_->guards = false;
+    if (good_ != nullptr) good_[r] = 0;
+  }
+  std::fill_n(memory_.failed.begin(), count_, std::uint8_t{0});
+  std::fill_n(memory_.unclear.begin(), count_, std::uint8_t{0});
+  has_failed_ = has_unclear_ = false;
+}
+
+// Allocates, as no other part of a run does: throws std::bad_alloc.
+bool BlockRunner::decide_exactly(std::size_t row) const {
+  std::vector<double> inputs;
+  for (const Column& column : inputs_)
+    inputs.push_back(column.at[static_cast<std::ptrdiff_t>(row) * column.step]);
+  return guards_hold(schedule_.decisions, inputs.data());
 }
 
 void BlockRunner::run(const RowSumStep& step) {

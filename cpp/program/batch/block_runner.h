@@ -1,7 +1,7 @@
 // Does the row steps of a Schedule on one block of rows after the other.
 //
 // One runner for each thread; runners share the Schedule, the uniforms and the columns, and none
-// writes what another reads. run() does not allocate. Cost of a step: a few nanoseconds beside the
+// writes what another reads. run() does not allocate, unless a comparison is too close to a tie. Cost of a step: a few nanoseconds beside the
 // kernel it calls, so blocks are as long as the slots leave the cache room for.
 #pragma once
 
@@ -18,6 +18,8 @@ struct BlockMemory {
   std::vector<Strided> operands; // where Schedule::operands are in this block
   std::vector<double*> vectors;  // where Schedule::vectors are
   std::vector<double*> columns;  // where each column is
+  // Of each row of the block: whether a guard failed, and whether a comparison was unclear.
+  std::vector<std::uint8_t> failed, unclear;
 };
 
 class BlockRunner {
@@ -46,6 +48,7 @@ private:
   void run(const LoadStep& step);
   void run(const StoreStep& step);
   void run(const GuardStep& step);
+  void run(const ClearStep& step);
   void run(const RowSumStep& step);
   void run(const ScaledRowSumStep& step);
   void run(const InnerProductStep& step);
@@ -56,6 +59,8 @@ private:
   void log_sum_exp_shifted(const Kernels& by, double* y, const Strided* x, std::size_t count);
   void take(double* y, const Strided* x, std::size_t count);
   void check(const double* y);
+  void decide();
+  bool decide_exactly(std::size_t row) const;
 
   const Schedule& schedule_;
   const Kernels &kernels_, &exact_kernels_;
@@ -70,6 +75,7 @@ private:
   std::size_t first_ = 0, count_ = 0;
   double* sums_ = nullptr;
   std::uint8_t* good_ = nullptr;
+  bool has_failed_ = false, has_unclear_ = false;
   RowOutcome* outcome_ = nullptr;
 };
 

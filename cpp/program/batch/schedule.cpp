@@ -32,9 +32,12 @@ template <class Array> Index size_of(const Array& array) {
 // by their instructions.
 class Scheduler {
 public:
-  Scheduler(const Program& program, const std::vector<std::uint8_t>& inputs, bool strict)
-      : program_(program), strict_(strict), cone_(strict ? Marks() : decision_cone(program)),
-        facts_(program, inputs), sums_(program, facts_, strict), partial_(program.size(), kNone) {}
+  // `margins`: see clear_decisions.h.
+  Scheduler(const Program& program, const std::vector<std::uint8_t>& inputs, bool strict,
+            const std::vector<Margin>& margins)
+      : program_(program), margins_(margins), strict_(strict),
+        cone_(strict ? Marks() : decision_cone(program)), facts_(program, inputs),
+        sums_(program, facts_, strict), partial_(program.size(), kNone) {}
 
   Schedule run() {
     for (Index i = 0; i < program_.size(); ++i)
@@ -180,6 +183,11 @@ private:
     for (const auto& [i, outcome] : program_.guards)
       if (facts_.varies[i] != 0)
         sinks.push_back({facts_.ready[i], GuardStep{.outcome = outcome, .a = facts_.location[i]}});
+    for (Index k = 0; k < margins_.size(); ++k) {
+      const auto& [a, b, relative, absolute] = margins_[k];
+      sinks.push_back({std::max(facts_.ready[a], facts_.ready[b]),
+                       ClearStep{.a = facts_.location[a], .b = facts_.location[b], .margin = k}});
+    }
   }
 
   // The steps of the rows in the program's order. A sink follows as soon as its numbers are there,
@@ -212,6 +220,7 @@ private:
   }
 
   const Program& program_;
+  const std::vector<Margin>& margins_;
   const bool strict_;
   const Marks cone_; // empty if strict, where all is exact
   ValueFacts facts_;
@@ -227,7 +236,8 @@ std::size_t Schedule::bytes() const {
   const auto of = [](const auto& array) { return array.size() * sizeof(array[0]); };
   return of(before_rows) + of(rows) + of(after_reduction) + of(operands) + of(vectors) +
          of(columns_in_operands) + of(columns_in_vectors) + of(weights) + of(uniforms) +
-         of(uniform_inputs) + of(uniform_outputs) + of(uniform_guards) + of(column_slots);
+         of(uniform_inputs) + of(uniform_outputs) + of(uniform_guards) + of(column_slots) +
+         of(margins) + decisions.bytes();
 }
 
 Schedule make_schedule(const Program& program, const std::vector<std::uint8_t>& varies,
@@ -235,8 +245,13 @@ Schedule make_schedule(const Program& program, const std::vector<std::uint8_t>& 
   if (varies.size() != program.input_count)
     throw std::invalid_argument("one flag an input, whether it varies");
   if (program.size() + program.outputs.size() >= Location::kMostIndex) throw std::bad_alloc();
-  Schedule schedule = Scheduler(program, varies, strict).run();
-  allocate_slots(schedule, program);
+  ClearDecisions clear;
+  if (!strict) clear = clear_decisions(program, varying(program, varies));
+  const Program& planned = clear.margins.empty() ? program : clear.program;
+  Schedule schedule = Scheduler(planned, varies, strict, clear.margins).run();
+  allocate_slots(schedule, planned);
+  schedule.margins = std::move(clear.margins);
+  schedule.decisions = std::move(clear.exact);
   return schedule;
 }
 

@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <variant>
 
-#include "program/ir/program.h"
+#include "program/passes/clear_decisions.h"
 
 namespace arenagrad::program {
 
@@ -51,6 +51,7 @@ enum class StepKind : std::uint8_t {
   Load,
   Store,
   Guard,
+  Clear,
   RowSum,
   ScaledRowSum,
   InnerProduct,
@@ -106,6 +107,12 @@ struct GuardStep {
   StepKind kind = StepKind::Guard;
   bool outcome = false;
   Location a;
+};
+// The comparison of a and b has to be clear by margin number `margin` of Schedule::margins.
+struct ClearStep {
+  StepKind kind = StepKind::Clear;
+  Location a, b;
+  Index margin = 0;
 };
 // sums[sum] += the sum of a
 struct RowSumStep {
@@ -173,6 +180,8 @@ private:
       return visitor(self.template as<StoreStep>());
     case StepKind::Guard:
       return visitor(self.template as<GuardStep>());
+    case StepKind::Clear:
+      return visitor(self.template as<ClearStep>());
     case StepKind::RowSum:
       return visitor(self.template as<RowSumStep>());
     case StepKind::ScaledRowSum:
@@ -218,6 +227,8 @@ struct Schedule {
   std::vector<UniformInput> uniform_inputs;
   std::vector<Index> uniform_outputs; // the uniform of each output, kNone if the output varies
   std::vector<Guard> uniform_guards;  // conditions are uniforms
+  std::vector<Margin> margins;        // of ClearSteps
+  Program decisions;                  // decides for the rows that are not clear
   // The slot of each input's column, then of each output's; kNone if no step names the column.
   std::vector<Index> column_slots;
   Index input_count = 0;

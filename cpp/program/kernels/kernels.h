@@ -56,6 +56,8 @@ struct Kernels {
 
   // Whether all are finite.
   bool (*finite)(const double* a, std::size_t n);
+  // Whether |a[i] - b[i]| > relative * (|a[i]| + |b[i]|) + absolute for all i < n.
+  bool (*apart)(Strided a, Strided b, double relative, double absolute, std::size_t n);
 };
 
 // `strict` kernels do each operation exactly as evaluate() does, and sums from left to right. The

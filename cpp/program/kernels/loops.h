@@ -211,6 +211,19 @@ void dot(double* y, const Strided* operands, std::size_t count, std::size_t n) {
   return !any(~((zeros[0] + zeros[1]) + (zeros[2] + zeros[3]) == 0.0));
 }
 
+[[maybe_unused]] bool apart(Strided a, Strided b, double relative, double absolute, std::size_t n) {
+  I all = ~I{};
+  const auto compare = [&](V of_a, V of_b) {
+    const V margin = (fabs(of_a) + fabs(of_b)) * relative + absolute;
+    all &= fabs(of_a - of_b) > margin;
+  };
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    compare(load_strided(a, i, kLanes), load_strided(b, i, kLanes));
+  for (; i < n; ++i) compare(broadcast(a.at[i * a.step]), broadcast(b.at[i * b.step]));
+  return !any(~all);
+}
+
 [[maybe_unused]] void outer(double* y, const double* a, const double* b, std::size_t rows,
                             std::size_t columns) {
   for (std::size_t r = 0; r < rows; ++r, y += columns) {
@@ -306,7 +319,7 @@ template <bool kStrict> void use(Kernels& table) {
   if (kStrict && kKnowsLibrary) use_like_library(table);
   table.sum = sum, table.dot = dot<kStrict>;
   table.matrix_vector = matrix_vector<kStrict>;
-  table.outer = outer, table.finite = finite;
+  table.outer = outer, table.finite = finite, table.apart = apart;
   table.layer = layer<kStrict>, table.grid = grid;
   if constexpr (!kStrict)
     table.total = total, table.inner = inner, table.tanh_and_partial = tanh_and_partial;

@@ -68,7 +68,7 @@ struct Rounded {
 // For each function of(a), and what the library calls it.
 
 struct LikeExp {
-  static constexpr Opcode kOpcode = Opcode::Exp;
+  static double library(double a, double) { return __builtin_exp(a); }
 
   // a = k log(2) / 16 + r, and exp(a) = 2**(k / 16) (1 + r + r**2 p(r)).
   ARENAGRAD_INLINE static Rounded of(V a) {
@@ -94,7 +94,7 @@ ARENAGRAD_INLINE I is_ordinary(V y) {
 }
 
 struct LikeSquare {
-  static constexpr Opcode kOpcode = Opcode::Pow;
+  static double library(double a, double b) { return __builtin_pow(a, b); }
 
   ARENAGRAD_INLINE static Rounded of(V a) {
     const V y = a * a;
@@ -105,7 +105,7 @@ struct LikeSquare {
 };
 
 struct LikeCube {
-  static constexpr Opcode kOpcode = Opcode::Pow;
+  static double library(double a, double b) { return __builtin_pow(a, b); }
 
   ARENAGRAD_INLINE static Rounded of(V a) {
     const V square = a * a, rest = multiply_add(a, a, -square);
@@ -117,7 +117,7 @@ struct LikeCube {
 };
 
 struct LikeReciprocal {
-  static constexpr Opcode kOpcode = Opcode::Pow;
+  static double library(double a, double b) { return __builtin_pow(a, b); }
 
   ARENAGRAD_INLINE static Rounded of(V a) {
     const V y = 1.0 / a;
@@ -128,7 +128,7 @@ struct LikeReciprocal {
 };
 
 struct LikeRoot {
-  static constexpr Opcode kOpcode = Opcode::Pow;
+  static double library(double a, double b) { return __builtin_pow(a, b); }
 
   ARENAGRAD_INLINE static Rounded of(V a) {
     const V y = sqrt(a);
@@ -139,26 +139,32 @@ struct LikeRoot {
 };
 
 // y[i] = what the library gives for a[i], and for b if it takes two operands. A block at a time, so
-// that one branch, and not one a register, finds the elements that are left to the library.
+// that one branch, and not one a register, finds the elements that are left to the library. Their
+// operands are kept apart, because y may be a.
 template <class Like>
 [[gnu::noinline]] void map_like_library(double* y, const double* a, double b, std::size_t n) {
   constexpr std::size_t kBlock = 64;
   for (std::size_t i = 0; i < n; i += kBlock) {
     const std::size_t count = n - i < kBlock ? n - i : kBlock;
-    double results[kBlock];
+    double operands[kBlock];
     std::uint64_t open = 0;
-    for (std::size_t k = 0; k < count; k += kLanes) {
-      const std::size_t rest = count - k;
-      const Rounded of = Like::of(rest < kLanes ? load_partial(a + i + k, rest) : load(a + i + k));
-      store(results + k, of.y);
+    const auto compute = [&](V x, std::size_t k) {
+      store(operands + k, x);
+      const Rounded of = Like::of(x);
       open |= lanes_in(~of.known) << k;
+      return of.y;
+    };
+    std::size_t k = 0;
+    for (; k + kLanes <= count; k += kLanes) store(y + i + k, compute(load(a + i + k), k));
+    if (k < count) {
+      const std::size_t rest = count - k;
+      store_partial(y + i + k, compute(load_partial(a + i + k, rest), k), rest);
+      open &= (std::uint64_t{1} << count) - 1;
     }
-    if (count < kBlock) open &= (std::uint64_t{1} << count) - 1;
     for (; open != 0; open &= open - 1) {
-      const auto k = static_cast<std::size_t>(__builtin_ctzll(open));
-      results[k] = evaluate_one(Like::kOpcode, a[i + k], b, 0.0);
+      const auto left = static_cast<std::size_t>(__builtin_ctzll(open));
+      y[i + left] = Like::library(operands[left], b);
     }
-    __builtin_memcpy(y + i, results, count * sizeof(double));
   }
 }
 

@@ -56,8 +56,9 @@ private:
 
 class Grouping {
 public:
-  Grouping(const Program& program, bool strict, Steps& steps)
-      : program_(program), steps_(steps), writer_(steps), strict_(strict),
+  // `margins`: see clear_decisions.h.
+  Grouping(const Program& program, bool strict, const std::vector<Margin>& margins, Steps& steps)
+      : program_(program), margins_(margins), steps_(steps), writer_(steps), strict_(strict),
         cone_(decision_cone(program)) {}
 
   void run() {
@@ -102,6 +103,7 @@ private:
   };
 
   const Program& program_;
+  const std::vector<Margin>& margins_;
   Steps& steps_;
   StepWriter writer_;
   const bool strict_;
@@ -313,6 +315,8 @@ void Grouping::add_results() {
   }
   for (const Guard& guard : program_.guards)
     steps_.guards.push_back({slot_[guard.condition], guard.outcome});
+  for (const auto& [a, b, relative, absolute] : margins_)
+    steps_.margins.push_back({slot_[a], slot_[b], relative, absolute});
   steps_.words.shrink_to_fit();
   steps_.copies.shrink_to_fit();
 }
@@ -323,7 +327,10 @@ Steps make_steps(const Program& program, bool strict) {
   Steps steps;
   steps.exact_kernels = &kernels(true);
   steps.fast_kernels = &kernels(false);
-  Grouping(program, strict, steps).run();
+  ClearDecisions clear;
+  if (!strict) clear = clear_decisions(program, {});
+  Grouping(clear.margins.empty() ? program : clear.program, strict, clear.margins, steps).run();
+  steps.decisions = std::move(clear.exact);
   return steps;
 }
 

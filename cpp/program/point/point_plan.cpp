@@ -1,5 +1,7 @@
 #include "point_plan.h"
 
+#include <cmath>
+
 #include "steps.h"
 
 namespace arenagrad::program {
@@ -9,6 +11,25 @@ using namespace point;
 struct PointPlan::Body {
   Steps steps;
 };
+
+namespace {
+
+// The first guard that comes out otherwise than in the trace, or kNone.
+Index failed_guard(const std::vector<Guard>& guards, const double* values) {
+  for (std::size_t k = 0; k < guards.size(); ++k)
+    if ((values[guards[k].condition] != 0.0) != guards[k].outcome) return static_cast<Index>(k);
+  return kNone;
+}
+
+bool all_clear(const Steps& steps, const double* v) {
+  bool clear = true;
+  for (const auto& [a, b, relative, absolute] : steps.margins)
+    clear =
+        clear && std::fabs(v[a] - v[b]) > relative * (std::fabs(v[a]) + std::fabs(v[b])) + absolute;
+  return clear;
+}
+
+} // namespace
 
 PointPlan::PointPlan(const Program& program, bool strict)
     : body_(std::make_shared<const Body>(Body{make_steps(program, strict)})) {
@@ -35,11 +56,13 @@ Outcome PointPlan::run(const double* inputs, double* outputs, double* workspace)
       std::memcpy(outputs, from, n * sizeof *v);
     outputs += n;
   }
-  for (std::size_t k = 0; k < steps.guards.size(); ++k)
-    if ((v[steps.guards[k].condition] != 0.0) != steps.guards[k].outcome) {
-      outcome.guard = static_cast<Index>(k);
-      break;
-    }
+  if (all_clear(steps, v)) {
+    outcome.guard = failed_guard(steps.guards, v);
+  } else {
+    std::vector<double> values(steps.decisions.size());
+    interpret(steps.decisions, inputs, values.data());
+    outcome.guard = failed_guard(steps.decisions.guards, values.data());
+  }
   return outcome;
 }
 
@@ -50,7 +73,8 @@ std::string PointPlan::text() const { return to_text(body_->steps); }
 std::size_t PointPlan::bytes() const {
   const Steps& steps = body_->steps;
   const auto of = [](const auto& array) { return array.size() * sizeof(array[0]); };
-  return sizeof(Body) + of(steps.words) + of(steps.copies) + of(steps.guards) + of(steps.constants);
+  return sizeof(Body) + of(steps.words) + of(steps.copies) + of(steps.guards) + of(steps.margins) +
+         of(steps.constants) + steps.decisions.bytes();
 }
 
 } // namespace arenagrad::program

@@ -1,6 +1,7 @@
 // Runs a program on one point. Instructions of one opcode that do not need each other are run as
 // one group, by kernels where their operands lie side by side; a layer of dot products is one
-// matrix times a vector. A run allocates nothing and takes no lock.
+// matrix times a vector. A run allocates nothing, but for a comparison that is too close to a tie
+// (clear_decisions.h), and takes no lock.
 #pragma once
 
 #include <memory>
@@ -25,6 +26,7 @@ public:
   // Doubles that run() wants.
   std::size_t workspace() const { return workspace_; }
   // Reads input_count numbers, writes one number an output. Also writes if the outcome is not good.
+  // Throws std::bad_alloc.
   Outcome run(const double* inputs, double* outputs, double* workspace) const;
 
   std::size_t groups() const;

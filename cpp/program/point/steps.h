@@ -15,8 +15,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "program/ir/program.h"
 #include "program/kernels/kernels.h"
+#include "program/passes/clear_decisions.h"
 
 namespace arenagrad::program::point {
 
@@ -104,8 +104,10 @@ inline constexpr Index kGatherBlock = 256;        // numbers gathered at once
 
 struct Steps {
   std::vector<Index> words;
-  std::vector<Index> copies; // pairs of a slot and a length, as the outputs follow one another
-  std::vector<Guard> guards; // conditions are slots
+  std::vector<Index> copies;   // pairs of a slot and a length, as the outputs follow one another
+  std::vector<Guard> guards;   // conditions are slots
+  std::vector<Margin> margins; // of slots
+  Program decisions;           // decides where a margin is not kept
   std::vector<double> constants;
   Index input_count = 0;
   std::size_t slots = 0;
