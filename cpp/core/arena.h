@@ -154,7 +154,8 @@ public:
 
   // --- reclaiming ----------------------------------------------------------------------------
 
-  // Drops every node above the highest handle. Cost: a byte read a node, and page release.
+  // Drops every node above the highest handle, unless an Untrimmed exists. Cost: a byte read a
+  // node, and page release.
   void trim();
 
   // Drops every node that no handle reaches, keeping the order of the rest. Returns how many.
@@ -174,6 +175,11 @@ public:
     explicit Frozen(Arena& arena) : Counted(arena.frozen_) {}
   };
   bool frozen() const { return frozen_ != 0; }
+
+  // While one of these exists nothing is trimmed either; whoever ends the last one trims.
+  struct Untrimmed : Counted {
+    explicit Untrimmed(Arena& arena) : Counted(arena.untrimmed_) {}
+  };
 
   // --- reading -------------------------------------------------------------------------------
 
@@ -263,7 +269,7 @@ private:
   std::size_t grad_end_ = 0;    // gradients at and above are zero
   std::size_t first_power_ = kNoNode;
   std::size_t callback_count_ = 0, compactions_ = 0;
-  int frozen_ = 0;
+  int frozen_ = 0, untrimmed_ = 0;
   bool detaching_ = false;
   ReclaimPolicy policy_;
   Reclaim reclaim_ = [](Arena& arena) { arena.compact_if_worth(); };

@@ -18,6 +18,7 @@
 
 #include "errors.h"
 #include "op.h"
+#include "op_domain.h"
 #include "op_math.h"
 
 namespace arenagrad::core {
@@ -94,7 +95,7 @@ template <class X> double norm(std::size_t n, X&& x) {
 
 // Whether x is the index of one of `count` things.
 inline bool is_index(double x, std::size_t count) {
-  return x >= 0.0 && x < static_cast<double>(count) && x == std::floor(x);
+  return is_whole_below(x, static_cast<double>(count));
 }
 
 // --- the language of formula() -------------------------------------------------------------------

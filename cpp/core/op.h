@@ -30,7 +30,9 @@ enum class Op : std::uint8_t {
 // Many: a list of edges. Part: one result of a group, whose operands are its own.
 enum class Operands : std::uint8_t { None, Many, Part, Unary, Binary, Parametric };
 
-enum class MayFail : std::uint8_t { Never, Range, Pole, Zero, Power };
+// Index is no row's: an operand of take() that is the index of none of its values. Files hold these
+// numbers, so they stay what they are.
+enum class MayFail : std::uint8_t { Never, Range, Pole, Zero, Power, Index };
 
 struct OpInfo {
   const char* id;

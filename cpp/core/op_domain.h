@@ -1,34 +1,34 @@
 // The errors of the mathematics: which operands an operation refuses, told apart as Python does.
+//
+// An operation that fails is a Failure, a number that programs can compute with and files can hold.
+// Where nothing catches it, it is thrown as the error of its kind. Pure and thread-safe.
 #pragma once
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 
 #include "errors.h"
 #include "op.h"
 
 namespace arenagrad::core {
 
-// Whether Python's float `**` has no real result.
-inline bool power_fails(double a, double b) {
-  if (!std::isfinite(a) || !std::isfinite(b)) return false;
-  return (a == 0.0 && b < 0.0) || (a < 0.0 && b != std::floor(b)) || std::isinf(std::pow(a, b));
+// The kinds of failure. Files hold these numbers, so they stay what they are.
+enum class Failure : std::uint8_t { None, DivisionByZero, Domain, Range, NoIndex };
+
+// How Python's float `**` fails where it has no real result.
+inline Failure power_failure(double a, double b) {
+  if (!std::isfinite(a) || !std::isfinite(b)) return Failure::None;
+  if (a == 0.0 && b < 0.0) return Failure::DivisionByZero;
+  if (a < 0.0 && b != std::floor(b)) return Failure::Domain;
+  return std::isinf(std::pow(a, b)) ? Failure::Range : Failure::None;
 }
 
-// Throws as Python's float `**` does where it has no real result; `node` is the one to blame.
-inline void check_power(double a, double b, NodeId node) {
-  if (!std::isfinite(a) || !std::isfinite(b)) return;
-  if (a == 0.0 && b < 0.0) throw DivisionByZero("0.0 cannot be raised to a negative power", node);
-  if (a < 0.0 && b != std::floor(b))
-    throw DomainError("a negative number cannot be raised to a fractional power: "
-                      "the result is complex, and a Value is real",
-                      node);
-  if (std::isinf(std::pow(a, b))) throw RangeError("the result of ** is too large", node);
-}
+inline bool power_fails(double a, double b) { return power_failure(a, b) != Failure::None; }
 
-// Whether check_power(a, b) might throw; a quick test that errs on the side of caution.
+// Whether it might; a quick test that errs on the side of caution.
 inline bool power_may_fail(double a, double b) {
   const auto exponent = static_cast<int>(std::bit_cast<std::uint64_t>(a) >> 52 & 0x7ff) - 1023;
   if (exponent == -1023) return a != 0.0 || b < 0.0; // zero or subnormal
@@ -36,20 +36,62 @@ inline bool power_may_fail(double a, double b) {
   return !(std::fabs(b) * (std::abs(exponent) + 1) < 1000.0); // |log2(a**b)| is below this
 }
 
-// Throws for a primal that Python's float operations or `math` would refuse (ops.def, may_fail).
-// Requires y = evaluate(op, a, b).
-inline void check_primal(Op op, double a, double b, double y, NodeId node) {
-  const MayFail how = op_info(op).may_fail;
-  if (how == MayFail::Never || std::isfinite(y)) return;
-  if (how == MayFail::Power) return check_power(a, b, node);
-  if (std::isnan(a) || (std::isinf(a) && !std::isnan(y))) return;
-  if (how == MayFail::Zero) {
-    if (a == 0.0) throw DivisionByZero("division by zero", node);
-    return; // a subnormal's reciprocal is inf, as 1 / a is in Python
-  }
-  if (std::isinf(y) && !(how == MayFail::Pole && a <= 1.0))
-    throw RangeError("math range error", node);
-  throw DomainError("math domain error", node);
+// How Python's float operations or `math` fail on `a` (ops.def, may_fail), of which they give y.
+inline Failure unary_failure(MayFail how, double a, double y) {
+  if (how == MayFail::Never || std::isfinite(y)) return Failure::None;
+  if (std::isnan(a) || (std::isinf(a) && !std::isnan(y))) return Failure::None;
+  // A subnormal's reciprocal is inf, as 1 / a is in Python.
+  if (how == MayFail::Zero) return a == 0.0 ? Failure::DivisionByZero : Failure::None;
+  const bool range = std::isinf(y) && !(how == MayFail::Pole && a <= 1.0);
+  return range ? Failure::Range : Failure::Domain;
 }
+
+// Whether x is one of 0, 1, ... below `limit`.
+inline bool is_whole_below(double x, double limit) {
+  return x >= 0.0 && x < limit && x == std::floor(x);
+}
+
+// Requires y = evaluate(op, a, b).
+inline Failure failure_of(Op op, double a, double b, double y) {
+  const MayFail how = op_info(op).may_fail;
+  if (how == MayFail::Never || std::isfinite(y)) [[likely]]
+    return Failure::None;
+  return how == MayFail::Power ? power_failure(a, b) : unary_failure(how, a, y);
+}
+
+// The Failure of an operation that may fail as the MayFail of number `how` says, as a number. `b`
+// is the result of a unary operation, the exponent of a power, how many values an index is for.
+inline double failure_number(double how, double a, double b) {
+  Failure failure = Failure::None;
+  if (how == static_cast<double>(MayFail::Power))
+    failure = power_failure(a, b);
+  else if (how == static_cast<double>(MayFail::Index))
+    failure = is_whole_below(a, b) ? Failure::None : Failure::NoIndex;
+  else
+    for (const MayFail unary : {MayFail::Range, MayFail::Pole, MayFail::Zero})
+      if (how == static_cast<double>(unary)) failure = unary_failure(unary, a, b);
+  return static_cast<double>(failure);
+}
+
+// Throws the error of a failure that is one; `node` is the one to blame.
+[[noreturn]] void throw_failure(Failure failure, Op op, double a, double b, NodeId node);
+
+// Throws for a primal that Python's float operations or `math` would refuse. Requires
+// y = evaluate(op, a, b).
+inline void check_primal(Op op, double a, double b, double y, NodeId node) {
+  const Failure failure = failure_of(op, a, b, y);
+  if (failure != Failure::None) [[unlikely]]
+    throw_failure(failure, op, a, b, node);
+}
+
+// The same of a ** b where its result is not at hand.
+inline void check_power(double a, double b, NodeId node) {
+  const Failure failure = power_failure(a, b);
+  if (failure != Failure::None) [[unlikely]]
+    throw_failure(failure, Op::Pow, a, b, node);
+}
+
+// As Python writes a float.
+std::string float_text(double number);
 
 } // namespace arenagrad::core

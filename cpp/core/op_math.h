@@ -37,6 +37,11 @@ inline double power_partial(double a, double b) {
   return b == 0.0 && std::isinf(rest) ? 0.0 : b * rest;
 }
 
+// The same without the exception for a**0: not finite wherever the rule in Python raises.
+inline double strict_partial(double a, double b) {
+  return b * (b == 2.0 ? a : std::pow(a, b - 1.0));
+}
+
 // The same for an exponent that is an operand; from y where that is as good, which spares the call.
 inline double power_partial(double a, double b, double y) {
   if (b == 0.0) return 0.0;

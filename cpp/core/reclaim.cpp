@@ -7,6 +7,7 @@
 namespace arenagrad::core {
 
 void Arena::trim() {
+  if (untrimmed_ != 0) return;
   const Tag* tags = tags_.data();
   std::size_t top = nodes_.size, edge_top = edges_.size;
   while (top > 0) {

@@ -33,10 +33,12 @@ struct Numbers {
   double& operator[](std::size_t r) { return first()[static_cast<std::ptrdiff_t>(r) * step]; }
 };
 
+constexpr RowState kUnknown{7}; // no state that a run gives
+
 struct Result {
   RowOutcome rows;
   std::vector<Numbers> outputs;
-  std::vector<std::uint8_t> good;
+  std::vector<RowState> states;
 };
 
 struct Batch {
@@ -65,7 +67,7 @@ struct Batch {
     return values;
   }
   Result run(const Program& program, const BatchPlan& plan, std::size_t threads = 1,
-             double scale = 1.0, bool with_good = true) {
+             double scale = 1.0, bool with_states = true) {
     const auto varying_ones = varying(program, varies);
     Result result;
     constexpr std::ptrdiff_t kSteps[] = {1, 1, 3, -1};
@@ -74,9 +76,9 @@ struct Batch {
       result.outputs.emplace_back(rows, varying_ones[program.outputs[k]] ? kSteps[k % 4] : 0);
     for (Numbers& numbers : inputs) from.push_back(numbers.column());
     for (Numbers& numbers : result.outputs) to.push_back(numbers.column());
-    result.good.assign(rows, 7);
+    result.states.assign(rows, kUnknown);
     result.rows =
-        plan.run(from, to, rows, with_good ? result.good.data() : nullptr, scale, threads);
+        plan.run(from, to, rows, with_states ? result.states.data() : nullptr, scale, threads);
     return result;
   }
 };

@@ -61,7 +61,7 @@ Program random_program(Random& random, std::size_t inputs, std::size_t size) {
   return builder.finish();
 }
 
-// Which rows the oracle finds good.
+// Which state the oracle finds each row in.
 void check_rows(const Program& program, Batch& batch, Result& result) {
   const auto needed = [&] {
     std::vector<std::uint8_t> found(program.size(), 0);
@@ -75,23 +75,24 @@ void check_rows(const Program& program, Batch& batch, Result& result) {
     }
     return found;
   }();
-  bool finite = true, guards = true, equal = true, good = true;
+  bool finite = true, guards = true, equal = true, states = true;
   for (std::size_t r = 0; r < batch.rows; ++r) {
     const std::vector<double> values = batch.row(program, r);
     for (std::size_t k = 0; k < program.outputs.size(); ++k)
       equal &=
           same(result.outputs[k].step == 0 ? result.outputs[k].memory[0] : result.outputs[k][r],
                values[program.outputs[k]]);
-    bool row = true;
+    RowState row = RowState::Good;
     for (std::size_t i = 0; i < program.size(); ++i)
       if (needed[i] && program.instructions[i].checked && !std::isfinite(values[i]))
-        row = finite = false;
+        row = RowState::NotFinite, finite = false;
     for (const Guard& guard : program.guards)
-      if ((values[guard.condition] != 0.0) != guard.outcome) row = guards = false;
-    good &= result.good[r] == (row ? 1 : 0);
+      if ((values[guard.condition] != 0.0) != guard.outcome)
+        row = RowState::OtherVariant, guards = false;
+    states &= result.states[r] == row;
   }
   CHECK(equal);
-  CHECK(good);
+  CHECK(states);
   if (batch.rows > 0) CHECK(result.rows.finite == finite);
   if (batch.rows > 0) CHECK(result.rows.guards == guards);
 }
@@ -191,11 +192,12 @@ TEST_CASE("a guard or a checked result that is the same for all rows counts for 
     batch.inputs = {Numbers(100, 1), Numbers(100, 0)};
     batch.inputs[1].memory[0] = -1.0;
     Result result = batch.run(program, BatchPlan(program, batch.varies, false));
-    CHECK(result.good == std::vector<std::uint8_t>(100, 0));
+    CHECK(result.states ==
+          std::vector<RowState>(100, checked ? RowState::NotFinite : RowState::OtherVariant));
     CHECK(result.rows.finite != checked);
     CHECK(result.rows.guards == checked);
     result = batch.run(program, BatchPlan(program, batch.varies, false), 2, 1.0, false);
-    CHECK(result.good == std::vector<std::uint8_t>(100, 7));
+    CHECK(result.states == std::vector<RowState>(100, kUnknown));
     CHECK(result.rows.finite != checked);
   }
 }
@@ -265,8 +267,8 @@ TEST_CASE("what may raise in a row is computed though nothing needs its number")
   builder.output(builder.emit(Opcode::Sin, x));
   const BatchPlan plan(builder.finish(), {1}, false);
   std::vector<double> at{1.0, -1.0, 2.0}, y(3);
-  std::vector<std::uint8_t> good(3);
-  const RowOutcome rows = plan.run({{at.data(), 1}}, {{y.data(), 1}}, 3, good.data(), 1.0, 1);
+  std::vector<RowState> states(3);
+  const RowOutcome rows = plan.run({{at.data(), 1}}, {{y.data(), 1}}, 3, states.data(), 1.0, 1);
   CHECK(!rows.finite);
-  CHECK(good == std::vector<std::uint8_t>{1, 0, 1});
+  CHECK(states == std::vector{RowState::Good, RowState::NotFinite, RowState::Good});
 }

@@ -179,9 +179,10 @@ TEST_CASE("comparisons become guards, unless they are of constants alone") {
   Graph graph(2);
   const NodeId x = graph.traced.inputs[0], y = graph.traced.inputs[1];
   graph.traced.outputs = {x};
-  graph.traced.comparisons = {{x, y, 0.0, 0.0, Relation::Less, true},
-                              {core::kNoNode, y, 9.0, 0.0, Relation::LessEqual, false},
-                              {core::kNoNode, core::kNoNode, 1.0, 2.0, Relation::Less, true}};
+  graph.traced.decisions = {
+      {Comparison{x, y, 0.0, 0.0, Relation::Less, true}},
+      {Comparison{core::kNoNode, y, 9.0, 0.0, Relation::LessEqual, false}},
+      {Comparison{core::kNoNode, core::kNoNode, 1.0, 2.0, Relation::Less, true}}};
   const Captured captured = capture(graph.arena, graph.traced, Passes{});
   REQUIRE(captured.program.guards.size() == 2);
   std::vector<double> values(captured.program.size());
@@ -189,6 +190,54 @@ TEST_CASE("comparisons become guards, unless they are of constants alone") {
   interpret(captured.program, inputs.data(), values.data());
   for (const Guard& guard : captured.program.guards)
     CHECK((values[guard.condition] != 0.0) == guard.outcome);
+}
+
+TEST_CASE("an operation that failed becomes a guard that it fails in the same way") {
+  using core::Failure, core::Op;
+  struct Asked {
+    FailedOperation failed;
+    double fails, fails_otherwise; // numbers of the operand
+  };
+  Graph graph(1);
+  const NodeId x = graph.traced.inputs[0], none = core::kNoNode;
+  const Asked all[] = {
+      {{Op::Pow, x, none, 0.0, -1.0, Failure::DivisionByZero}, 0.0, 1e-310},
+      {{Op::Pow, x, none, 0.0, 0.5, Failure::Domain}, -2.0, 0.0},
+      {{Op::Power, none, x, 0.0, 0.0, Failure::DivisionByZero}, -2.0, 2.0},
+      {{Op::Log, x, none, 0.0, 0.0, Failure::Domain}, 0.0, 1.0},
+      {{Op::Exp, x, none, 0.0, 0.0, Failure::Range}, 1000.0, 700.0},
+      {{Op::Reciprocal, x, none, 0.0, 0.0, Failure::DivisionByZero}, -0.0, 1e-310},
+      {{Op::Take, x, none, 0.0, 3.0, Failure::NoIndex}, 3.0, 2.0},
+  };
+  for (const Asked& asked : all)
+    for (const Passes& passes : {kAsRecorded, Passes{}}) {
+      graph.traced.outputs = {x};
+      graph.traced.decisions = {{asked.failed}};
+      const Captured captured = capture(graph.arena, graph.traced, passes);
+      REQUIRE(captured.program.guards.size() == 1);
+      std::vector<double> values(captured.program.size());
+      const auto fails = [&](double number) {
+        interpret(captured.program, &number, values.data());
+        const Guard& guard = captured.program.guards[0];
+        return (values[guard.condition] != 0.0) == guard.outcome;
+      };
+      CHECK(fails(asked.fails));
+      CHECK(!fails(asked.fails_otherwise));
+      CHECK(fails(std::nan("")) == (asked.failed.op == Op::Take)); // a nan is no index
+    }
+}
+
+TEST_CASE("an operation that can fail is captured whether its result is used or not") {
+  Graph graph(1);
+  const NodeId x = graph.traced.inputs[0];
+  graph.arena.reserve(2);
+  graph.traced.fallible = {graph.keep(graph.arena.record(Op::Log, x, core::kNoNode))};
+  graph.keep(graph.arena.record(Op::Tanh, x, core::kNoNode));
+  graph.traced.outputs = {x};
+  const Program program = optimise(capture(graph.arena, graph.traced, Passes{}).program, Passes{});
+  REQUIRE(program.size() == 2);
+  CHECK(program.instructions[1].opcode == Opcode::Log);
+  CHECK(program.instructions[1].checked);
 }
 
 TEST_CASE("a node with a rule of the user's own is refused, and named") {

@@ -165,7 +165,8 @@ void check_in_rows(const Program& program, Random& random, std::size_t threads) 
     }
     Result result = batch.run(made, BatchPlan(made, batch.varies, false), threads);
     bool equal = true;
-    for (std::size_t r = 0; r < batch.rows; ++r) equal &= (result.good[r] != 0) == expected[r];
+    for (std::size_t r = 0; r < batch.rows; ++r)
+      equal &= (result.states[r] == RowState::Good) == expected[r];
     CHECK(equal);
     CHECK(result.rows.guards == std::ranges::all_of(expected, [](bool good) { return good; }));
   }

@@ -72,6 +72,42 @@ TEST_CASE("a quotient is refused as the power of minus one that it was") {
   CHECK_NOTHROW(program::check_domain(p, large)); // it is the product that is too large
 }
 
+TEST_CASE("a product is refused as the square or the cube that it was") {
+  Program square = one(Opcode::Mul, 1, true);
+  square.instructions[1].b = 0;
+  Program cube = one(Opcode::Mul, 1, false);
+  cube.instructions[1].b = 0;
+  cube.instructions.push_back({.opcode = Opcode::Mul, .checked = true, .a = 0, .b = 1});
+  cube.outputs = {2};
+  const double fits[] = {1e100}, large[] = {-1e200}, infinite[] = {HUGE_VAL};
+  CHECK_NOTHROW(program::check_domain(square, fits));
+  CHECK_NOTHROW(program::check_domain(cube, fits));
+  for (const Program* p : {&square, &cube}) {
+    CHECK_THROWS_AS(program::check_domain(*p, large), core::RangeError);
+    CHECK(program::may_refuse(*p, large));
+    CHECK_NOTHROW(program::check_domain(*p, infinite));
+    CHECK(!program::may_refuse(*p, infinite));
+  }
+}
+
+TEST_CASE("the partial of a strict power is refused where an adjoint asks for it") {
+  Program p = one(Opcode::StrictPartial, 3, true);
+  p.instructions[3].c = 2;
+  const double asked[] = {0.0, 0.5, 1.0}, not_asked[] = {0.0, 0.5, 0.0}, fits[] = {1.0, 0.5, 1.0};
+  CHECK_THROWS_AS(program::check_domain(p, asked), core::DivisionByZero);
+  CHECK_NOTHROW(program::check_domain(p, not_asked));
+  CHECK_NOTHROW(program::check_domain(p, fits));
+}
+
+TEST_CASE("messages write numbers as Python does") {
+  CHECK(core::float_text(-2.0) == "-2.0");
+  CHECK(core::float_text(0.1) == "0.1");
+  CHECK(core::float_text(1e16) == "1e+16");
+  CHECK(core::float_text(123456789012345.0) == "123456789012345.0");
+  CHECK(core::float_text(1e-5) == "1e-05");
+  CHECK(core::float_text(-HUGE_VAL) == "-inf");
+}
+
 TEST_CASE("an index that none of the values has is refused") {
   const Program p = one(Opcode::Take, 3, true);
   const double good[] = {1.0, 5.0, 6.0}, bad[] = {2.0, 5.0, 6.0}, none[] = {0.5, 5.0, 6.0};

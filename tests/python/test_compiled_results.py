@@ -27,6 +27,7 @@ class Colour(enum.Enum):
 # Results
 
 
+@pytest.mark.filterwarnings("ignore:the hash of a Value")
 @pytest.mark.parametrize(
     "wrap",
     [

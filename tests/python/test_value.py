@@ -308,16 +308,16 @@ COMPLEX = (
 )
 D, Z, R = arenagrad.DomainError, arenagrad.DivisionByZeroError, arenagrad.RangeError
 FAILURES: list[tuple[Callable[[Any], Any], float, type[Exception], type[Exception], str]] = [
-    (lambda v: v**-1, 0.0, Z, ZeroDivisionError, ZERO),
-    (lambda v: v**-0.5, -0.0, Z, ZeroDivisionError, ZERO),
-    (lambda v: 1 / v, 0.0, Z, ZeroDivisionError, ZERO),
-    (lambda v: v / v, 0.0, Z, ZeroDivisionError, ZERO),
-    (lambda v: v ** (1 / 3), -8.0, D, ValueError, COMPLEX),
-    (lambda v: v**2, 1e200, R, OverflowError, "the result of ** is too large"),
-    (lambda v: 2.0 / v, -1e-310, R, OverflowError, "the result of ** is too large"),
-    (lambda v: v.exp(), 710.0, R, OverflowError, "math range error"),
-    (lambda v: v.log(), 0.0, D, ValueError, "math domain error"),
-    (lambda v: v.log(), -1.0, D, ValueError, "math domain error"),
+    (lambda v: v**-1, 0.0, Z, ZeroDivisionError, f"1 / 0.0: {ZERO}"),
+    (lambda v: v**-0.5, -0.0, Z, ZeroDivisionError, f"(-0.0) ** -0.5: {ZERO}"),
+    (lambda v: 1 / v, 0.0, Z, ZeroDivisionError, f"1 / 0.0: {ZERO}"),
+    (lambda v: v / v, 0.0, Z, ZeroDivisionError, f"1 / 0.0: {ZERO}"),
+    (lambda v: v ** (1 / 3), -8.0, D, ValueError, f"(-8.0) ** {1 / 3!r}: {COMPLEX}"),
+    (lambda v: v**2, 1e200, R, OverflowError, "1e+200 ** 2.0: the result of ** is too large"),
+    (lambda v: 2.0 / v, -1e-310, R, OverflowError, "1 / -1e-310: the result of ** is too large"),
+    (lambda v: v.exp(), 710.0, R, OverflowError, "exp(710.0): math range error"),
+    (lambda v: v.log(), 0.0, D, ValueError, "log(0.0): math domain error"),
+    (lambda v: v.log(), -1.0, D, ValueError, "log(-1.0): math domain error"),
 ]
 
 

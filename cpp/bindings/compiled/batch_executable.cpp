@@ -55,18 +55,24 @@ public:
     return py::make_tuple(outcome.finite, outcome.guards);
   }
 
-  // The rows of these for which all guards hold and all is finite that must be, and the others.
+  // Of these rows, by what a run finds: the good ones, those that are not finite where they must
+  // be, and those for which a guard does not hold.
   py::tuple split(const Batch& batch, const Closure& closure, const Batch* more,
                   const std::optional<Batch::Rows>& rows, const BatchRun& run) const {
-    std::vector<std::uint8_t> good(rows ? rows->size() : batch.rows());
+    using program::RowState;
+    std::vector<RowState> states(rows ? rows->size() : batch.rows());
     std::vector<double> unused(output_count_);
     Columns to;
     for (double& number : unused) to.push_back({&number, 0});
-    run_on(inputs_of(batch, closure, more, rows), to, good.size(), good.data(), run);
-    Batch::Rows split[2];
-    for (std::size_t i = 0; i < good.size(); ++i)
-      split[good[i] == 0].push_back(rows ? (*rows)[i] : i);
-    return py::make_tuple(split[0], split[1]);
+    run_on(inputs_of(batch, closure, more, rows), to, states.size(), states.data(), run);
+    Batch::Rows good, not_finite, others;
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      Batch::Rows& state = states[i] == RowState::Good        ? good
+                           : states[i] == RowState::NotFinite ? not_finite
+                                                              : others;
+      state.push_back(rows ? (*rows)[i] : i);
+    }
+    return py::make_tuple(good, not_finite, others);
   }
 
 private:
@@ -126,14 +132,14 @@ private:
   }
 
   program::RowOutcome run_on(const Inputs& inputs, const Columns& outputs, std::size_t rows,
-                             std::uint8_t* good, const BatchRun& run) const {
+                             program::RowState* states, const BatchRun& run) const {
     ReleasedGil released;
     const auto watch = [&](std::size_t done) {
       const ReleasedGil::Held held(released);
       if (PyErr_CheckSignals() != 0) throw py::error_already_set(); // Ctrl-C
       if (!run.progress.is_none()) run.progress(done, rows);
     };
-    return plan_.run(inputs.columns, outputs, rows, good, 1.0, run.threads, watch);
+    return plan_.run(inputs.columns, outputs, rows, states, 1.0, run.threads, watch);
   }
 
   const program::BatchPlan plan_;
@@ -141,29 +147,33 @@ private:
   const std::size_t output_count_;
 };
 
-// The first of these rows for which the function that was traced raises, or -1. Looks for Ctrl-C.
-py::ssize_t first_refused(const program::Program& traced, const Batch& batch,
-                          const Closure& closure, const Batch::Rows& rows, std::size_t from) {
-  std::vector<double> more(closure.size());
-  closure.read(more.data());
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point looked = Clock::now();
-  ReleasedGil released;
-  for (std::size_t k = from; k < rows.size(); ++k) {
-    if (const auto now = Clock::now(); now - looked > std::chrono::milliseconds(50)) {
-      const ReleasedGil::Held held(released);
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      looked = now;
-    }
-    std::vector<double> inputs = batch.row(rows[k]);
-    inputs.insert(inputs.end(), more.begin(), more.end());
-    try {
-      program::check_domain(traced, inputs.data());
-    } catch (const std::exception&) {
-      return static_cast<py::ssize_t>(k);
+// Of these rows those for which no checked operation of the program fails, and the others. Looks
+// for Ctrl-C.
+py::tuple split_refused(const program::Program& program, const Batch& batch, const Closure& closure,
+                        const Batch* more, const Batch::Rows& rows) {
+  std::vector<double> outer(closure.size());
+  closure.read(outer.data());
+  Batch::Rows accepted, refused;
+  {
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point looked = Clock::now();
+    ReleasedGil released;
+    for (const std::size_t row : rows) {
+      if (const auto now = Clock::now(); now - looked > std::chrono::milliseconds(50)) {
+        const ReleasedGil::Held held(released);
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        looked = now;
+      }
+      std::vector<double> inputs = batch.row(row);
+      inputs.insert(inputs.end(), outer.begin(), outer.end());
+      if (more != nullptr) {
+        const std::vector<double> behind = more->row(row);
+        inputs.insert(inputs.end(), behind.begin(), behind.end());
+      }
+      (program::may_refuse(program, inputs.data()) ? refused : accepted).push_back(row);
     }
   }
-  return -1;
+  return py::make_tuple(accepted, refused);
 }
 
 } // namespace
@@ -206,15 +216,15 @@ void bind_batch_executable(py::module_& module) {
           },
           py::arg("batch"), py::arg("closure"), py::arg("more"), py::arg("rows"),
           py::arg("threads"), py::arg("progress"),
-          "The rows for which all guards hold and all is finite that must be, and the others.");
+          "The good rows, those that are not finite where they must be, and those for which a "
+          "guard does not hold.");
   module.def(
-      "first_refused",
-      [](const ProgramPointer& traced, const Batch& batch, const Closure& closure,
-         const Batch::Rows& rows,
-         std::size_t start) { return first_refused(*traced, batch, closure, rows, start); },
-      py::arg("traced"), py::arg("batch"), py::arg("closure"), py::arg("rows"), py::arg("start"),
-      "Which of these rows, from number `start` on, is the first for which the function that was "
-      "traced raises; -1 if there is none.");
+      "split_refused",
+      [](const ProgramPointer& program, const Batch& batch, const Closure& closure,
+         const Batch* more,
+         const Batch::Rows& rows) { return split_refused(*program, batch, closure, more, rows); },
+      py::arg("program"), py::arg("batch"), py::arg("closure"), py::arg("more"), py::arg("rows"),
+      "Of these rows those for which no checked operation of the program fails, and the others.");
 }
 
 } // namespace arenagrad::bindings

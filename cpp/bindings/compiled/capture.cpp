@@ -9,6 +9,7 @@
 #include "bindings/pytree/unflatten.h"
 #include "bindings/value/record.h"
 #include "closure.h"
+#include "core/counted.h"
 #include "program.h"
 
 namespace arenagrad::bindings {
@@ -16,13 +17,6 @@ namespace {
 
 using Kind = TreeNode::Kind;
 using Numbers = py::array_t<double, py::array::c_style | py::array::forcecast>;
-
-py::object new_leaf(double number) {
-  auto leaf = py::reinterpret_steal<py::object>(
-      recorded(1, [&](core::Arena& g) { return g.push_leaf(number); }));
-  if (!leaf) throw py::error_already_set();
-  return leaf;
-}
 
 // A Value in two places cannot have a derivative by either.
 void refuse_twice(const std::vector<py::object>& leaves) {
@@ -75,22 +69,25 @@ py::tuple capture(const py::object& function, const PyTree& arguments, const Num
                         std::move(results.structure), std::make_unique<Closure>(std::move(outer)));
 }
 
-// The result of the function for Values of these numbers, as it is.
-py::object call_on_values(const py::object& function, const PyTree& arguments,
-                          const Numbers& numbers) {
-  std::vector<py::object> leaves;
-  leaves.reserve(arguments.numbers());
-  const double* next = numbers.data();
-  for (std::size_t k = 0; k < arguments.numbers(); ++k) leaves.push_back(new_leaf(*next++));
-  const py::tuple given = unflatten_values(arguments, leaves);
-  return function(*given);
+// The function called on Values that it was given. They compare by number in it.
+py::object call_by_number(const py::object& function, const py::tuple& arguments) {
+  const core::Counted calling(compiled_calls);
+  return function(*arguments);
+}
+
+// The exception, with which the trace under way ends whether the function catches it or not.
+py::object refusal(py::object exception) {
+  if (Trace* trace = tracing()) trace->refused(exception);
+  return exception;
 }
 
 } // namespace
 
 void bind_capture(py::module_& module) {
-  module.def("call_on_values", call_on_values, py::arg("function"), py::arg("arguments"),
-             py::arg("numbers"), "Run a function on Values of these numbers: what it gives.");
+  module.def("call_by_number", call_by_number, py::arg("function"), py::arg("arguments"),
+             "Call a function in which Values compare by number.");
+  module.def("refusal", refusal, py::arg("exception"),
+             "The exception, to be raised: a function being traced cannot catch it for good.");
   module.def("capture", capture, py::arg("function"), py::arg("arguments"), py::arg("numbers"),
              py::arg("strict"),
              "Run a function on Values of these numbers: its program, the structure of its "

@@ -111,8 +111,7 @@ PyObject* known_result(PyNativeDispatch* self, PyObject* const* args, std::size_
     if (!executable->read_arguments(args, count, buffers)) continue;
     executable->check_out(out);
     const program::Outcome outcome = executable->run(buffers);
-    if (outcome.guard != program::kNone) continue; // another variant may be the one
-    if (!outcome.finite) return nullptr;           // the fallback knows what to raise
+    if (!outcome.good()) continue; // another variant may be the one
     if (k != 0 && k < known.size() && known[k].executable == executable)
       std::rotate(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(k),
                   known.begin() + static_cast<std::ptrdiff_t>(k) + 1);

@@ -11,7 +11,8 @@ namespace {
 
 using Numbers = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
-// (whether all is finite that had to be, result), or None if a guard came out otherwise.
+// (whether all is finite that had to be, result), or None if a guard came out otherwise. With `any`
+// the result, whatever guards and checks say.
 py::object run_on_numbers(const PointExecutable& executable, const Numbers& numbers,
                           const py::object& more, const py::object& out, bool any) {
   PointExecutable::Buffers buffers(executable);
@@ -23,7 +24,7 @@ py::object run_on_numbers(const PointExecutable& executable, const Numbers& numb
   std::copy_n(extra.data(), extra.size(), buffers.inputs() + executable.own_inputs());
   executable.check_out(out);
   const program::Outcome outcome = executable.run(buffers);
-  if (outcome.guard != program::kNone) return py::none();
+  if (outcome.guard != program::kNone && !any) return py::none();
   if (!outcome.finite && !any) return py::make_tuple(false, py::none());
   return py::make_tuple(outcome.finite, executable.result(buffers, out));
 }
@@ -54,8 +55,8 @@ void bind_point_executable(py::module_& module) {
           "run", run_on_numbers, py::arg("numbers"), py::arg("more"), py::arg("out"),
           py::arg("any"),
           "Whether all is finite that must be, and the result for the numbers of the arguments and "
-          "more inputs, which is left out if it is not unless `any` will do. None if a guard came "
-          "out otherwise.");
+          "more inputs, which is left out if it is not; None if a guard came out otherwise. With "
+          "`any` always the result.");
 }
 
 } // namespace arenagrad::bindings

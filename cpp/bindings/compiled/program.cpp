@@ -139,7 +139,15 @@ void bind_transforms(ProgramClass& cls) {
               throw py::value_error("a program was given another number of inputs than it has");
             program::check_domain(p, inputs.data());
           },
-          py::arg("inputs"), "Raise what the eager function would for these inputs, if it would.");
+          py::arg("inputs"), "Raise the error of the first operation that fails on these inputs.")
+      .def(
+          "may_refuse",
+          [](const Program& p, const Inputs& inputs) {
+            if (static_cast<std::size_t>(inputs.size()) != p.input_count)
+              throw py::value_error("a program was given another number of inputs than it has");
+            return program::may_refuse(p, inputs.data());
+          },
+          py::arg("inputs"), "Whether an operation fails, or may have failed, on these inputs.");
 }
 
 } // namespace

@@ -71,7 +71,8 @@ PyObject* apply(Op op, const Start& start, std::initializer_list<Sequence*> part
     if (start.counts())
       *operand++ = start.value != nullptr ? use(start.value) : g.push_leaf(start.number);
     for (const Sequence* part : parts) operand = part->nodes(operand);
-    return core::record_nary(g, op, count);
+    const NodeId node = core::record_nary(g, op, count);
+    return op == Op::Take ? note_fallible(node) : node;
   });
 }
 
@@ -192,11 +193,13 @@ PyObject* function<Op::Where>(PyObject*, Args args, Py_ssize_t count, PyObject* 
 
 // The number of one of `count` values that an object, or a Value's primal, is.
 std::size_t index_of(PyObject* index, std::size_t count) {
-  const double x = is_value(index) ? arena().data(node_of(index)) : need_number(index, "the index");
-  if (!core::is_index(x, count))
-    throw py::index_error("take() wants the number of one of " + std::to_string(count) +
-                          " values, from 0, got " + std::string(py::repr(py::float_(x))));
-  return static_cast<std::size_t>(x);
+  const bool traced = is_value(index);
+  const double x = traced ? arena().data(node_of(index)) : need_number(index, "the index");
+  if (core::is_index(x, count)) return static_cast<std::size_t>(x);
+  if (Trace* trace = traced ? tracing() : nullptr)
+    trace->failed(Op::Take, index, x, nullptr, static_cast<double>(count), core::Failure::NoIndex);
+  throw py::index_error("take() wants the number of one of " + std::to_string(count) +
+                        " values, from 0, got " + core::float_text(x));
 }
 
 // Number `index` of the values: the very object, or a node if the index is a Value.

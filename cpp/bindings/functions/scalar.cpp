@@ -169,12 +169,14 @@ PyObject* value_binary(Op op, PyObject* a, PyObject* b) {
   return recorded(2, [&](Arena& g) {
     const bool first = is_value(a);
     PyObject* value = first ? a : b;
-    const double other = g.data(node_of(value));
-    const double x = first ? other : number, z = first ? number : other;
-    const double y = core::evaluate(op, x, z);
-    core::check_primal(op, x, z, y, node_of(value));
+    const Operand known{nullptr, number}, asked = operand_of(value);
+    const Operand x = first ? asked : known, z = first ? known : asked;
+    const double y = core::evaluate(op, x.number, z.number);
+    check_recorded(op, x, z, y);
     const NodeId node = use(value), leaf = g.push_leaf(number);
-    return g.push(op, y, first ? core::Operand2{node, leaf} : core::Operand2{leaf, node});
+    const NodeId out =
+        g.push(op, y, first ? core::Operand2{node, leaf} : core::Operand2{leaf, node});
+    return core::op_info(op).may_fail == core::MayFail::Never ? out : note_fallible(out);
   });
 }
 

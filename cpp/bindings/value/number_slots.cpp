@@ -29,10 +29,11 @@ inline NodeId push_negated(Arena& g, PyObject* value) {
 
 // base ** exponent; the check comes first so that a failure records and marks nothing.
 inline NodeId push_power(Arena& g, PyObject* base, double exponent, bool integer) {
-  const double x = g.data(node_of(base)), y = core::evaluate(Op::Pow, x, exponent);
-  core::check_primal(Op::Pow, x, exponent, y, node_of(base));
+  const Operand x = operand_of(base);
+  const double y = core::evaluate(Op::Pow, x.number, exponent);
+  check_recorded(Op::Pow, x, {nullptr, exponent}, y);
   const NodeId b = g.push_leaf(exponent, integer ? Op::LiteralInt : Op::Literal);
-  return g.push(Op::Pow, y, {use(base), b});
+  return note_fallible(g.push(Op::Pow, y, {use(base), b}));
 }
 
 // Runs `record(number)` if `object` is a number; else NotImplemented, so that Python asks the other

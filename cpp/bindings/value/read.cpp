@@ -1,5 +1,8 @@
-// A Value read as a number: float(), int(), round(), format(), comparisons. The hash stays that of
-// the object, and so does the equality of two Values, since a node is itself and not its number.
+// A Value read as a number: float(), int(), round(), format(), comparisons. Truth and hash are
+// those of the object, and so is the equality of two Values, since a node is itself and not its
+// number; in a compiled function equality and truth are those of the number, as on floats.
+#include <cmath>
+
 #include "trace.h"
 #include "warnings.h"
 
@@ -12,13 +15,73 @@ PyObject* to_float(PyObject* self) {
   return note_detached_number(self) ? PyFloat_FromDouble(data_of(self)) : nullptr;
 }
 
-PyObject* to_int(PyObject* self) {
-  return note_detached_number(self) ? PyLong_FromDouble(data_of(self)) : nullptr;
-}
-
 // The number where it is plain that a number is meant.
 PyObject* item(PyObject* self, PyObject*) {
   return note_frozen(self, "reading the number") ? PyFloat_FromDouble(data_of(self)) : nullptr;
+}
+
+enum class Rounding : std::uint8_t { Down, Up, TowardsZero, HalfToEven };
+
+// Above this floats are whole.
+constexpr double kWhole = 0x1p52;
+
+double rounded(double x, Rounding how) {
+  switch (how) {
+  case Rounding::Down:
+    return std::floor(x);
+  case Rounding::Up:
+    return std::ceil(x);
+  case Rounding::TowardsZero:
+    return std::trunc(x);
+  default:
+    return std::nearbyint(x);
+  }
+}
+
+// Guards that say of x in another run that it is rounded to the same integer n, or is no integer in
+// the same way.
+void guard_integer(Trace& trace, PyObject* self, double x, Rounding how) {
+  using program::Relation;
+  const auto is = [&](double number) {
+    trace.compared(self, x, nullptr, number, Relation::Equal, true);
+  };
+  const auto between = [&](double low, bool with_low, double high, bool with_high) {
+    const auto relation = [](bool with) { return with ? Relation::LessEqual : Relation::Less; };
+    trace.compared(nullptr, low, self, x, relation(with_low), true);
+    trace.compared(self, x, nullptr, high, relation(with_high), true);
+  };
+  const double n = rounded(x, how);
+  if (std::isnan(x)) return trace.compared(self, x, self, x, Relation::Equal, false);
+  if (std::fabs(x) >= kWhole) return is(x);
+  if (how == Rounding::HalfToEven) {
+    const bool even = std::fmod(n, 2.0) == 0.0;
+    return between(n - 0.5, even, n + 0.5, even);
+  }
+  if (how == Rounding::TowardsZero && n == 0.0) return between(-1.0, false, 1.0, false);
+  if (how == Rounding::Down || (how == Rounding::TowardsZero && n > 0.0))
+    return between(n, true, n + 1.0, false);
+  between(n - 1.0, false, n, true);
+}
+
+// The integer that a Value is rounded to. In a compiled function it is an outcome; elsewhere it
+// leaves the graph, which only round() says by itself.
+PyObject* to_integer(PyObject* self, Rounding how) {
+  const double x = data_of(self);
+  Trace* const trace = tracing();
+  if (trace == nullptr && how != Rounding::HalfToEven && !note_detached_number(self))
+    return nullptr;
+  try {
+    if (trace != nullptr) guard_integer(*trace, self, x, how);
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+  return PyLong_FromDouble(rounded(x, how));
+}
+
+template <Rounding how> PyObject* integer(PyObject* self) { return to_integer(self, how); }
+template <Rounding how> PyObject* integer_method(PyObject* self, PyObject*) {
+  return to_integer(self, how);
 }
 
 // Does to the number what Python would do to a float.
@@ -31,76 +94,96 @@ PyObject* as_float(PyObject* self, const char* method, PyObject* const* args, Py
 }
 
 PyObject* round(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count == 0 || (count == 1 && args[0] == Py_None))
+    return to_integer(self, Rounding::HalfToEven);
   return as_float(self, "__round__", args, count);
 }
 
 PyObject* conjugate(PyObject* self, PyObject*) { return Py_NewRef(self); }
-
-PyObject* trunc(PyObject* self, PyObject*) { return to_int(self); }
 
 PyObject* format(PyObject* self, PyObject* spec) {
   if (PyUnicode_Check(spec) && PyUnicode_GET_LENGTH(spec) == 0) return PyObject_Str(self);
   return as_float(self, "__format__", &spec, 1);
 }
 
-// Reads `other` for a comparison that a program must be able to make again.
-IsReal read_exactly(PyObject* other, double* out) {
-  const IsReal real = is_real(other);
-  if (real != IsReal::Yes || PyFloat_CheckExact(other)) return read_number(other, out);
-  int exact = 0;
-  if (read_number(other, out) == IsReal::Yes) {
-    const auto number = py::reinterpret_steal<py::object>(PyFloat_FromDouble(*out));
-    exact = number ? PyObject_RichCompareBool(number.ptr(), other, Py_EQ) : -1;
-  } else if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+// Whether a real number is a float, which a program can compare with again; -1 if an error is set.
+int is_a_float(PyObject* other, double* out) {
+  if (PyFloat_CheckExact(other)) return read_number(other, out) == IsReal::Yes ? 1 : -1;
+  if (read_number(other, out) != IsReal::Yes) {
+    if (!PyErr_ExceptionMatches(PyExc_OverflowError)) return -1;
     PyErr_Clear();
-  } else {
-    return IsReal::Failed;
+    return 0;
   }
-  if (exact < 0) return IsReal::Failed;
-  if (exact > 0) return IsReal::Yes;
+  const auto number = py::reinterpret_steal<py::object>(PyFloat_FromDouble(*out));
+  if (!number) return -1;
+  return std::isnan(*out) ? 1 : PyObject_RichCompareBool(number.ptr(), other, Py_EQ);
+}
+
+// A comparison with a real number that no float equals.
+PyObject* compare_with_no_float(PyObject* other, int op) {
+  if (op == Py_EQ || op == Py_NE) return PyBool_FromLong(op == Py_NE);
   PyErr_Format(PyExc_TypeError,
                "a compiled function compares with floats and what equals one, got %R of type "
                "%.100s",
                other, Py_TYPE(other)->tp_name);
-  return IsReal::Failed;
+  remember_refusal();
+  return nullptr;
 }
 
-// The same, remembered as a comparison of the function that is being compiled.
+bool holds(double left, double right, program::Relation relation) {
+  switch (relation) {
+  case program::Relation::Less:
+    return left < right;
+  case program::Relation::LessEqual:
+    return left <= right;
+  default:
+    return left == right;
+  }
+}
+
+// A comparison that the function being compiled makes, as the relation that a guard can ask about.
+bool compare_by_guard(Trace& trace, Operand left, Operand right, int op) {
+  using program::Relation;
+  if (op == Py_GT || op == Py_GE) std::swap(left, right);
+  Relation relation = Relation::Equal;
+  if (op == Py_LT || op == Py_GT) relation = Relation::Less;
+  if (op == Py_LE || op == Py_GE) relation = Relation::LessEqual;
+  const bool outcome = holds(left.number, right.number, relation);
+  trace.compared(left.value, left.number, right.value, right.number, relation, outcome);
+  return outcome != (op == Py_NE);
+}
+
 PyObject* compare_traced(Trace& trace, PyObject* self, PyObject* other, int op) {
-  const double left = data_of(self);
-  double right = 0.0;
-  const IsReal real = is_value(other) ? IsReal::Yes : read_exactly(other, &right);
-  if (real == IsReal::Failed) return nullptr;
-  if (real == IsReal::No) Py_RETURN_NOTIMPLEMENTED;
-  PyObject* const value = is_value(other) ? other : nullptr;
-  if (value != nullptr) right = data_of(value);
-  const bool turned = op == Py_GT || op == Py_GE;
-  const auto relation =
-      op == Py_LT || op == Py_GT ? program::Relation::Less : program::Relation::LessEqual;
-  const double low = turned ? right : left, high = turned ? left : right;
-  const bool outcome = relation == program::Relation::Less ? low < high : low <= high;
+  Operand right;
+  if (is_value(other)) {
+    right = operand_of(other);
+  } else if (PyComplex_Check(other) && (op == Py_EQ || op == Py_NE)) {
+    right.number = PyComplex_RealAsDouble(other);
+    if (PyComplex_ImagAsDouble(other) != 0.0) return PyBool_FromLong(op == Py_NE);
+  } else {
+    const IsReal real = is_real(other);
+    if (real == IsReal::Failed) return nullptr;
+    if (real == IsReal::No) Py_RETURN_NOTIMPLEMENTED;
+    const int exact = is_a_float(other, &right.number);
+    if (exact < 0) return nullptr;
+    if (exact == 0) return compare_with_no_float(other, op);
+  }
   try {
-    if (turned)
-      trace.compared(value, right, self, left, relation, outcome);
-    else
-      trace.compared(self, left, value, right, relation, outcome);
+    return PyBool_FromLong(compare_by_guard(trace, operand_of(self), right, op));
   } catch (...) {
     set_python_error();
     return nullptr;
   }
-  return PyBool_FromLong(outcome);
 }
 
 PyObject* compare(PyObject* self, PyObject* other, int op) {
+  if (Trace* trace = tracing()) return compare_traced(*trace, self, other, op);
   const bool equality = op == Py_EQ || op == Py_NE;
-  if (Trace* trace = tracing()) {
-    if (equality) Py_RETURN_NOTIMPLEMENTED; // identity, then
-    return compare_traced(*trace, self, other, op);
-  }
   const double left = data_of(self);
   if (is_value(other)) {
     // Two Values are equal if they are one, but for a nan: v != v is the test for it.
-    if (equality && self != other) return PyBaseObject_Type.tp_richcompare(self, other, op);
+    if (equality && self != other && !compares_by_number())
+      return PyBaseObject_Type.tp_richcompare(self, other, op);
     Py_RETURN_RICHCOMPARE(left, data_of(other), op);
   }
   if (PyFloat_CheckExact(other)) Py_RETURN_RICHCOMPARE(left, PyFloat_AS_DOUBLE(other), op);
@@ -112,11 +195,32 @@ PyObject* compare(PyObject* self, PyObject* other, int op) {
   return number ? PyObject_RichCompare(number.ptr(), other, op) : nullptr;
 }
 
+// A Value is an object, so it is true; in a compiled function it is as true as its number.
+int truth_of_number(PyObject* self) {
+  if (!compares_by_number()) return 1;
+  const double x = data_of(self);
+  try {
+    if (Trace* trace = tracing())
+      trace->compared(self, x, nullptr, 0.0, program::Relation::Equal, x == 0.0);
+    return x != 0.0;
+  } catch (...) {
+    set_python_error();
+    return -1;
+  }
+}
+
+Py_hash_t identity_hash(PyObject* self) {
+  if (traces != 0 && !note_hash(self)) return -1;
+  return PyBaseObject_Type.tp_hash(self);
+}
+
 } // namespace
 
 PyType_Slot value_read_slots[] = {
     {Py_nb_float, reinterpret_cast<void*>(to_float)},
-    {Py_nb_int, reinterpret_cast<void*>(to_int)},
+    {Py_nb_int, reinterpret_cast<void*>(integer<Rounding::TowardsZero>)},
+    {Py_nb_bool, reinterpret_cast<void*>(truth_of_number)},
+    {Py_tp_hash, reinterpret_cast<void*>(identity_hash)},
     {Py_tp_richcompare, reinterpret_cast<void*>(compare)},
     {0, nullptr},
 };
@@ -127,7 +231,12 @@ PyMethodDef value_read_methods[] = {
     {"item", item, METH_NOARGS, "The data, a float; never warns outside compiled functions."},
     {"conjugate", conjugate, METH_NOARGS,
      "Self: a real number is its own conjugate, which NumPy asks for in norm, var and vdot."},
-    {"__trunc__", trunc, METH_NOARGS, "The data towards 0, an int: what math.trunc gives."},
+    {"__trunc__", integer_method<Rounding::TowardsZero>, METH_NOARGS,
+     "The data towards 0, an int: what math.trunc gives."},
+    {"__floor__", integer_method<Rounding::Down>, METH_NOARGS,
+     "The largest int that is not above the data: what math.floor gives."},
+    {"__ceil__", integer_method<Rounding::Up>, METH_NOARGS,
+     "The smallest int that is not below the data: what math.ceil gives."},
     {"__format__", format, METH_O, "The data formatted as a float is; str(self) without a format."},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -75,8 +75,10 @@ template <core::Op op> inline PyObject* recorded_at_once(PyObject* a, PyObject* 
   core::Arena& g = arena();
   if (!is_exact_value(a) || (b != nullptr && !is_exact_value(b)) || pool.empty() || !g.ready_for(1))
     return nullptr;
+  constexpr bool fallible = core::op_info(op).may_fail != core::MayFail::Never;
+  if (fallible && traces != 0) return nullptr;
   const double y = core::evaluate(op, g.data(node_of(a)), b == nullptr ? 0.0 : g.data(node_of(b)));
-  if (core::op_info(op).may_fail != core::MayFail::Never && !std::isfinite(y)) return nullptr;
+  if (fallible && !std::isfinite(y)) return nullptr;
   const core::NodeId second = b == nullptr ? core::kNoNode : use(b);
   PyValue* out = pool.take();
   g.attach_new(out->link, g.push(op, y, {use(a), second}, core::kHasHandle));
@@ -85,11 +87,11 @@ template <core::Op op> inline PyObject* recorded_at_once(PyObject* a, PyObject* 
 
 // Records one table operation; `y` is checked before anything is marked.
 inline core::NodeId record_checked(core::Arena& g, core::Op op, PyObject* a, PyObject* b) {
-  const core::NodeId second = b == nullptr ? core::kNoNode : node_of(b);
-  const core::NodeId node = g.record(op, node_of(a), second);
-  use(a);
-  if (b != nullptr) use(b);
-  return node;
+  const Operand x = operand_of(a), z = b == nullptr ? Operand() : operand_of(b);
+  const double y = core::evaluate(op, x.number, z.number);
+  check_recorded(op, x, z, y);
+  const core::NodeId node = g.push(op, y, {use(a), b == nullptr ? core::kNoNode : use(b)});
+  return core::op_info(op).may_fail == core::MayFail::Never ? node : note_fallible(node);
 }
 
 } // namespace arenagrad::bindings

@@ -10,6 +10,7 @@
 namespace arenagrad::bindings {
 
 int traces = 0;
+thread_local int compiled_calls = 0;
 thread_local Trace* innermost_trace = nullptr;
 
 namespace {
@@ -19,12 +20,24 @@ using core::NodeId;
 PyObject* frozen_warning = nullptr; // arenagrad.FrozenValueWarning, owned by the process
 
 bool warn(const char* format, const char* what) {
-  return PyErr_WarnFormat(frozen_warning, level_of_own_line(), format, what) == 0;
+  if (PyErr_WarnFormat(frozen_warning, level_of_own_line(), format, what) == 0) return true;
+  return remember_refusal(); // warnings are errors
 }
 
 } // namespace
 
-Trace::Trace() : frozen_(arena()), around_(innermost_trace), no_grad_(no_grad_depth) {
+bool remember_refusal() {
+  Trace* const trace = tracing();
+  if (trace == nullptr) return false;
+  py::error_already_set error;
+  trace->refused(error.value());
+  error.restore();
+  return false;
+}
+
+Trace::Trace()
+    : untrimmed_(std::in_place, arena()), frozen_(arena()), around_(innermost_trace),
+      no_grad_(no_grad_depth) {
   // A leaf of its own, so that nothing can trim the arena below where the trace begins.
   arena().reserve(1);
   first_ = static_cast<NodeId>(arena().size());
@@ -41,6 +54,9 @@ Trace::~Trace() {
   --traces;
   innermost_trace = around_;
   no_grad_depth = no_grad_;
+  held_.clear();
+  untrimmed_.reset();
+  arena().trim();
 }
 
 py::object Trace::input(double number) {
@@ -61,6 +77,7 @@ void Trace::input_of(PyObject* value) {
 
 program::Captured Trace::finish(const std::vector<py::object>& outputs,
                                 const program::Passes& passes) {
+  throw_refusal();
   for (const py::object& output : outputs) traced_.outputs.push_back(use(output.ptr()));
   find_kept(outputs);
   return program::capture(arena(), traced_, passes);
@@ -91,13 +108,32 @@ void Trace::find_kept(const std::vector<py::object>& outputs) {
 
 void Trace::compared(PyObject* left, double left_number, PyObject* right, double right_number,
                      program::Relation relation, bool outcome) {
-  const auto side = [&](PyObject* value) {
-    if (value == nullptr) return core::kNoNode;
-    held_.push_back(py::reinterpret_borrow<py::object>(value));
-    return use(value);
-  };
-  traced_.comparisons.push_back(
-      {side(left), side(right), left_number, right_number, relation, outcome});
+  const program::Comparison comparison{hold(left),   hold(right), left_number,
+                                       right_number, relation,    outcome};
+  traced_.decisions.push_back({comparison, static_cast<NodeId>(arena().size())});
+}
+
+void Trace::failed(core::Op op, PyObject* left, double left_number, PyObject* right,
+                   double right_number, core::Failure failure) {
+  const program::FailedOperation operation{op,          hold(left),   hold(right),
+                                           left_number, right_number, failure};
+  traced_.decisions.push_back({operation, static_cast<NodeId>(arena().size())});
+}
+
+NodeId Trace::hold(PyObject* value) {
+  if (value == nullptr) return core::kNoNode;
+  held_.push_back(py::reinterpret_borrow<py::object>(value));
+  return use(value);
+}
+
+void Trace::refused(const py::object& exception) {
+  if (!refusal_) refusal_ = exception;
+}
+
+void Trace::throw_refusal() const {
+  if (!refusal_) return;
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(refusal_.ptr())), refusal_.ptr());
+  throw py::error_already_set();
 }
 
 bool Trace::may_change(NodeId node) const {
@@ -125,6 +161,7 @@ bool Trace::has_used(NodeId node) const {
 }
 
 void Trace::detaching(std::size_t size) {
+  std::erase_if(traced_.fallible, [=](NodeId node) { return node >= size; });
   for (std::size_t node = size; node < arena().size() && !detached_; ++node)
     detached_ = may_change(static_cast<NodeId>(node));
 }
@@ -137,12 +174,31 @@ bool note_frozen_slowly(PyObject* value, const char* what) {
 }
 
 void refuse_writing_slowly(PyObject* value) {
-  const Trace* trace = tracing();
+  Trace* trace = tracing();
   if (trace == nullptr) return;
   const NodeId node = node_of(value);
   if (!trace->may_change(node) && !trace->has_used(node)) return;
-  throw py::type_error("data cannot be assigned to a Value while a function is compiled: the "
-                       "program would not do it again");
+  PyErr_SetString(PyExc_TypeError,
+                  "data cannot be assigned to a Value while a function is compiled: the program "
+                  "would not do it again");
+  remember_refusal();
+  throw py::error_already_set();
+}
+
+bool note_hash(PyObject* value) {
+  Trace* const trace = tracing();
+  if (trace == nullptr || !trace->may_change(node_of(value)) || !trace->first_hash()) return true;
+  return warn(
+      "%s of a Value while a function is compiled is that of the object, not of its number: "
+      "sets and dicts do not find equal numbers",
+      "the hash");
+}
+
+void throw_recorded(core::Failure failure, core::Op op, Operand a, Operand b) {
+  if (Trace* trace = tracing()) trace->failed(op, a.value, a.number, b.value, b.number, failure);
+  const PyObject* const blamed = a.value != nullptr ? a.value : b.value;
+  const NodeId node = blamed == nullptr ? core::kNoNode : node_of(const_cast<PyObject*>(blamed));
+  core::throw_failure(failure, op, a.number, b.number, node);
 }
 
 PyObject* note_detached(PyObject* result) {

@@ -112,7 +112,6 @@ void bind_value(py::module_& module) {
       {Py_tp_getset, value_getset},
       {Py_tp_methods, methods.data()},
       {Py_tp_members, members},
-      {Py_tp_hash, reinterpret_cast<void*>(PyBaseObject_Type.tp_hash)},
   };
   for (PyType_Slot* more : {value_number_slots, value_read_slots})
     for (; more->slot != 0; ++more) slots.push_back(*more);

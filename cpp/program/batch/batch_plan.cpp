@@ -136,7 +136,7 @@ public:
   std::size_t pieces() const { return pieces_; }
 
   void begin() {
-    uniforms_good_ = result_.finite = uniforms_.run(schedule_.before_rows);
+    result_.finite = uniforms_finite_ = uniforms_.run(schedule_.before_rows);
     memory_.weights.clear();
     for (const Index uniform : schedule_.weights)
       memory_.weights.push_back(uniform == kNone ? 0.0 : memory_.uniforms[uniform]);
@@ -144,8 +144,7 @@ public:
 
   // Pieces until none is left. The calling thread's memory is that of this run; helpers bring their
   // own, so that nothing but the sums, each piece's apart, is written by several threads.
-  void work(SharedPieces& pieces, SharedPieces::Role role, BlockMemory& memory,
-            std::uint8_t* good) {
+  void work(SharedPieces& pieces, SharedPieces::Role role, BlockMemory& memory, RowState* states) {
     RowOutcome outcome;
     BlockRunner runner(schedule_, kernels_, block_, memory_, inputs_, outputs_, memory);
     while (const std::optional<std::size_t> piece = pieces.next()) {
@@ -155,7 +154,7 @@ public:
       for (std::size_t first = *piece * piece_rows_; first < end && !pieces.failed();
            first += block_) {
         const std::size_t count = std::min(block_, end - first);
-        runner.run(first, count, sums, good, outcome);
+        runner.run(first, count, sums, states, outcome);
         pieces.finished(count, schedule_.rows.size(), role);
       }
       add_in_order(*piece);
@@ -166,11 +165,16 @@ public:
   }
 
   // Requires that all pieces are done.
-  RowOutcome finish(std::uint8_t* good) {
-    if (!uniforms_.run(schedule_.after_reduction)) result_.finite = uniforms_good_ = false;
+  RowOutcome finish(RowState* states) {
+    uniforms_finite_ &= uniforms_.run(schedule_.after_reduction);
+    result_.finite &= uniforms_finite_;
+    bool uniform_guards = true;
     for (const auto& [uniform, outcome] : schedule_.uniform_guards)
-      if ((memory_.uniforms[uniform] != 0.0) != outcome) result_.guards = uniforms_good_ = false;
-    if (good != nullptr && !uniforms_good_) std::fill_n(good, rows_, std::uint8_t{0});
+      if ((memory_.uniforms[uniform] != 0.0) != outcome) result_.guards = uniform_guards = false;
+    if (states != nullptr && !uniform_guards)
+      std::fill_n(states, rows_, RowState::OtherVariant);
+    else if (states != nullptr && !uniforms_finite_)
+      std::replace(states, states + rows_, RowState::Good, RowState::NotFinite);
     for (std::size_t k = 0; k < outputs_.size(); ++k) {
       if (schedule_.uniform_outputs[k] == kNone) continue;
       const Column& to = outputs_[k];
@@ -200,7 +204,7 @@ private:
   const std::size_t rows_;
   UniformRunner uniforms_;
   std::size_t piece_rows_ = 0, pieces_ = 0;
-  bool uniforms_good_ = true; // no row is good otherwise
+  bool uniforms_finite_ = true; // no row is good otherwise
 
   std::mutex mutex_;           // of what follows, while threads work
   std::vector<bool> complete_; // of each piece
@@ -214,7 +218,7 @@ BatchPlan::BatchPlan(const Program& program, const std::vector<std::uint8_t>& va
     : body_(std::make_shared<const Body>(program, varies, strict)) {}
 
 RowOutcome BatchPlan::run(const std::vector<Column>& inputs, const std::vector<Column>& outputs,
-                          std::size_t rows, std::uint8_t* good, double scale, std::size_t threads,
+                          std::size_t rows, RowState* states, double scale, std::size_t threads,
                           const Watch& watch) const {
   Body::Borrowed memory(*body_);
   Run run(body_->schedule, body_->kernels, body_->block, *memory, inputs, outputs, rows, scale);
@@ -222,13 +226,13 @@ RowOutcome BatchPlan::run(const std::vector<Column>& inputs, const std::vector<C
   SharedPieces pieces(run.pieces(), watch);
   pieces.run(threads, [&](SharedPieces::Role role) {
     if (role == SharedPieces::Role::Caller) {
-      run.work(pieces, role, *memory, good);
+      run.work(pieces, role, *memory, states);
     } else {
       Body::Borrowed own(*body_);
-      run.work(pieces, role, *own, good);
+      run.work(pieces, role, *own, states);
     }
   });
-  return run.finish(good);
+  return run.finish(states);
 }
 
 std::size_t BatchPlan::slots() const { return body_->schedule.slots; }

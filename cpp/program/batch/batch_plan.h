@@ -29,6 +29,10 @@ struct RowOutcome {
   bool guards = true; // every guard came out as it did in the trace
 };
 
+// What a run finds of a row. One whose guards do not hold takes another variant, and what was
+// checked on the way means nothing.
+enum class RowState : std::uint8_t { OtherVariant, Good, NotFinite };
+
 // Immutable once made; run() may be called from several threads at once.
 class BatchPlan {
 public:
@@ -36,9 +40,8 @@ public:
   // value that varies depends on a sum over the rows; std::bad_alloc.
   BatchPlan(const Program& program, const std::vector<std::uint8_t>& varies, bool strict);
 
-  // Runs on rows [0, rows). `good`, if not null, gets for each row 1 if its checked numbers were
-  // finite and its guards came out as in the trace, else 0. `scale` multiplies every sum over the
-  // rows (1/rows for a mean) before anything is computed from it.
+  // Runs on rows [0, rows). `states`, if not null, gets the state of each row. `scale` multiplies
+  // every sum over the rows (1/rows for a mean) before anything is computed from it.
   //
   // Columns are read and written where they are, so none that is written may overlap another. An
   // input that does not vary is read once, also if there are no rows; an output that does not vary
@@ -46,7 +49,7 @@ public:
   // takes no lock of Python's. Throws std::bad_alloc, and what `watch` throws: the outputs are
   // unspecified then.
   RowOutcome run(const std::vector<Column>& inputs, const std::vector<Column>& outputs,
-                 std::size_t rows, std::uint8_t* good, double scale, std::size_t threads,
+                 std::size_t rows, RowState* states, double scale, std::size_t threads,
                  const Watch& watch = {}) const;
 
   std::size_t slots() const; // live at once

@@ -73,15 +73,15 @@ void BlockRunner::locate_columns() {
   for (const Index k : schedule_.columns_in_vectors) memory_.vectors[k] = at(schedule_.vectors[k]);
 }
 
-void BlockRunner::run(std::size_t first, std::size_t count, double* sums, std::uint8_t* good,
+void BlockRunner::run(std::size_t first, std::size_t count, double* sums, RowState* states,
                       RowOutcome& outcome) {
   first_ = first;
   count_ = count;
   sums_ = sums;
-  good_ = good != nullptr ? good + first : nullptr;
+  states_ = states != nullptr ? states + first : nullptr;
   outcome_ = &outcome;
   locate_columns();
-  if (good_ != nullptr) std::fill_n(good_, count, std::uint8_t{1});
+  if (states_ != nullptr) std::fill_n(states_, count, RowState::Good);
   for (const RowStep& step : schedule_.rows) step.visit([this](const auto& at) { run(at); });
   if (has_failed_ || has_unclear_) decide();
 }
@@ -178,7 +178,7 @@ void BlockRunner::decide() {
     if (memory_.unclear[r] != 0) memory_.failed[r] = decide_exactly(first_ + r) ? 0 : 1;
     if (memory_.failed[r] == 0) continue;
     outcome_->guards = false;
-    if (good_ != nullptr) good_[r] = 0;
+    if (states_ != nullptr) states_[r] = RowState::OtherVariant;
   }
   std::fill_n(memory_.failed.begin(), count_, std::uint8_t{0});
   std::fill_n(memory_.unclear.begin(), count_, std::uint8_t{0});
@@ -275,8 +275,8 @@ void BlockRunner::take(double* y, const Strided* x, std::size_t count) {
 void BlockRunner::check(const double* y) {
   if (kernels_.finite(y, count_)) return;
   outcome_->finite = false;
-  for (std::size_t r = 0; good_ != nullptr && r < count_; ++r)
-    if (!std::isfinite(y[r])) good_[r] = 0;
+  for (std::size_t r = 0; states_ != nullptr && r < count_; ++r)
+    if (!std::isfinite(y[r]) && states_[r] == RowState::Good) states_[r] = RowState::NotFinite;
 }
 
 } // namespace arenagrad::program

@@ -30,8 +30,8 @@ public:
               const BlockMemory& shared, const std::vector<Column>& inputs,
               const std::vector<Column>& outputs, BlockMemory& memory);
 
-  // On rows [first, first + count). Adds to `sums`; `good` may be null.
-  void run(std::size_t first, std::size_t count, double* sums, std::uint8_t* good,
+  // On rows [first, first + count). Adds to `sums`; `states` may be null.
+  void run(std::size_t first, std::size_t count, double* sums, RowState* states,
            RowOutcome& outcome);
 
 private:
@@ -74,7 +74,7 @@ private:
   // Of the block at hand.
   std::size_t first_ = 0, count_ = 0;
   double* sums_ = nullptr;
-  std::uint8_t* good_ = nullptr;
+  RowState* states_ = nullptr;
   bool has_failed_ = false, has_unclear_ = false;
   RowOutcome* outcome_ = nullptr;
 };

@@ -1,7 +1,10 @@
 #include "domain_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "core/op_domain.h"
@@ -9,31 +12,79 @@
 namespace arenagrad::program {
 namespace {
 
+// Throws for a product that reorder made of a square or a cube, as for that power.
+void check_product(const Program& program, const Instruction& product,
+                   const std::vector<double>& values) {
+  const auto is_square_of = [&](Index i, Index base) {
+    const Instruction& at = program.instructions[i];
+    return at.opcode == Opcode::Mul && at.a == base && at.b == base;
+  };
+  const auto [a, b] = std::pair(product.a, product.b);
+  if (a == b) core::check_power(values[a], 2.0, core::kNoNode);
+  if (is_square_of(a, b)) core::check_power(values[b], 3.0, core::kNoNode);
+  if (is_square_of(b, a)) core::check_power(values[a], 3.0, core::kNoNode);
+}
+
 // Throws if the operation whose result is y, which is not finite, refuses its operands. Capture and
 // passes leave `checked` on these opcodes only.
 void check_instruction(const Program& program, const Instruction& at,
                        const std::vector<double>& values, double y) {
   const auto number = [&](Index operand) { return operand == kNone ? 0.0 : values[operand]; };
-  if (is_table_opcode(at.opcode)) {
-    core::check_primal(op_of(at.opcode), number(at.a), number(at.b), y, core::kNoNode);
-  } else if (at.opcode == Opcode::Divide) {
+  const double a = is_many(at.opcode) ? 0.0 : number(at.a);
+  if (at.opcode == Opcode::Mul) {
+    check_product(program, at, values);
+  } else if (is_table_opcode(at.opcode)) {
+    core::check_primal(op_of(at.opcode), a, number(at.b), y, core::kNoNode);
+  } else if (at.opcode == Opcode::Divide || at.opcode == Opcode::DivideNoNan) {
     // fuse made it of a power of -1, which is what was checked, and a product.
     core::check_power(number(at.b), -1.0, core::kNoNode);
+  } else if (at.opcode == Opcode::StrictPartial) {
+    if (number(at.c) != 0.0) core::check_power(a, number(at.b) - 1.0, core::kNoNode);
   } else if (at.opcode == Opcode::Take) {
     const double index = values[program.lists[at.a]];
     if (!core::is_index(index, at.b - 1))
-      throw std::out_of_range("take() was given an index that none of its values has");
+      throw std::out_of_range("take() wants the number of one of " + std::to_string(at.b - 1) +
+                              " values, from 0, got " + core::float_text(index));
   }
+}
+
+// Calls visit(instruction, values, result) for each that is checked and not finite, up to the first
+// guard that does not hold: behind that the function did something else.
+template <class Visit>
+void visit_not_finite(const Program& program, const double* inputs, Visit&& visit) {
+  std::vector<double> values(program.size());
+  interpret(program, inputs, values.data());
+  auto end = static_cast<Index>(program.size());
+  for (const Guard& guard : program.guards)
+    if ((values[guard.condition] != 0.0) != guard.outcome) end = std::min(end, guard.condition);
+  for (Index i = 0; i < end; ++i)
+    if (program.instructions[i].checked && !std::isfinite(values[i]))
+      visit(program.instructions[i], values, values[i]);
 }
 
 } // namespace
 
 void check_domain(const Program& program, const double* inputs) {
-  std::vector<double> values(program.size());
-  interpret(program, inputs, values.data());
-  for (std::size_t i = 0; i < program.size(); ++i)
-    if (program.instructions[i].checked && !std::isfinite(values[i]))
-      check_instruction(program, program.instructions[i], values, values[i]);
+  visit_not_finite(program, inputs,
+                   [&](const Instruction& at, const std::vector<double>& values, double y) {
+                     check_instruction(program, at, values, y);
+                   });
+}
+
+bool may_refuse(const Program& program, const double* inputs) {
+  bool may = false;
+  try {
+    visit_not_finite(
+        program, inputs, [&](const Instruction& at, const std::vector<double>& values, double y) {
+          check_instruction(program, at, values, y);
+          may = may || (at.opcode == Opcode::Reciprocal && values[at.a] != 0.0 && std::isinf(y));
+        });
+  } catch (const core::Error&) {
+    return true;
+  } catch (const std::out_of_range&) {
+    return true;
+  }
+  return may;
 }
 
 } // namespace arenagrad::program

@@ -9,9 +9,15 @@
 
 namespace arenagrad::program {
 
-// Throws the error of the first checked instruction whose operation refuses its operands; for a
-// Take whose index is none, std::out_of_range. Returns if there is no such instruction, since
-// infinities and nan that were given are no mistake. A RowSum is that of one row.
+// Throws the error of the first checked instruction whose operation refuses its operands, unless a
+// guard before it does not hold; for a Take whose index is none, std::out_of_range. Returns if there
+// is no such instruction, since infinities and nan that were given are no mistake. A RowSum is that
+// of one row.
 void check_domain(const Program& program, const double* inputs);
+
+// Whether check_domain throws, or the traced function might: of the reciprocal of a subnormal
+// number nothing says any more whether it was a power, which is too large, or a quotient, which is
+// infinite.
+bool may_refuse(const Program& program, const double* inputs);
 
 } // namespace arenagrad::program

@@ -25,8 +25,9 @@ inline constexpr Index kNone = 0xffffffffu;
 // and c are otherwise stands at the opcode.
 struct Instruction {
   Opcode opcode = Opcode::Constant;
-  // Captured from an operation that refuses some operands (ops.def, may_fail): a result that is not
-  // finite where its operands are means that the eager function would have raised.
+  // Captured from an operation that refuses some operands (ops.def, may_fail) and did not: a result
+  // that is not finite where its operands are means that it fails now, which the function may
+  // catch.
   bool checked = false;
   Index a = kNone, b = kNone, c = kNone;
 };

@@ -31,19 +31,21 @@ public:
     for (const NodeId node : outer_) place(node) = builder_.input();
     for (std::size_t k = 0; k < needed_.size(); ++k) {
       const auto node = static_cast<NodeId>(traced_.first + k);
+      write_decisions_before(node);
       if (!needed_[k] || places_[k] != kNone) continue;
       builder_.set_exact(is_marked(decides_, k));
       write(node);
     }
+    write_decisions_before(core::kNoNode);
     builder_.set_exact(false);
     for (const NodeId output : traced_.outputs) builder_.output(place(output));
-    for (const Comparison& comparison : traced_.comparisons) write(comparison);
     return std::move(outer_);
   }
 
 private:
-  // Marks the nodes of the trace that outputs and comparisons are computed from, and collects the
-  // older ones among their operands. Nodes that are inputs of the program have no operands in it.
+  // Marks the nodes of the trace that can fail and those that outputs and decisions are computed
+  // from, and collects the older ones among their operands. Nodes that are inputs of the program
+  // have no operands in it.
   void find_needed() {
     needed_.assign(arena_.size() - traced_.first, 0);
     const auto reach = [&](NodeId node) {
@@ -53,9 +55,8 @@ private:
         outer_.push_back(node);
     };
     for (const NodeId output : traced_.outputs) reach(output);
-    for (const Comparison& c : traced_.comparisons)
-      for (const NodeId node : {c.left, c.right})
-        if (node != core::kNoNode) reach(node);
+    for_each_decided(reach);
+    for (const NodeId node : traced_.fallible) reach(node);
     std::vector<std::uint8_t> is_input(needed_.size(), 0);
     for (const NodeId input : traced_.inputs)
       if (input >= traced_.first) is_input[input - traced_.first] = 1;
@@ -79,18 +80,40 @@ private:
     });
   }
 
-  // Marks the nodes that comparisons are computed from, before anything is written: a pass must not
+  // Marks the nodes that decisions are computed from, before anything is written: a pass must not
   // change a bit of theirs.
   void find_decisions() {
-    if (traced_.comparisons.empty()) return;
+    if (traced_.decisions.empty()) return;
     decides_.assign(needed_.size(), 0);
     const auto reach = [&](NodeId node) {
-      if (node >= traced_.first && node != core::kNoNode) decides_[node - traced_.first] = 1;
+      if (node >= traced_.first) decides_[node - traced_.first] = 1;
     };
-    for (const Comparison& c : traced_.comparisons) reach(c.left), reach(c.right);
+    for_each_decided(reach);
     for (std::size_t k = decides_.size(); k-- > 0;)
       if (decides_[k] != 0)
         arena_.for_each_operand(static_cast<NodeId>(traced_.first + k), true, reach);
+  }
+
+  // Calls visit(node) for each node that a decision asks about.
+  template <class Visit> void for_each_decided(Visit&& visit) const {
+    for (const Decision& decision : traced_.decisions)
+      std::visit(
+          [&](const auto& one) {
+            if (one.left != core::kNoNode) visit(one.left);
+            if (one.right != core::kNoNode) visit(one.right);
+          },
+          decision.asked);
+  }
+
+  // Decisions stand in a program where the function made them: of a guard and a check that fail in
+  // one run, the first says what happened.
+  void write_decisions_before(NodeId node) {
+    builder_.set_exact(true);
+    for (; decided_ < traced_.decisions.size(); ++decided_) {
+      const Decision& decision = traced_.decisions[decided_];
+      if (decision.when > node) return;
+      std::visit([this](const auto& one) { write(one); }, decision.asked);
+    }
   }
 
   Index& place(NodeId node) {
@@ -146,15 +169,29 @@ private:
                   }).index();
   }
 
+  Index operand(NodeId node, double number) {
+    return node == core::kNoNode ? builder_.constant(number) : place(node);
+  }
+
   void write(const Comparison& c) {
-    const auto side = [&](NodeId node, double number) {
-      return node == core::kNoNode ? builder_.constant(number) : place(node);
-    };
     constexpr Opcode kOpcodes[] = {Opcode::Less, Opcode::LessEqual, Opcode::Equal}; // by Relation
     const Index condition =
-        builder_.emit(kOpcodes[static_cast<std::size_t>(c.relation)], side(c.left, c.left_number),
-                      side(c.right, c.right_number));
+        builder_.emit(kOpcodes[static_cast<std::size_t>(c.relation)],
+                      operand(c.left, c.left_number), operand(c.right, c.right_number));
     builder_.guard(condition, c.outcome);
+  }
+
+  // The guard asks about the operation as it was recorded, unchecked: here it is to fail.
+  void write(const FailedOperation& f) {
+    const core::MayFail how =
+        f.op == Op::Take ? core::MayFail::Index : core::op_info(f.op).may_fail;
+    const Index a = operand(f.left, f.left_number);
+    const bool unary = how != core::MayFail::Power && how != core::MayFail::Index;
+    const Index b = unary ? builder_.emit(opcode_of(f.op), a) : operand(f.right, f.right_number);
+    const Index failure =
+        builder_.emit(Opcode::Failure, builder_.constant(static_cast<double>(how)), a, b);
+    const Index kind = builder_.constant(static_cast<double>(f.failure));
+    builder_.guard(builder_.emit(Opcode::Equal, failure, kind), true);
   }
 
   Arena& arena_;
@@ -164,6 +201,7 @@ private:
   std::vector<std::uint8_t> needed_; // for each node from traced_.first on
   Marks decides_;                    // of the same nodes; empty if nothing was compared
   std::vector<NodeId> outer_;
+  std::size_t decided_ = 0;                 // how many decisions are written
   std::vector<Index> places_;               // of the same nodes in the program; kNone: not written
   std::unordered_map<NodeId, Index> older_; // the places of nodes before traced_.first
   std::unordered_map<NodeId, Group> groups_;

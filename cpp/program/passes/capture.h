@@ -1,11 +1,12 @@
 // From a graph that a trace recorded in the arena to a program. Nodes become instructions in their
-// order, which is a topological one; nodes that nothing needs are left out.
+// order, which is a topological one; nodes that nothing needs and that cannot fail are left out.
 //
 // Every operation is one rule here, and an operation without a rule throws, so that no program is
 // ever silently wrong. Not thread-safe: the caller holds the arena's lock. Cost: about 100 ns a
 // node.
 #pragma once
 
+#include <variant>
 #include <vector>
 
 #include "core/arena.h"
@@ -27,13 +28,28 @@ struct Comparison {
   bool outcome;
 };
 
+// An operation that failed while a function was traced, which went on: a guard too, that it fails
+// in the same way. It has no node.
+struct FailedOperation {
+  core::Op op;                      // of the table, or Take
+  core::NodeId left, right;         // kNoNode: the number beside it
+  double left_number, right_number; // of a Take the index, and how many values there are
+  core::Failure failure;
+};
+
+struct Decision {
+  std::variant<Comparison, FailedOperation> asked;
+  core::NodeId when = 0; // the next node that was recorded
+};
+
 // A trace: which part of the arena it is, where its inputs are, and what came out.
 struct Traced {
   // In order: leaves made for the trace, or older nodes, whose own operands do not count then.
   std::vector<core::NodeId> inputs;
   std::vector<core::NodeId> outputs;
-  std::vector<Comparison> comparisons;
-  core::NodeId first; // nodes below are older than the trace
+  std::vector<Decision> decisions;    // in order
+  std::vector<core::NodeId> fallible; // the trace's operations that can fail
+  core::NodeId first;                 // nodes below are older than the trace
   // In order: nodes that the trace made of numbers and that outlive it, so that they may change.
   std::vector<core::NodeId> kept;
 };
@@ -45,8 +61,9 @@ struct Captured {
   std::vector<core::NodeId> outer;
 };
 
-// The program that computes the outputs and the conditions of all comparisons from the inputs.
-// Throws CannotCapture for a node with a callback or fixed partials.
+// The program that computes the outputs and the conditions of all decisions from the inputs. An
+// operation that can fail is part of it whether its result is used or not, since another run may
+// fail there. Throws CannotCapture for a node with a callback or fixed partials.
 Captured capture(core::Arena& arena, const Traced& traced, const Passes& passes);
 
 } // namespace arenagrad::program

@@ -221,6 +221,22 @@ bool is_no_nan_at(const Site& site) {
   return b < 0.0 || b != std::floor(b);
 }
 
+// Whether an instruction is a power of a strict program whose rule may fail: its adjoints raise
+// where those of the graph do. Its tangents do not, since they cannot tell what an output is made
+// of.
+bool is_strict_power(const Site& site) {
+  const Instruction& at = site.instruction();
+  if (at.opcode != Opcode::Pow || Symbolic::builder().passes().reorder) return false;
+  return is_no_nan_at(site) || is_zero(site.value(at.b));
+}
+
+// The partial of such a power, asked for by an adjoint.
+Symbolic strict_partial(const Site& site, Symbolic g) {
+  const Instruction& at = site.instruction();
+  const Index a = site.value(at.a).index(), b = site.value(at.b).index();
+  return Symbolic::of(Symbolic::builder().emit(Opcode::StrictPartial, a, b, g.index(), true));
+}
+
 // The eager rule of a Pow is micrograd's arithmetic, but for an adjoint that is 0.
 Symbolic strict_term_of_power(Symbolic partial, Symbolic g) {
   const Symbolic no_nan = Symbolic::emit(Opcode::MulNoNan, partial, g);
@@ -230,15 +246,13 @@ Symbolic strict_term_of_power(Symbolic partial, Symbolic g) {
 void pullback_by_partials(const Site& site, Symbolic g, Target& target) {
   const Instruction& at = site.instruction();
   const Index operands[] = {at.a, at.b, at.c};
-  const bool is_no_nan = is_no_nan_at(site), is_strict = !Symbolic::builder().passes().reorder;
-  const Symbolic::NoNan no_nan(is_no_nan);
+  const Symbolic::NoNan no_nan(is_no_nan_at(site));
+  if (is_strict_power(site))
+    return target.add_if_active(at.a,
+                                [&] { return strict_term_of_power(strict_partial(site, g), g); });
   const OperandPartials d = partials_at(site, g);
   for (std::size_t k = 0; k < operand_count(at.opcode); ++k)
-    if (!is_zero(d[k]))
-      target.add_if_active(operands[k], [&] {
-        const bool as_eager = is_strict && is_no_nan && at.opcode == Opcode::Pow;
-        return as_eager ? strict_term_of_power(d[k], g) : d[k] * g;
-      });
+    if (!is_zero(d[k])) target.add_if_active(operands[k], [&] { return d[k] * g; });
 }
 
 // g / b spares a product beside the partial 1 / b. Where the quotient is checked it is the

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from arenagrad._compile.naming import names_in_errors
 from arenagrad._compile.trace_cache import TraceVariant
 from arenagrad._compile.transforms import Chain, DerivedProgram
 from arenagrad._core.compiled import (
@@ -10,8 +11,9 @@ from arenagrad._core.compiled import (
     PyTree,
     clear_arrays,
     divide_arrays,
-    first_refused,
     pack_arrays,
+    refusal,
+    split_refused,
 )
 
 Progress = Callable[[int, int], object] | None
@@ -37,13 +39,14 @@ class Reduction(NamedTuple):
 class VariantSource(Protocol):
     """The known variants of a function; see TraceCache."""
 
+    name: str
+
     def of(self, arguments: PyTree) -> list[TraceVariant]: ...
     def trace(self, arguments: PyTree, numbers: Any) -> tuple[TraceVariant, bool]: ...
-    def call_function(self, arguments: PyTree, numbers: Any) -> None: ...
 
 
 class BatchRun:
-    """One call of a compiled function on a batch."""
+    """One call of a compiled function on a batch, of which errors count the rows from first_row."""
 
     def __init__(
         self,
@@ -52,13 +55,14 @@ class BatchRun:
         reduction: Reduction,
         threads: int,
         progress: Progress,
+        first_row: int = 0,
     ) -> None:
         if batch.has_values:
-            raise TypeError("a compiled function takes no Values in a batch")
+            raise refusal(TypeError("a compiled function takes no Values in a batch"))
         if not batch.has_rows:
             raise ValueError("in_axes gives none of these arguments an axis of rows")
         self._source, self._batch, self._reduction = source, batch, reduction
-        self._threads = threads
+        self._threads, self._first_row = threads, first_row
         self._progress = None if progress is None else RowProgress(progress, len(batch))
         self._seeds: Batch | None = None
 
@@ -67,7 +71,7 @@ class BatchRun:
         known = self._source.of(self._batch.tree)
         if known:
             return known[0]
-        return self._source.trace(self._batch.tree, self._batch.row(0))[0]
+        return self._trace(0)[0]
 
     def run(self, chain: Chain, seeds: Seeds | None, out: Any) -> Any:
         """The results of a chain of transforms, in `out` if that is not None."""
@@ -111,7 +115,10 @@ class BatchRun:
             self._progress,
         )
         if one_variant and not is_finite:
-            self._raise_for(variant, chain, None)
+            _, others = self._split(variant, list(range(len(self._batch))))
+            one_variant = not others
+            if one_variant:
+                self._check_derivatives(variant, chain, None)
         if not one_variant:
             clear_arrays(leaves)
             for taken, rows in self._rows_by_variant():
@@ -134,16 +141,29 @@ class BatchRun:
             if not rest:
                 break
         while rest:
-            variant, is_new = self._source.trace(tree, self._batch.row(rest[0]))
-            # A row of a known variant was not recognised if it is not finite there.
+            variant, is_new = self._trace(rest[0])
+            # The row takes a variant that was just traced for it, whatever rounding made of its
+            # guards.
             own, others = self._split(variant, rest[1:]) if is_new else ([], rest[1:])
             groups.append((variant, [rest[0], *own]))
             rest = others
         return sorted(groups, key=lambda group: group[0].number)
 
+    def _trace(self, row: int) -> tuple[TraceVariant, bool]:
+        """The variant of a row, and whether it is new. Raises what the function raises there."""
+        with names_in_errors(self._source.name, self._first_row + row):
+            return self._source.trace(self._batch.tree, self._batch.row(row))
+
     def _split(self, variant: TraceVariant, rows: list[int]) -> tuple[list[int], list[int]]:
-        executable = variant.guard_executable()
-        return executable.split(self._batch, variant.closure, None, rows, self._threads, None)
+        """The rows that take this variant, and the others."""
+        batch, closure = self._batch, variant.closure
+        own, doubtful, others = variant.guard_executable().split(
+            batch, closure, None, rows, self._threads, None
+        )
+        if doubtful:
+            accepted, refused = split_refused(variant.traced, batch, closure, None, doubtful)
+            own, others = sorted([*own, *accepted]), sorted([*refused, *others])
+        return own, others
 
     def _add(
         self,
@@ -173,22 +193,21 @@ class BatchRun:
         if self._progress is not None:
             self._progress.rows_before += len(rows)
         if not is_finite:
-            self._raise_for(variant, chain, rows)
+            self._check_derivatives(variant, chain, rows)
 
-    def _raise_for(self, variant: TraceVariant, chain: Chain, rows: list[int] | None) -> None:
-        """Raise what the function itself raises for the first row that it refuses, if it does."""
-        executable = self._executable(variant, chain)
-        _, bad = executable.split(
-            self._batch, variant.closure, self._seeds, rows, self._threads, None
-        )
-        next_bad = 0  # mostly none raises, and then the function need not be run for each
-        while True:
-            traced, closure = variant.traced, variant.closure
-            next_bad = first_refused(traced, self._batch, closure, bad, next_bad)
-            if next_bad < 0:
-                return
-            self._source.call_function(self._batch.tree, self._batch.row(bad[next_bad]))
-            next_bad += 1
+    def _check_derivatives(
+        self, variant: TraceVariant, chain: Chain, rows: list[int] | None
+    ) -> None:
+        """Raise for the first row in which the reverse sweep of a strict function fails."""
+        if not variant.strict or not chain:
+            return
+        batch, closure, program = self._batch, variant.closure, variant.program(chain)
+        some = list(range(len(batch))) if rows is None else rows
+        _, refused = split_refused(program, batch, closure, self._seeds, some)
+        if refused:
+            seeds = () if self._seeds is None else self._seeds.row(refused[0])
+            with names_in_errors(self._source.name, self._first_row + refused[0]):
+                program.refuse([*batch.row(refused[0]), *closure.numbers(), *seeds])
 
 
 class OutputBuffers:

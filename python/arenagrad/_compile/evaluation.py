@@ -5,10 +5,18 @@ from typing import Any
 
 from arenagrad._compile.batch_run import BatchRun, Reduction, Seeds
 from arenagrad._compile.function_references import is_object_of_method
+from arenagrad._compile.naming import names_in_errors
 from arenagrad._compile.options import Options
 from arenagrad._compile.trace_cache import Outcome, TraceCache, TraceVariant
 from arenagrad._compile.transforms import ROW_SUM, Argnums, Chain, checked_argnums, has_row_sum
-from arenagrad._core.compiled import Batch, NativeDispatch, PyTree, read_arguments
+from arenagrad._core.compiled import (
+    Batch,
+    NativeDispatch,
+    PyTree,
+    call_by_number,
+    read_arguments,
+    refusal,
+)
 
 
 class Evaluation:
@@ -52,7 +60,7 @@ class Evaluation:
             return self.batch_run(args).run(chain, seeds, out)
         read = read_arguments(args, self.statics(args))
         if read is None and not chain and out is None:
-            return self.function(*args)
+            return call_by_number(self.function, args)
         tree, numbers = _need_numbers(read)
         given = None if seeds is None else seeds.value
         variant, result = self._run_at_point(tree, numbers, chain, given, out)
@@ -71,39 +79,47 @@ class Evaluation:
         """Run the variant that these numbers take, tracing it if it is not known.
 
         Raises:
-            RuntimeError: if the variant just traced for these numbers refuses them.
+            RuntimeError: if the function takes another variant each time that it is traced.
+            Exception: what the function raises.
         """
-        variant, outcome, result = self._run_known(tree, numbers, chain, seeds, out)
-        if outcome is Outcome.OTHER_VARIANT:
-            variant, _ = self.cache.trace(tree, numbers)
+        for variant in self.cache.of(tree):
             outcome, result = variant.run(chain, numbers, seeds, out, False)
-        if outcome is Outcome.NOT_FINITE:
-            # The function itself raises, or the result is meant not to be finite.
-            self.cache.call_function(tree, numbers)
-            assert variant is not None
-            outcome, result = variant.run(chain, numbers, seeds, out, True)
-        if variant is None or outcome is Outcome.OTHER_VARIANT:
-            name = getattr(self.function, "__qualname__", self.function)
+            if outcome is Outcome.NOT_FINITE and not variant.may_refuse(numbers):
+                result = self._run_taken(variant, numbers, chain, seeds, out)
+                outcome = Outcome.FINISHED
+            if outcome is Outcome.FINISHED:
+                self.cache.use(variant)
+                return variant, result
+        variant = self._trace(tree, numbers)
+        outcome, result = variant.run(chain, numbers, seeds, out, False)
+        if outcome is Outcome.OTHER_VARIANT and self._trace(tree, numbers) is not variant:
             raise RuntimeError(
-                f"<compiled {name}> compared otherwise when it was run again on the same numbers: "
-                "what it does must depend on its arguments only"
+                f"<compiled {self.cache.name}> did something else when it was traced again on the "
+                "same numbers: what it does must depend on its arguments only"
             )
+        if outcome is not Outcome.FINISHED:
+            result = self._run_taken(variant, numbers, chain, seeds, out)
         self.cache.use(variant)
         return variant, result
 
-    def _run_known(
-        self, tree: PyTree, numbers: Any, chain: Chain, seeds: Any, out: Any
-    ) -> tuple[TraceVariant | None, Outcome, Any]:
-        """Run the first known variant that takes these numbers."""
-        for variant in self.cache.of(tree):
-            outcome, result = variant.run(chain, numbers, seeds, out, False)
-            if outcome is not Outcome.OTHER_VARIANT:
-                return variant, outcome, result
-        return None, Outcome.OTHER_VARIANT, None
+    def _trace(self, tree: PyTree, numbers: Any) -> TraceVariant:
+        with names_in_errors(self.cache.name):
+            return self.cache.trace(tree, numbers)[0]
+
+    def _run_taken(
+        self, variant: TraceVariant, numbers: Any, chain: Chain, seeds: Any, out: Any
+    ) -> Any:
+        """Run a variant that the numbers take, although it has not finished with them."""
+        with names_in_errors(self.cache.name):
+            variant.check_derivatives(chain, numbers, seeds)
+        return variant.run(chain, numbers, seeds, out, True)[1]
 
     def batch(self, args: tuple[Any, ...], axes: Any) -> Batch:
         """The rows of these arguments."""
-        return Batch(args, axes, self.statics(args))
+        try:
+            return Batch(args, axes, self.statics(args))
+        except TypeError as error:
+            raise refusal(error) from None  # on floats there may be no error to catch
 
     def batch_run(self, args: tuple[Any, ...]) -> BatchRun:
         """A run on the rows that in_axes names."""
@@ -129,8 +145,10 @@ class Evaluation:
 
 def _need_numbers(read: tuple[PyTree, Any] | None) -> tuple[PyTree, Any]:
     if read is None:
-        raise TypeError(
-            "derivatives of a compiled function, and results in out, are for numbers, not for "
-            "Values: compile the function around it, or use grad(grad(f)) and the like"
+        raise refusal(
+            TypeError(
+                "derivatives of a compiled function, and results in out, are for numbers, not for "
+                "Values: compile the function around it, or use grad(grad(f)) and the like"
+            )
         )
     return read

@@ -48,7 +48,9 @@ def map_rows(
     if chunksize is None:
         chunksize = _default_chunksize(shipment.cache, chain, rows)
     ends = [(k, min(k + chunksize, rows)) for k in range(0, rows, chunksize)]
-    chunks = [Chunk(shipment, batch.part(*some), chain, reduction, threads) for some in ends]
+    chunks = [
+        Chunk(shipment, batch.part(*some), chain, reduction, threads, some[0]) for some in ends
+    ]
     futures = [] if executor is None else [executor.submit(chunk) for chunk in chunks]
     try:
         for k, (first, last) in enumerate(ends):
@@ -97,17 +99,18 @@ class Chunk:
         chain: Chain,
         reduction: Reduction,
         threads: int,
+        first_row: int,
     ) -> None:
         self._shipment, self._batch = shipment, batch
-        self._chain, self._reduction, self._threads = chain, reduction, threads
+        self._settings = chain, reduction, threads, first_row
 
     def __call__(self) -> Any:
-        run = BatchRun(self._shipment.cache, self._batch, self._reduction, self._threads, None)
-        return run.packed(self._chain)
+        chain, reduction, threads, first_row = self._settings
+        run = BatchRun(self._shipment.cache, self._batch, reduction, threads, None, first_row)
+        return run.packed(chain)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        settings = self._chain, self._reduction, self._threads
-        return _restored_chunk, (self._shipment, *self._batch.numbers(), *settings)
+        return _restored_chunk, (self._shipment, *self._batch.numbers(), *self._settings)
 
 
 def _restored_chunk(shipment: "Shipment", first: Any, varying: Any, *settings: Any) -> Chunk:

@@ -5,6 +5,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from arenagrad._compile.batch_run import BatchRun, Reduction
+from arenagrad._compile.naming import names_in_errors
 from arenagrad._compile.program_file import CallConvention, program_of_bytes, program_to_bytes
 from arenagrad._compile.trace_cache import Outcome, TraceVariant
 from arenagrad._compile.transforms import Chain, chain_of
@@ -21,7 +22,7 @@ class Program(NativeDispatch):
     the derivative, without the function: it can be saved, and run where there is no function.
 
     It is one variant of the function: ValueError is raised for numbers that take another. The
-    errors of the mathematics are raised as the function would.
+    errors of the mathematics are raised, whether the function catches them or not.
     """
 
     def __init__(
@@ -111,11 +112,10 @@ class Program(NativeDispatch):
         tree, numbers = read
         (variant,) = source.of(tree)
         outcome, result = variant.run(self._chain, numbers, None, out, False)
-        if outcome is Outcome.NOT_FINITE:
-            source.call_function(tree, numbers)
+        if outcome is not Outcome.FINISHED:
+            with names_in_errors(source.name):
+                source.trace(tree, numbers)
             outcome, result = variant.run(self._chain, numbers, None, out, True)
-        if outcome is Outcome.OTHER_VARIANT:
-            raise ValueError(_OTHER_VARIANT)
         self._remember(0, variant.point_executable(self._chain))
         return result
 
@@ -128,6 +128,8 @@ _OTHER_VARIANT = (
 class _SingleVariant:
     """The one variant that a program holds, where a function has a TraceCache."""
 
+    name = "a program, which is one variant of its function"
+
     def __init__(self, variant: TraceVariant, chain: Chain) -> None:
         self._variant, self._chain = variant, chain
 
@@ -137,16 +139,13 @@ class _SingleVariant:
         return [self._variant]
 
     def trace(self, arguments: PyTree, numbers: Any) -> tuple[TraceVariant, bool]:
-        self.call_function(arguments, numbers)
-        outcome, _ = self._variant.run(self._chain, numbers, None, None, True)
+        """The variant if the numbers take it. Raises the error of an operation that fails."""
+        program, closure = self._variant.program(self._chain), self._variant.closure
+        program.refuse([*numbers, *closure.numbers()])
+        outcome, _ = self._variant.run(self._chain, numbers, None, None, False)
         if outcome is Outcome.OTHER_VARIANT:
             raise ValueError(_OTHER_VARIANT)
         return self._variant, False
-
-    def call_function(self, arguments: PyTree, numbers: Any) -> None:
-        """Raise what the function would, which the program alone can tell."""
-        program, closure = self._variant.program(self._chain), self._variant.closure
-        program.refuse([*numbers, *closure.numbers()])
 
 
 Program.__module__ = "arenagrad"

@@ -1,7 +1,8 @@
 """The variants of a function that have been traced, each with the programs made of it.
 
-Comparisons of Values decide which variant a call takes. A program holds one variant only and says
-when the numbers would have taken another; that one is then traced, too, and kept beside it.
+Comparisons of Values, and operations that fail, decide which variant a call takes. A program holds
+one variant only and says when the numbers would have taken another; that one is then traced, too,
+and kept beside it.
 """
 
 import threading
@@ -29,7 +30,6 @@ from arenagrad._core.compiled import (
     PointExecutable,
     PyTree,
     RandomStates,
-    call_on_values,
     capture,
 )
 
@@ -46,8 +46,8 @@ class Outcome(Enum):
     """What a run of one variant at one point came to."""
 
     FINISHED = 1
-    NOT_FINITE = 2  # a result is not finite: the function itself may raise there
-    OTHER_VARIANT = 3  # a comparison came out otherwise: the result means nothing
+    NOT_FINITE = 2  # an operation that can fail is not finite: it may have failed
+    OTHER_VARIANT = 3  # a guard came out otherwise: the result means nothing
 
 
 class TraceVariant:
@@ -186,7 +186,7 @@ class TraceVariant:
         return executable
 
     def run(
-        self, chain: Chain, numbers: Any, seeds: Any, out: Any, accept_not_finite: bool
+        self, chain: Chain, numbers: Any, seeds: Any, out: Any, is_taken: bool
     ) -> tuple[Outcome, Any]:
         """Run a chain at one point: its outcome, and the result if it has finished.
 
@@ -195,18 +195,32 @@ class TraceVariant:
             numbers: those of the arguments.
             seeds: an object of the structure of the seeds; ignored where the chain takes none.
             out: buffers for the result, or None.
-            accept_not_finite: whether a result that is not finite is one.
+            is_taken: whether the numbers are known to take this variant, so that neither a guard
+                that rounding has turned nor a result that is not finite says anything.
         """
-        structure = self.derived(chain).seed_structure
-        read = None
-        if structure is not None:
-            read = structure.flatten(seeds, "what is multiplied by the derivatives")
-        answer = self.point_executable(chain).run(numbers, read, out, accept_not_finite)
+        read = self._read_seeds(chain, seeds)
+        answer = self.point_executable(chain).run(numbers, read, out, is_taken)
         if answer is None:
             return Outcome.OTHER_VARIANT, None
         is_finite, result = answer
-        finished = is_finite or accept_not_finite
-        return (Outcome.FINISHED if finished else Outcome.NOT_FINITE), result
+        return (Outcome.FINISHED if is_finite or is_taken else Outcome.NOT_FINITE), result
+
+    def may_refuse(self, numbers: Any) -> bool:
+        """Whether an operation that did not fail in the trace may fail on these numbers."""
+        return self.traced.may_refuse([*numbers, *self.closure.numbers()])
+
+    def check_derivatives(self, chain: Chain, numbers: Any, seeds: Any) -> None:
+        """Raise where the reverse sweep of a strict function fails."""
+        if self.strict and chain:
+            read = self._read_seeds(chain, seeds)
+            behind = () if read is None else read
+            self.program(chain).refuse([*numbers, *self.closure.numbers(), *behind])
+
+    def _read_seeds(self, chain: Chain, seeds: Any) -> Any:
+        structure = self.derived(chain).seed_structure
+        if structure is None:
+            return None
+        return structure.flatten(seeds, "what is multiplied by the derivatives")
 
 
 class TraceCache:
@@ -220,6 +234,7 @@ class TraceCache:
         # By the structure of their arguments, the one used last at the end.
         self._known: OrderedDict[PyTree, list[TraceVariant]] = OrderedDict()
         self.shipped: Any = None  # what `map` last sent to other processes
+        self.name: str = getattr(function, "__qualname__", repr(function))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The variants come as the state: the function may be an object that refers to this cache.
@@ -242,6 +257,7 @@ class TraceCache:
 
         Raises:
             RuntimeError: where there are too many.
+            Exception: what the function raises.
         """
         outer, random_states = self._outer_state(arguments), RandomStates()
         captured = capture(self.function, arguments, numbers, self.strict)
@@ -278,10 +294,6 @@ class TraceCache:
             if variant in known and known[0] is not variant:
                 known.remove(variant)
                 known.insert(0, variant)
-
-    def call_function(self, arguments: PyTree, numbers: Any) -> None:
-        """Run the function itself, so that it raises where it does: results were not finite."""
-        call_on_values(self.function, arguments, numbers)
 
     def like(self, variant: TraceVariant) -> "TraceCache":
         """A cache of the variants for the same arguments only, this one first."""

@@ -3,7 +3,7 @@
 import builtins
 from collections.abc import Callable, Sequence
 from types import CellType
-from typing import Any, NoReturn, Self, TypeAlias, final
+from typing import Any, NoReturn, Self, TypeAlias, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from arenagrad._core import Value
 
 _Numbers: TypeAlias = npt.NDArray[np.float64]
 _Part: TypeAlias = tuple[str, bool, Any, tuple[Any, ...]]
+_Exception = TypeVar("_Exception", bound=Exception)
 _Progress: TypeAlias = Callable[[int, int], object] | None
 
 @final
@@ -175,7 +176,10 @@ class Program:
         """Its outputs summed over the rows of a batch."""
 
     def refuse(self, inputs: Sequence[float]) -> None:
-        """Raise what the eager function would for these inputs, if it would."""
+        """Raise the error of the first operation that fails on these inputs, if one does."""
+
+    def may_refuse(self, inputs: Sequence[float]) -> bool:
+        """Whether an operation fails, or may have failed, on these inputs."""
 
     def to_bytes(self) -> builtins.bytes:
         """The program in the bytes of a file."""
@@ -256,9 +260,9 @@ class PointExecutable:
     def run(
         self, numbers: _Numbers, more: _Numbers | None, out: Any, any: bool
     ) -> tuple[bool, Any] | None:
-        """Whether all is finite that must be, and the result, left out if not unless any will do.
+        """Whether all is finite that must be, and the result, left out if it is not.
 
-        None if a guard came out otherwise. more are the further inputs.
+        None if a guard came out otherwise. With any always the result. more are the further inputs.
         """
 
 @disjoint_base
@@ -376,8 +380,12 @@ class BatchExecutable:
         rows: Sequence[int] | None,
         threads: int,
         progress: _Progress,
-    ) -> tuple[list[int], list[int]]:
-        """The rows that go this program's way and are finite where they must be, and the others."""
+    ) -> tuple[list[int], list[int], list[int]]:
+        """The rows by what a run finds.
+
+        The good ones, those that are not finite where they must be, and those for which a guard
+        does not hold.
+        """
 
 def read_arguments(
     arguments: tuple[Any, ...], statics: Sequence[bool]
@@ -392,13 +400,16 @@ def capture(
 ) -> tuple[Program, PyTree, Closure]:
     """Run a function on Values of these numbers: its program, results and closure."""
 
-def call_on_values(function: Callable[..., Any], arguments: PyTree, numbers: _Numbers) -> Any:
-    """Run a function on Values of these numbers: what it gives."""
+def call_by_number(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Call a function in which Values compare, and are true, by number."""
 
-def first_refused(
-    traced: Program, batch: Batch, closure: Closure, rows: Sequence[int], start: int
-) -> int:
-    """The first of these rows, from number start on, for which what was traced raises, or -1."""
+def refusal(exception: _Exception) -> _Exception:
+    """The exception, to be raised: the trace under way, if any, ends with it, caught or not."""
+
+def split_refused(
+    program: Program, batch: Batch, closure: Closure, more: Batch | None, rows: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """Of these rows those for which no checked operation of the program fails, and the others."""
 
 def clear_arrays(arrays: Sequence[_Numbers]) -> None:
     """Set contiguous arrays of float64 to 0."""
