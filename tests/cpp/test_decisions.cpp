@@ -72,6 +72,7 @@ Program distances(Random& random) {
       squares.push_back(builder.emit(Opcode::Pow, number(), two));
     Index decided = builder.emit(Opcode::Add, squares[0], squares[1]);
     if (below(random, 2) == 0) decided = builder.emit_many(Opcode::SumN, squares);
+    if (below(random, 4) == 0) decided = builder.emit(Opcode::Pow, number(), half);
     if (below(random, 3) == 0) decided = builder.emit(Opcode::Add, decided, one);
     if (below(random, 3) == 0) decided = builder.emit(Opcode::Pow, decided, half);
     if (below(random, 5) == 0) decided = builder.emit(Opcode::Mul, decided, number());
@@ -89,14 +90,17 @@ std::vector<Program> made_of(const Program& program) {
           jacobian(program, wanted, Passes{}).program, tangent(gradient, wanted, Passes{})};
 }
 
-// A number between -2 and 2; of every second one the library's square is not x * x, as it is of one
-// in a thousand.
-double number_for_squares(Random& random) {
+// A number between -2 and 2; every second one is among the few whose square or root the library
+// rounds otherwise than a product or a square root.
+double number_for_powers(Random& random) {
   std::uniform_real_distribution<double> numbers(-2.0, 2.0);
   static std::vector<double> odd;
-  const volatile double two = 2.0;
-  for (int turn = 0; odd.size() < 50 && turn < 1'000'000; ++turn)
-    if (const double x = numbers(random); std::pow(x, two) != x * x) odd.push_back(x);
+  const volatile double two = 2.0, half = 0.5;
+  for (int turn = 0; odd.size() < 60 && turn < 1'000'000; ++turn) {
+    const double x = numbers(random), size = std::fabs(x);
+    if (odd.size() < 30 && std::pow(x, two) != x * x) odd.push_back(x);
+    if (odd.size() >= 30 && std::pow(size, half) != std::sqrt(size)) odd.push_back(size);
+  }
   return odd.empty() || below(random, 2) == 0 ? numbers(random) : odd[below(random, odd.size())];
 }
 
@@ -131,7 +135,7 @@ void check_at_points(const Program& program, Random& random) {
     std::vector<double> workspace(plan.workspace(), std::nan("")), out(made.outputs.size());
     for (int point = 0; point < 8; ++point) {
       std::vector<double> inputs(made.input_count, 0.75);
-      for (std::size_t k = 0; k < kNumbers; ++k) inputs[k] = number_for_squares(random);
+      for (std::size_t k = 0; k < kNumbers; ++k) inputs[k] = number_for_powers(random);
       choose_limits(program, inputs, random);
       const Outcome outcome = plan.run(inputs.data(), out.data(), workspace.data());
       CHECK(outcome.guard == expected_guard(program, inputs));
@@ -153,7 +157,7 @@ void check_in_rows(const Program& program, Random& random, std::size_t threads) 
     }
     for (std::size_t k = 0; k < kNumbers; ++k)
       for (std::size_t r = 0; r < (batch.varies[k] != 0 ? batch.rows : 1); ++r)
-        batch.inputs[k][r] = number_for_squares(random);
+        batch.inputs[k][r] = number_for_powers(random);
     std::vector<bool> expected;
     for (std::size_t r = 0; r < batch.rows; ++r) {
       std::vector<double> inputs;
@@ -234,6 +238,13 @@ TEST_CASE("squares of a distance are products, and comparisons have a margin for
   CHECK(clear_decisions(builder.program(), {1, 0, 1, 1, 0, 1, 1}).margins.size() == 1);
   CHECK(clear_decisions(builder.program(), Marks(7, 0)).margins.empty());
 
+  SUBCASE("and roots are square roots") {
+    const Index root = builder.emit(Opcode::Pow, sum, builder.constant(0.5));
+    builder.guard(builder.emit(Opcode::Less, root, y), true);
+    const ClearDecisions with_root = clear_decisions(builder.program(), {});
+    CHECK(with_root.margins.size() == 2);
+    CHECK(with_root.program.instructions[root].opcode == Opcode::Sqrt);
+  }
   SUBCASE("not where a difference of squares may cancel") {
     const Index difference = builder.emit(Opcode::Subtract, a, b);
     builder.guard(builder.emit(Opcode::Less, difference, two), true);

@@ -187,9 +187,10 @@ void BlockRunner::decide() {
 
 // Allocates, as no other part of a run does: throws std::bad_alloc.
 bool BlockRunner::decide_exactly(std::size_t row) const {
-  std::vector<double> inputs;
-  for (const Column& column : inputs_)
-    inputs.push_back(column.at[static_cast<std::ptrdiff_t>(row) * column.step]);
+  std::vector<double> inputs(inputs_.size());
+  std::ranges::transform(inputs_, inputs.begin(), [row](const Column& column) {
+    return column.at[static_cast<std::ptrdiff_t>(row) * column.step];
+  });
   return guards_hold(schedule_.decisions, inputs.data());
 }
 

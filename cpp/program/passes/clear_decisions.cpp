@@ -26,8 +26,8 @@ public:
   }
 
   ClearDecisions run() {
-    if (cone_.empty() || !has_squares()) return {};
-    // Squares that something else than a sum is made of stay as they are, and the others are asked
+    if (cone_.empty() || !has_powers()) return {};
+    // Powers that something else than a sum is made of stay as they are, and the others are asked
     // again; mostly there are none or all are.
     constexpr int kMostTurns = 4;
     for (int turn = 0; turn < kMostTurns; ++turn)
@@ -42,16 +42,13 @@ private:
   }
   bool is_square(Index i) const { return at(i).opcode == Opcode::Pow && is_constant(at(i).b, 2.0); }
   bool is_sum(Index i) const { return at(i).opcode == Opcode::Add || at(i).opcode == Opcode::SumN; }
-  bool is_root(Index i) const {
-    return at(i).opcode == Opcode::Sqrt ||
-           (at(i).opcode == Opcode::Pow && is_constant(at(i).b, 0.5));
-  }
+  bool is_root(Index i) const { return at(i).opcode == Opcode::Pow && is_constant(at(i).b, 0.5); }
   static bool is_comparison(Opcode opcode) {
     return opcode == Opcode::Less || opcode == Opcode::LessEqual || opcode == Opcode::Equal;
   }
-  bool has_squares() const {
+  bool has_powers() const {
     for (Index i = 0; i < program_.size(); ++i)
-      if (cone_[i] != 0 && is_square(i)) return true;
+      if (cone_[i] != 0 && (is_square(i) || is_root(i))) return true;
     return false;
   }
 
@@ -78,10 +75,11 @@ private:
     if (exact) {
       // Both are rounded once, and the library's result may be off by one unit of the last place.
       if (is_square(i) && keep_[i] == 0) distance_[i] = {2.0, 2.0 * kSmallest};
+      if (is_root(i) && keep_[i] == 0) distance_[i] = {3.0, 0.0};
       return true;
     }
     if (is_sum(i)) return find_distance_of_sum(i);
-    if (is_root(i)) {
+    if (is_root(i) || at(i).opcode == Opcode::Sqrt) {
       const Distance of = distance_[at(i).a];
       distance_[i] = {of.units / 2.0 + 3.0, 2.0 * std::sqrt(of.absolute)};
       return true;
@@ -152,11 +150,12 @@ private:
     if (found.margins.empty()) return found;
     found.exact = select_outputs(program_, {});
     found.program = program_;
-    for (Index i = 0; i < program_.size(); ++i)
-      if (is_square(i) && !distance_[i].is_exact()) {
-        found.program.instructions[i].opcode = Opcode::Mul;
-        found.program.instructions[i].b = at(i).a;
-      }
+    for (Index i = 0; i < program_.size(); ++i) {
+      if (distance_[i].is_exact()) continue;
+      Instruction& to = found.program.instructions[i];
+      if (is_square(i)) to.opcode = Opcode::Mul, to.b = to.a;
+      if (is_root(i)) to.opcode = Opcode::Sqrt, to.b = kNone;
+    }
     return found;
   }
 
