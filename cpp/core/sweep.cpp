@@ -45,30 +45,31 @@ struct Ignored {
 
 // --- the step of a node --------------------------------------------------------------------------
 
-// partial * adjoint: a plain product but where the row says no_nan.
-template <Op op> inline double adjoint_term(double partial, double g) {
-  if constexpr (op_info(op).no_nan)
-    return multiply_no_nan(partial, g);
-  else
-    return partial * g;
+// The partials of a row that says no_nan, times g. Out of line: with the rare case beside the usual
+// one, compilers branch on what a partial is chosen by, such as the sign in relu, at random.
+template <Op op>
+[[gnu::noinline, gnu::cold]] Partials terms_no_nan(double a, double b, double y, double g) {
+  const Partials d = partials(op, a, b, y);
+  return {multiply_no_nan(d.a, g), multiply_no_nan(d.b, g)};
 }
 
 // Adds partial * adjoint(node) to the adjoint of each operand, with the partials of the row of `op`
 // in ops.def, and calls reached(operand).
 template <Op op, class Visit> inline void step_of(const Tape& t, NodeId node, Visit& reached) {
   constexpr Operands kind = op_info(op).operands;
-  const double g = t.grad[node];
+  const double g = t.grad[node], y = t.data[node];
   const Operand2 o = t.operands[node];
+  const double a = t.data[o.a], b = kind == Operands::Unary ? 0.0 : t.data[o.b];
+  const Partials d = partials(op, a, b, y);
+  Partials term{d.a * g, kind == Operands::Binary ? d.b * g : 0.0};
+  if constexpr (op_info(op).no_nan)
+    if (std::isunordered(term.a, term.b)) [[unlikely]]
+      term = terms_no_nan<op>(a, b, y, g);
+  t.grad[o.a] += term.a;
+  reached(o.a);
   if constexpr (kind == Operands::Binary) {
-    const Partials d = partials(op, t.data[o.a], t.data[o.b], t.data[node]);
-    t.grad[o.a] += adjoint_term<op>(d.a, g);
-    t.grad[o.b] += adjoint_term<op>(d.b, g);
-    reached(o.a);
+    t.grad[o.b] += term.b;
     reached(o.b);
-  } else {
-    const double b = kind == Operands::Parametric ? t.data[o.b] : 0.0;
-    t.grad[o.a] += adjoint_term<op>(partials(op, t.data[o.a], b, t.data[node]).a, g);
-    reached(o.a);
   }
 }
 

@@ -155,10 +155,21 @@ def step(node: Node) -> None:
     """The rule of one node of micrograd.
 
     Raises ValueError where the partial is complex: micrograd goes on with it, arenagrad refuses.
+    Unlike micrograd, arenagrad passes on nothing where a relu is off, whatever the adjoint is, and
+    where a power has no partial but the adjoint is 0.
     """
-    node._backward()
-    if any(isinstance(operand.grad, complex) for operand in node._prev):
-        raise ValueError("complex partial")
+    before = {operand: operand.grad for operand in node._prev}
+    try:
+        if node._op == "ReLU" and not node.data > 0 and not math.isfinite(node.grad):
+            return
+        node._backward()
+        if any(isinstance(operand.grad, complex) for operand in node._prev):
+            raise ValueError("complex partial")
+    except Refused:
+        for operand, grad in before.items():
+            operand.grad = grad
+        if node.grad != 0:
+            raise
 
 
 def sweep(root: Node, created: list[Node]) -> None:

@@ -112,9 +112,11 @@ def test_adjoints_are_those_of_micrograds_own_backward_sweep_after_sweep() -> No
         for _ in range(choose.randint(1, 3)):
             place = choose.choice([choose.randrange(len(run.ours)), -1])
             theirs, ours = run.theirs[place], run.ours[place]
-            check = functools.partial(add_magnitudes, theirs, run.theirs, sums)
-            if refused_by_both(check, ours.backward, run.ours):
-                break
+            try:
+                add_magnitudes(theirs, run.theirs, sums)
+            except (ArithmeticError, ValueError):
+                break  # a partial that does not exist: the tests above are about them
+            ours.backward()
             theirs.backward()
             compared += assert_close(run.theirs, run.ours, sums)
     assert compared > 20000

@@ -38,11 +38,12 @@ class Model:
         self.data, self.grad, self.op = float(data), 0.0, op
         self.operands = tuple(operands)
         self.partials: Callable[[], Iterable[float]] = lambda: ()
+        self.no_nan = False  # whether 0 times a partial or an adjoint that is not finite is 0
         self.rule: Callable[[], None] | None = None
         self.state: dict[str, Any] = {}
 
-    def made(self, partials: Callable[[], Iterable[float]]) -> "Model":
-        self.partials = partials
+    def made(self, partials: Callable[[], Iterable[float]], no_nan: bool = False) -> "Model":
+        self.partials, self.no_nan = partials, no_nan
         return self
 
     def __add__(self, other: Any) -> "Model":
@@ -76,7 +77,7 @@ class Model:
 
     def relu(self) -> "Model":
         out = Model(0.0 if self.data < 0 else self.data, (self,), "ReLU")
-        return out.made(lambda: (float(out.data > 0),))
+        return out.made(lambda: (float(out.data > 0),), no_nan=True)
 
     def tanh(self) -> "Model":
         out = Model(math.tanh(self.data), (self,), "tanh")
@@ -87,7 +88,8 @@ class Model:
         return out.made(lambda: (out.data,))
 
     def log(self) -> "Model":
-        return Model(math.log(self.data), (self,), "log").made(lambda: (reciprocal(self.data),))
+        out = Model(math.log(self.data), (self,), "log")
+        return out.made(lambda: (reciprocal(self.data),), no_nan=True)
 
     def below(self) -> list["Model"]:
         seen, waiting = {self}, [self]
@@ -97,20 +99,31 @@ class Model:
             waiting += new
         return sorted(seen, key=lambda node: node.place)
 
+    def fails(self) -> bool:
+        try:
+            self.partials()
+        except Refused:
+            return self.rule is None
+        return False
+
     def step(self) -> None:
         if self.rule is not None:
             self.rule()
-        else:
+        elif not (self.fails() and self.grad == 0.0):
             for operand, partial in zip(self.operands, self.partials(), strict=False):
-                operand.grad += partial * self.grad
+                zero = self.no_nan and 0.0 in (partial, self.grad)
+                operand.grad += 0.0 if zero else partial * self.grad
 
     def backward(self) -> None:
         order = self.below()[::-1]
-        for node in order:
-            if node.rule is None:
-                node.partials()  # whatever this raises is raised before any grad changes
+        before = [node.grad for node in order]
+        may_fail = any(node.fails() for node in order)
         self.grad = 1.0
         for node in order:
+            if may_fail and node.fails() and node.grad != 0.0:
+                for changed, grad in zip(order, before, strict=True):
+                    changed.grad = grad
+                node.partials()  # raises
             node.step()
 
 
