@@ -156,6 +156,7 @@ KEPT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", KEPT)
 def test_a_rule_that_is_not_ours_is_kept(python: Callable[..., Done], case: str) -> None:
     text = KEPT[case]
@@ -188,6 +189,7 @@ NATIVE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", NATIVE)
 def test_a_rule_that_is_ours_is_native(python: Callable[..., Done], case: str) -> None:
     name = case.partition(",")[0]
@@ -215,6 +217,7 @@ SWEEPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SWEEPS)
 def test_a_sweep_that_is_not_ours_is_kept(python: Callable[..., Done], case: str) -> None:
     before, after = SWEEPS[case]
@@ -275,6 +278,7 @@ FIELDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FIELDS)
 def test_fields_of_any_name_and_kind_are_read_off(python: Callable[..., Done], case: str) -> None:
     script = engine(own=unary("squash", "math.tanh(x)", "1 - y * y")) + USE.format(use=".squash()")
@@ -369,12 +373,21 @@ ALONE = {
                "other.data", "other.data[0]"),
     "no gradient at first": ("self.grad = 0.0", "self.grad = None"),
     "rules that take an argument": ("_backward():", "_backward(g=None, *, must):"),
+    "a flag that stops gradients": (
+        "self._op = _op", "self._op = _op; self.wanted = True",
+        "self.grad += other.data", "self.grad += self.wanted * other.data",
+    ),
+    "a flag that nodes take over": (
+        "data, _children=(), _op=''", "data, _children=(), _op='', on=True",
+        "self._op = _op", "self._op = _op; self.on = on and all(c.on for c in _children)",
+    ),
     "attributes of its own making": (
         "def __init__", "def __getattr__(self, name): return 1.0\n    def __init__",
     ),
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ALONE)
 def test_a_class_that_cannot_be_read_off_is_left_alone_and_the_log_says_why(
     python: Callable[..., Done], case: str
@@ -489,6 +502,7 @@ ASSIGN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ASSIGN)
 def test_the_order_of_the_scripts_own_sweep_is_kept_where_a_rule_does_not_add(
     python: Callable[..., Done], case: str
@@ -543,6 +557,10 @@ PLACES = {
         {"nn.py": "from core.engine import Value\n", "core/engine.py": engine()},
         "import nn\nValue = nn.Value\n",
     ),
+    "an import by a text": (
+        {"my-engine.py": engine()},
+        "import importlib\nValue = importlib.import_module('my-engine').Value\n",
+    ),
     "an import within a function": (
         {"engine.py": engine()},
         "def load():\n    import engine\n    return engine.Value\nValue = load()\n",
@@ -550,6 +568,7 @@ PLACES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", PLACES)
 def test_the_class_may_stand_in_any_module_that_the_script_imports(
     python: Callable[..., Done], tmp_path: Path, case: str
@@ -637,6 +656,7 @@ def test_a_module_is_run_by_its_name(python: Callable[..., Done], tmp_path: Path
     assert (done.returncode, "can't find module 'absent'" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -91,6 +91,9 @@ def read_layout(kind: type, names_read: frozenset[str] = frozenset()) -> Layout:
     _read_operands(layout, nodes[0], leaves)
     _read_rule(layout, kind, nodes, leaves)
     _read_constants(layout, leaves, nodes[0].result)
+    for name, held in layout.constants.items():
+        if isinstance(held, bool) and _depends_on(kind, layout, name):
+            raise Unreadable(f"what its nodes do depends on their field {name}")
     layout.own_constructor = not _constructed_alike(kind, layout)
     return layout
 
@@ -285,6 +288,28 @@ def _read_constants(layout: Layout, leaves: list[Any], node: Any) -> None:
     for leaf in alike:
         for name in leaf.keys() - known - layout.constants.keys():
             raise Unreadable(strange.format(name))
+
+
+def _depends_on(kind: type, layout: Layout, name: str) -> bool:
+    """Whether a node is another one, or passes on another gradient, if this flag is turned."""
+    seen = []
+    for turned in (False, True):
+        leaves = [kind(number) for number in _SAMPLES]
+        if turned:
+            for leaf in leaves:
+                setattr(leaf, name, not layout.constants[name])
+        try:
+            node = _nodes(kind, leaves)[0].result
+            kept = fields(node).get(name), len(layout.operands_of(node))
+            setattr(node, layout.grad, 1.0)
+            if layout.rule:
+                getattr(node, layout.rule)()
+            elif hasattr(node, "backward"):
+                node.backward()
+        except Exception as error:
+            kept = (_said(error), 0)
+        seen.append((kept, [getattr(leaf, layout.grad) for leaf in leaves]))
+    return seen[0] != seen[1]
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -266,6 +266,10 @@ def _imported(tree: ast.Module, package: str) -> Iterator[str]:
                 base = ".".join(filter(None, [*above, base]))
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = getattr(node.func, "attr", getattr(node.func, "id", None))
+            if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
+                yield node.args[0].value
 
 
 def _file_of(module: str, folders: Sequence[str]) -> str | None:
