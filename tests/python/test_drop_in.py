@@ -460,6 +460,38 @@ def order(root):
     assert {"relu", "backward"} <= set(said(done)["native"])
 
 
+def test_texts_of_operations_are_the_scripts_own_where_they_are_read(
+    python: Callable[..., Done],
+) -> None:
+    power = """
+        def __pow__(self, n):
+            out = Value(self.data ** n, (self,), 'power')
+            def _backward():
+                self.grad += n * self.data ** (n - 1) * out.grad
+            out._backward = _backward
+            return out
+    """
+    script = engine(own=power).replace("'*'", "'times'").replace("_op", "operation")
+    more = "print([v.operation for v in (a, a * b, a + b, a ** 3, a ** -0.5, a * b * 2)])\n"
+    done = both(python, script + USE.format(use=" ** 2").replace("print(type", more + "print(type"))
+    assert {"__mul__", "__pow__"} <= set(said(done)["native"])
+
+
+def test_the_text_and_the_rule_of_a_leaf_may_be_none(python: Callable[..., Done]) -> None:
+    script = (
+        engine("list")
+        .replace("data, _children=(), _op=''", "data, _op=None, _children=()")
+        .replace("lambda: None", "None")
+        .replace("(self, other), '+'", "'+', (self, other)")
+        .replace("(self, other), '*'", "'*', (self, other)")
+        .replace("v._backward()", "v._backward and v._backward()")
+    )
+    more = "print(a._op, a._backward, d._op, d)\n"
+    script += USE.format(use="").replace("print(type", more + "print(type")
+    show = "    def __repr__(self): return f'{self.data} {self._op} {self._backward is None}'\n"
+    both(python, script.replace("class Value:\n", "class Value:\n" + show))
+
+
 def test_a_rule_that_answers_where_ours_raises_is_asked_there(python: Callable[..., Done]) -> None:
     own = unary("log", "float(np.log(x))", "float(np.float64(1.0) / x)")
     more = "np.seterr(all='ignore')\nz = Value(0.0).log()\nz.backward()\nprint(z.data, z._prev)\n"

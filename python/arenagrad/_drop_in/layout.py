@@ -41,8 +41,11 @@ class Layout:
     operands: dict[str, type] = field(default_factory=dict)  # each with its container
     no_operands: dict[str, Any] = field(default_factory=dict)  # each as a leaf has it
     rule: str = ""
+    leaf_has_none: bool = False  # as its rule
     partials: str = ""
     op: str = ""
+    no_op: str | None = ""  # as a leaf has it
+    texts: dict[str, str] = field(default_factory=dict)  # of operations, where ours are others
     constants: dict[str, Any] = field(default_factory=dict)  # other fields, equal in all nodes
     own_constructor: bool = True  # its signature is another than that of Value
 
@@ -205,6 +208,7 @@ def _read_rule(layout: Layout, kind: type, nodes: list[_Node], leaves: list[Any]
             if fitting:
                 layout.grad = _the_one([grad for grad, _ in fitting], "")
                 layout.rule = next(name for grad, name in fitting if grad == layout.grad)
+                layout.leaf_has_none = leaf.get(layout.rule, Unreadable) is None
                 return
     _read_partials(layout, kind, nodes, leaves, grads)
 
@@ -279,7 +283,7 @@ def _read_constants(layout: Layout, leaves: list[Any], node: Any) -> None:
         begins = [leaf.get(name, Unreadable) for leaf in alike]
         if isinstance(held, str) and held and all(x in ("", None) for x in begins):
             if not layout.op or name == "_op":
-                layout.op = name
+                layout.op, layout.no_op = name, begins[0]
             known.add(name)
         elif all(_same(held, x) for x in begins):
             layout.constants[name] = held

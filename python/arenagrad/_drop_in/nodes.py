@@ -46,6 +46,10 @@ def _set_rule(node: Any, rule: Any) -> None:
         _native["_backward"].__delete__(node)
 
 
+def _rule_or_none(node: Any) -> Any:
+    return _native["_backward"].__get__(node) if operands(node) else None
+
+
 def _operands_as(container: type, of_leaf: Any) -> _Getter:
     def get(node: Any) -> Any:
         found = operands(node)
@@ -58,6 +62,22 @@ def _partials(node: Any) -> tuple[float, ...]:
     return tuple(partials(node))
 
 
+def text_property(translated: dict[str, str], of_leaf: str | None) -> property:
+    """The field for the text of the operation, in the words of the script."""
+
+    def get(node: Any) -> Any:
+        text = _native["_op"].__get__(node)
+        if not text:
+            return of_leaf
+        return translated.get(text, translated.get(text[:2], text) if text[:2] == "**" else text)
+
+    def put(node: Any, text: Any) -> None:
+        if text is not None:
+            _native["_op"].__set__(node, text)
+
+    return property(get, put)
+
+
 def aliases(layout: Layout) -> dict[str, Any]:
     """What to put on Value for the fields of a class that Value has under other names."""
     found: dict[str, Any] = {}
@@ -65,10 +85,11 @@ def aliases(layout: Layout) -> dict[str, Any]:
         found[layout.data] = _native["data"]
     if layout.grad != "grad":
         found[layout.grad] = _native["grad"]
-    if layout.op not in ("", "_op"):
-        found[layout.op] = _native["_op"]
-    if layout.rule and (layout.rule != "_backward" or layout.own_constructor):
-        found[layout.rule] = property(_native["_backward"].__get__, _set_rule)
+    if layout.op and (layout.op, layout.own_constructor) != ("_op", False):
+        found[layout.op] = text_property(layout.texts, layout.no_op)
+    if layout.rule and (layout.rule, layout.own_constructor) != ("_backward", False):
+        get = _rule_or_none if layout.leaf_has_none else _native["_backward"].__get__
+        found[layout.rule] = property(get, _set_rule)
     if layout.partials:
         found[layout.partials] = property(_partials, _set_partials)
     for name, container in layout.operands.items():

@@ -17,11 +17,12 @@ from arenagrad._drop_in.layout import (
     Layout,
     Unreadable,
     is_empty,
+    is_number,
     names_of,
     parameters,
     read_layout,
 )
-from arenagrad._drop_in.nodes import aliases, constructor
+from arenagrad._drop_in.nodes import aliases, constructor, text_property
 from arenagrad._drop_in.rules import (
     Agreement,
     NativeEngine,
@@ -32,6 +33,7 @@ from arenagrad._drop_in.rules import (
     all_add,
     outcomes,
     points,
+    translation,
 )
 
 _METHODS = (FunctionType, staticmethod, classmethod, property)
@@ -203,8 +205,7 @@ class Replacement:
         found = agreement(theirs, results)
         if not trace.silent:
             found = Agreement.NONE
-        structured = {*self.layout.operands, "_prev"} & self._names_read()
-        if structured and not alike_in_structure(theirs, results, ordered=self.layout.is_ordered):
+        if found is not Agreement.NONE and not self._looks_alike(theirs, results):
             found = Agreement.NONE
         if found is Agreement.NONE:
             self._must_work(name, own, samples, theirs)
@@ -213,6 +214,22 @@ class Replacement:
             if not all_add(theirs, again, by=0.5):
                 self._keep_sweep()
         return found
+
+    def _looks_alike(self, theirs: list[list[Outcome]], ours: list[list[Outcome]]) -> bool:
+        """Whether nodes have the same operands and texts, as far as the script reads these."""
+        read, layout = self._names_read(), self.layout
+        is_alike = alike_in_structure(theirs, ours, ordered=layout.is_ordered)
+        if not is_alike and not read.isdisjoint({*layout.operands, "_prev"}):
+            return False
+        if layout.op not in read:
+            return True
+        texts = translation(theirs, ours) if is_alike else None
+        if texts is None or any(layout.texts.get(k, v) != v for k, v in texts.items()):
+            return False
+        if texts and not layout.texts:
+            self._put(layout.op, text_property(layout.texts, layout.no_op))
+        layout.texts |= texts
+        return True
 
     def _keep_sweep(self) -> None:
         """Keep the script's own backward: a rule that does not add wants its order."""
@@ -231,7 +248,8 @@ class Replacement:
             results = outcomes(NativeEngine(), own, samples)
         for a, b in zip(theirs, results, strict=True):
             for x, y in zip(a, b, strict=True):
-                if not x.raised and not y.raised and not x.agrees(y):
+                is_text = not x.numbers and not is_number(x.result)
+                if not (x.raised or y.raised or is_text or x.agrees(y)):
                     self._refuse(name)
 
     def _refuse(self, name: str) -> None:

@@ -65,6 +65,9 @@ class Engine(Protocol):
     def operands(self, node: Any) -> list[Any]:
         """The operands of a node."""
 
+    def text(self, node: Any) -> str | None:
+        """The text of the operation that made a node."""
+
     def sweep(self, root: Any, seed: float) -> None:
         """Run the rules of all nodes below root, users first, from this gradient of root."""
 
@@ -96,6 +99,10 @@ class OwnEngine:
         """The operands of a node."""
         return self._layout.operands_of(node)
 
+    def text(self, node: Any) -> str | None:
+        """The text of the operation that made a node."""
+        return getattr(node, self._layout.op) if self._layout.op else None
+
     def sweep(self, root: Any, seed: float) -> None:
         """Run the rules of all nodes below root, users first, from this gradient of root."""
         self.set_grad(root, seed)
@@ -125,7 +132,7 @@ class OwnEngine:
             self.set_grad(operand, self.grad(operand) + partial * self.grad(node))
 
 
-_native = {name: vars(Value)[name] for name in ("data", "grad", "_backward")}
+_native = {name: vars(Value)[name] for name in ("data", "grad", "_op", "_backward")}
 
 
 class NativeEngine:
@@ -153,6 +160,10 @@ class NativeEngine:
         """The operands of a node."""
         return operands(node)
 
+    def text(self, node: Any) -> str | None:
+        """The text of the operation that made a node."""
+        return _native["_op"].__get__(node)  # type: ignore[no-any-return]
+
     def sweep(self, root: Any, seed: float) -> None:
         """Run the rules of all nodes below root, users first, from this gradient of root."""
         self.set_grad(root, seed)
@@ -168,6 +179,7 @@ class Outcome:
     result: Any = None  # what is no node
     numbers: tuple[float, ...] = ()  # the node's number, and the gradients of the leaves
     structure: tuple[int | None, ...] = ()  # the operands, each by the leaf it is
+    text: str | None = None  # of the operation
 
     def agrees(self, other: "Outcome") -> bool:
         """Whether both are the same, numbers to 1e-12."""
@@ -218,7 +230,7 @@ def run_at(
         structure = tuple(where.get(id(x)) for x in engine.operands(result))
         if not all(is_number(x) for x in numbers):
             return Outcome(raised=TypeError)
-        return Outcome(numbers=tuple(map(float, numbers)), structure=structure)
+        return Outcome(None, None, tuple(map(float, numbers)), structure, engine.text(result))
     except Exception as error:
         return Outcome(raised=type(error))
 
@@ -312,3 +324,19 @@ def alike_in_structure(
         for x, y in zip(a, b, strict=True)
         if x.numbers and y.numbers
     )
+
+
+def translation(own: list[list[Outcome]], ours: list[list[Outcome]]) -> dict[str, str] | None:
+    """The script's text for each of ours; None if ours does not tell which it is.
+
+    The texts of powers, which name the exponent, are told by their first two characters.
+    """
+    found: dict[str, str] = {}
+    for a, b in zip(own, ours, strict=True):
+        for x, y in zip(a, b, strict=True):
+            if not (x.numbers and y.numbers) or x.text == y.text:
+                continue
+            ours_text = "**" if (y.text or "").startswith("**") else y.text
+            if not ours_text or not x.text or found.setdefault(ours_text, x.text) != x.text:
+                return None
+    return found
