@@ -480,13 +480,13 @@ def test_texts_of_operations_are_the_scripts_own_where_they_are_read(
 def test_the_text_and_the_rule_of_a_leaf_may_be_none(python: Callable[..., Done]) -> None:
     script = (
         engine("list")
-        .replace("data, _children=(), _op=''", "data, _op=None, _children=()")
-        .replace("lambda: None", "None")
+        .replace("data, _children=(), _op=''", "data, _op=None, _children=(), label=None")
+        .replace("lambda: None", "None; self.label = label")
         .replace("(self, other), '+'", "'+', (self, other)")
         .replace("(self, other), '*'", "'*', (self, other)")
         .replace("v._backward()", "v._backward and v._backward()")
     )
-    more = "print(a._op, a._backward, d._op, d)\n"
+    more = "a.label = 'a'; print(a._op, a._backward, d._op, d, a.label, d.label)\n"
     script += USE.format(use="").replace("print(type", more + "print(type")
     show = "    def __repr__(self): return f'{self.data} {self._op} {self._backward is None}'\n"
     both(python, script.replace("class Value:\n", "class Value:\n" + show))
@@ -621,6 +621,28 @@ def test_a_name_may_say_in_which_module_the_class_stands(
                           ("other.Value", "engine 4.0\narenagrad\n")):  # fmt: skip
         done = python(*RUN, "--replace-class", name, "script.py", script=script)
         assert done.stdout == printed, done.stderr
+
+
+def test_a_package_may_be_named_for_a_class_of_one_of_its_modules(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    files = {"lib/__init__.py": "from .engine import Value\n", "lib/engine.py": engine()}
+    write(tmp_path, files)
+    for name in ("lib.Value", "lib.engine.Value", "engine.Value"):
+        script = "from lib import Value\n" + TRAIN
+        done = python(*RUN, "--replace-class", name, "script.py", script=script)
+        assert done.stdout == "arenagrad 4.0\n", done.stderr
+
+
+def test_the_class_may_stand_where_the_script_puts_into_the_path(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    write(tmp_path, {"elsewhere/engine.py": engine()})
+    script = "import sys\nsys.path.insert(0, 'elsewhere')\n"
+    done = python(*REPLACE, "script.py", script=script + "from engine import Value\n" + TRAIN)
+    assert done.stdout == "arenagrad 4.0\n", done.stderr
+    done = python(*REPLACE, "script.py", script=script)
+    assert (done.returncode, done.stderr) == (0, "arenagrad: the script met no class Value\n")
 
 
 def test_a_second_class_with_methods_is_left_alone(

@@ -106,7 +106,9 @@ def _transformed(program: _Program, session: Session, folders: list[str]) -> lis
             continue
         found += source.decorated(tree, session.wanted, name)
     lacking = missing(session.wanted, found)
-    if lacking:
+    if lacking and any(_mentions_path(part.text) for part in program.parts):
+        session.expected = lacking  # it may lie where the script itself looks for modules
+    elif lacking:
         places = ", ".join(map(os.path.basename, sorted(modules.values())))
         looked = f" (looked there and in {places})" if places else ""
         _refuse(
@@ -114,6 +116,10 @@ def _transformed(program: _Program, session: Session, folders: list[str]) -> lis
             f"{looked}"
         )
     return [compile(tree, filename, "exec", dont_inherit=True) for tree, filename in trees]
+
+
+def _mentions_path(text: bytes | str) -> bool:
+    return b"sys.path" in (text.encode() if isinstance(text, str) else text)
 
 
 def _has_micrograd(folder: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import BuiltinFunctionType
 from typing import Any
 
-from arenagrad._core import Value, operands, partials, set_constructor
+from arenagrad._core import Value, attributes, operands, partials, set_constructor
 from arenagrad._drop_in.layout import Layout
 
 _native = {
@@ -78,6 +78,15 @@ def text_property(translated: dict[str, str], of_leaf: str | None) -> property:
     return property(get, put)
 
 
+def _label(node: Any) -> Any:
+    return attributes(node).get("label")
+
+
+def _set_label(node: Any, label: Any) -> None:
+    if label is not None or _label(node) is not None:
+        node.__dict__["label"] = label
+
+
 def aliases(layout: Layout) -> dict[str, Any]:
     """What to put on Value for the fields of a class that Value has under other names."""
     found: dict[str, Any] = {}
@@ -95,6 +104,8 @@ def aliases(layout: Layout) -> dict[str, Any]:
     for name, container in layout.operands.items():
         of_leaf = layout.no_operands[name]
         found[name] = property(_operands_as(container, of_leaf), _set_operands)
+    if layout.constants.get("label", "") is None:  # which Value itself refuses
+        found["label"] = property(_label, _set_label)
     return found
 
 

@@ -124,7 +124,7 @@ class Replacement:
             self.layout = read_layout(self.kind, self._names_read())
         if trace.changed:
             raise Unreadable(f"making one changes {trace.changed[0]}")
-        for name, member in (aliases(self.layout) | self.layout.constants).items():
+        for name, member in (self.layout.constants | aliases(self.layout)).items():
             self._put(name, member)
         if self.layout.own_constructor:
             self._before["__init__"] = vars(Value)["__init__"]

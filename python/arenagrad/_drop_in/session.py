@@ -18,6 +18,7 @@ class Session:
     def __init__(self, wanted: Iterable[source.Wanted] = ()) -> None:
         """Replace these, as soon as a module that was transformed defines one."""
         self.wanted = list(wanted)
+        self.expected: list[str] = []  # names of classes that were not found in the source
         self._done: list[Replacement | str] = []
         self._in_use: Replacement | None = None
         self._read_names: set[str] = set()
@@ -101,9 +102,12 @@ class Session:
         return [done if isinstance(done, str) else done.report() for done in self._done]
 
     def report(self) -> None:
-        """Say so on the standard error."""
+        """Say so on the standard error, and which classes were never met."""
         for line in self.lines():
             print(line, file=sys.stderr)
+        if self.expected and not self._count:
+            names = " and no class ".join(self.expected)
+            print(f"arenagrad: the script met no class {names}", file=sys.stderr)
 
 
 def _file_of(original: Any) -> str:

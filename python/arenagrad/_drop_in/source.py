@@ -33,12 +33,8 @@ class Wanted:
         return cls(name, module)
 
     def stands_in(self, module: str) -> bool:
-        """Whether a class statement of this name in this module is meant."""
-        return (
-            not self.module
-            or f".{module}".endswith(f".{self.module}")
-            or (not self.is_asked and module.startswith(f"{self.module}."))
-        )
+        """Whether a class statement of this name in this module, or package, is meant."""
+        return not self.module or f".{self.module}." in f".{module}."
 
     def __str__(self) -> str:
         """As the command line has it."""
