@@ -51,8 +51,12 @@ def functions_of(kind: type) -> Iterator[FunctionType]:
 
 
 def _namespaces(kind: type, modules: Iterable[ModuleType]) -> list[dict[str, Any]]:
+    """The globals that the methods of the class see, and those of modules that bind Value."""
     spaces = {id(f.__globals__): f.__globals__ for f in functions_of(kind)}
-    spaces.update((id(vars(module)), vars(module)) for module in modules)
+    for module in modules:
+        space = vars(module)
+        if any(held is Value for held in list(space.values())):
+            spaces[id(space)] = space
     return list(spaces.values())
 
 

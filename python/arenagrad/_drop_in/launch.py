@@ -89,33 +89,33 @@ def run(
 
 def _transformed(program: _Program, session: Session, folders: list[str]) -> list[Any]:
     """The code of all parts, decorated; ends the process if a class is nowhere."""
-    trees = []
-    found = []
+    trees = [(ast.parse(part.text, part.filename), part.filename) for part in program.parts]
+    found = [each for tree, _ in trees for each in session.transform_tree(tree, *program.names)]
     package = (program.spec.parent or "") if program.spec is not None else ""
-    modules: dict[str, str] = {}
-    for part in program.parts:
-        tree = ast.parse(part.text, part.filename)
-        found += session.transform_tree(tree, *program.names)
-        modules.update(source.files_imported(tree, folders, package))
-        trees.append((tree, part.filename))
-    for name, path in modules.items():
-        try:
-            with open(path, "rb") as file:
-                tree = ast.parse(file.read(), path)
-        except (OSError, SyntaxError, ValueError):
-            continue
-        found += source.decorated(tree, session.wanted, name)
+    looked: set[str] = set()
+    for places in (folders[:1], folders):
+        imported = source.modules_imported([tree for tree, _ in trees], places, package)
+        while missing(session.wanted, found):
+            name, path, tree = next(imported, ("", "", None))
+            if tree is None:
+                break
+            looked.add(os.path.basename(path))
+            found += source.decorated(tree, session.wanted, name)
     lacking = missing(session.wanted, found)
     if lacking and any(_mentions_path(part.text) for part in program.parts):
         session.expected = lacking  # it may lie where the script itself looks for modules
     elif lacking:
-        places = ", ".join(map(os.path.basename, sorted(modules.values())))
-        looked = f" (looked there and in {places})" if places else ""
-        _refuse(
-            f"--replace-class: {program.filename!r} has no class {' and no class '.join(lacking)}"
-            f"{looked}"
-        )
+        nowhere = f"{program.filename!r} has no class {' and no class '.join(lacking)}"
+        places_said = f" (looked there and in {_listed(looked)})" if looked else ""
+        _refuse(f"--replace-class: {nowhere}{places_said}")
     return [compile(tree, filename, "exec", dont_inherit=True) for tree, filename in trees]
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The first of these names, and how many more there are."""
+    first = sorted(names)[:10]
+    more = len(set(names)) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")
 
 
 def _mentions_path(text: bytes | str) -> bool:

@@ -249,7 +249,7 @@ def _read_partials(
             name
             for name, numbers in held.items()
             if isinstance(numbers, _ORDERED)
-            and list(numbers) == [wanted[id(x)] for x in held[order]]
+            and list(numbers) == [wanted.get(id(x)) for x in held[order]]
         ]
     layout.partials = _the_one(found, lacking)
     reached = _reached_by_backward(kind, nodes[0].text, grads)

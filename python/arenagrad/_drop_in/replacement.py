@@ -121,7 +121,12 @@ class Replacement:
 
     def _read_fields(self) -> None:
         with isolated(self.kind, self._modules(), as_itself=True) as trace:
-            self.layout = read_layout(self.kind, self._names_read())
+            try:
+                self.layout = read_layout(self.kind, self._names_read())
+            except Unreadable:
+                raise
+            except Exception as error:  # of the script's own code
+                raise Unreadable(f"reading it raises {type(error).__name__}: {error}") from None
         if trace.changed:
             raise Unreadable(f"making one changes {trace.changed[0]}")
         for name, member in (self.layout.constants | aliases(self.layout)).items():

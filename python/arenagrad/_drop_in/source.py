@@ -7,8 +7,10 @@ A class is asked for as `Value`, in the script or any module of its own that it 
 import ast
 import functools
 import os
+import re
 import sys
 import sysconfig
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -201,7 +203,8 @@ class Finder:
         if spec is None or type(spec.loader) is not SourceFileLoader or not is_own(spec.origin):
             return None
         source = spec.loader.get_data(spec.loader.path)
-        if not any(each.encode() in source for each in self._names()):
+        names = "|".join(map(re.escape, self._names()))
+        if re.search(rb"\bclass\s+(%s)\b" % names.encode(), source) is None:
             return None
         loader = Loader(name, spec.loader.path, self._transform)
         original = loader.exec_module
@@ -218,29 +221,31 @@ class Finder:
 # --- what a script imports, without running it ----------------------------------------------------
 
 
-def files_imported(tree: ast.Module, folders: Sequence[str], package: str = "") -> dict[str, str]:
-    """The files of modules in these folders that a script imports, and those they import.
+def modules_imported(
+    trees: Sequence[ast.Module], folders: Sequence[str], package: str = ""
+) -> Iterator[tuple[str, str, ast.Module]]:
+    """The modules in these folders that a script imports, and those that they import.
 
     Args:
-        tree: the script.
+        trees: the parts of the script.
         folders: where its modules are looked for.
         package: the package that the script belongs to.
 
-    Returns:
-        The path of each module by its name.
+    Yields:
+        Name, path and syntax tree of each, those that the script itself names first.
     """
-    found: dict[str, str] = {}
-    todo = [(tree, package)]
+    met: set[str] = set()
+    todo = deque((tree, package) for tree in trees)
     while todo:
-        current, inside = todo.pop()
+        current, inside = todo.popleft()
         for name in _imported(current, inside):
             parts = name.split(".")
             for end in range(1, len(parts) + 1):
                 module = ".".join(parts[:end])
-                path = None if module in found else _file_of(module, folders)
+                path = None if module in met else _file_of(module, folders)
                 if path is None:
                     continue
-                found[module] = path
+                met.add(module)
                 try:
                     with open(path, "rb") as file:
                         parsed = ast.parse(file.read(), path)
@@ -248,7 +253,7 @@ def files_imported(tree: ast.Module, folders: Sequence[str], package: str = "") 
                     continue
                 is_package = os.path.basename(path) == "__init__.py"
                 todo.append((parsed, module if is_package else module.rpartition(".")[0]))
-    return found
+                yield module, path, parsed
 
 
 def _imported(tree: ast.Module, package: str) -> Iterator[str]:
@@ -262,10 +267,18 @@ def _imported(tree: ast.Module, package: str) -> Iterator[str]:
                 base = ".".join(filter(None, [*above, base]))
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = getattr(node.func, "attr", getattr(node.func, "id", None))
-            if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
-                yield node.args[0].value
+        else:
+            yield from _imported_by_text(node)
+
+
+def _imported_by_text(node: ast.AST) -> Iterator[str]:
+    """The module that a use of import_module or __import__ names by a text."""
+    function, given = getattr(node, "func", None), getattr(node, "args", None)
+    name = getattr(function, "attr", getattr(function, "id", None))
+    if name in ("import_module", "__import__") and given:
+        text = getattr(given[0], "value", None)
+        if isinstance(text, str):
+            yield text
 
 
 def _file_of(module: str, folders: Sequence[str]) -> str | None:
