@@ -37,7 +37,7 @@ py::object find_former_name(py::handle module, const std::string& name) {
   }
   if (!name.starts_with('_'))
     for (const char* submodule : kSubmodules)
-      if (py::hasattr(module.attr(submodule), name.c_str()))
+      if (has_attribute(module.attr(submodule), name.c_str()))
         return module.attr(submodule).attr(name.c_str());
   throw py::attribute_error("module 'arenagrad._core' has no attribute '" + name + "'");
 }

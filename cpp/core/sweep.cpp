@@ -169,10 +169,15 @@ void step_alone(Arena& arena, NodeId node, GroupStep when) {
 
 std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
   std::vector<NodeId> nodes;
-  descend(arena.marks(), root, [&](NodeId node, Reached& reached) {
-    nodes.push_back(node);
-    arena.for_each_operand(node, hidden, reached);
-  });
+  try {
+    descend(arena.marks(), root, [&](NodeId node, Reached& reached) {
+      nodes.push_back(node);
+      arena.for_each_operand(node, hidden, reached);
+    });
+  } catch (const std::bad_alloc&) { // above size() and between sweeps no node is marked
+    std::memset(arena.marks(), 0, std::size_t{root} + 1);
+    throw;
+  }
   return nodes;
 }
 

@@ -161,8 +161,7 @@ namespace {
 bool is_plain(PyObject* object) {
   return object == Py_None || PyBool_Check(object) || PyUnicode_Check(object) ||
          PyBytes_Check(object) || PyComplex_Check(object) || PyType_Check(object) ||
-         is_numpy_bool(object) ||
-         PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)), "__members__");
+         is_numpy_bool(object) || has_attribute(py::type::handle_of(object), "__members__");
 }
 
 class ResultReader {

@@ -35,8 +35,8 @@ bool is_array_like(PyObject* object) {
   if (is_plain_object(object) || !PySequence_Check(object) || PyList_Check(object) ||
       PyTuple_Check(object) || PyDict_Check(object) || PyType_Check(object))
     return false;
-  return is_array(object) || PyObject_HasAttrString(object, "__array__") ||
-         PyObject_HasAttrString(object, "__array_interface__");
+  return is_array(object) || has_attribute(object, "__array__") ||
+         has_attribute(object, "__array_interface__");
 }
 
 namespace {

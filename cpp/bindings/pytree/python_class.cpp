@@ -35,6 +35,36 @@ py::list objects_of(const PyTree& structure) {
 
 using PyTreeClass = py::class_<PyTree>;
 
+Py_hash_t hash_slot(PyObject* self) {
+  try {
+    return py::cast<const PyTree&>(py::handle(self)).hash();
+  } catch (...) {
+    set_python_error();
+    return -1;
+  }
+}
+
+PyObject* compare_slot(PyObject* self, PyObject* other, int operation) {
+  if (operation != Py_EQ && operation != Py_NE) Py_RETURN_NOTIMPLEMENTED;
+  try {
+    const bool equal =
+        py::isinstance<PyTree>(other) &&
+        py::cast<const PyTree&>(py::handle(self)) == py::cast<const PyTree&>(py::handle(other));
+    return PyBool_FromLong(equal == (operation == Py_EQ));
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+}
+
+// Python's own slots look the methods up, and where there is no memory for that a structure would
+// have no hash and be equal to nothing.
+void set_slots(PyTreeClass& cls) {
+  auto* const type = reinterpret_cast<PyTypeObject*>(cls.ptr());
+  type->tp_hash = hash_slot;
+  type->tp_richcompare = compare_slot;
+}
+
 void bind_structure(PyTreeClass& cls) {
   cls.def("__hash__", &PyTree::hash)
       .def("__eq__",
@@ -129,6 +159,7 @@ void bind_pytree(py::module_& module) {
         return py::make_tuple(py::type::of(self),
                               py::make_tuple(to_parts(self.cast<const PyTree&>())));
       });
+  set_slots(cls);
   module.def(
       "read_arguments", read_arguments, py::arg("arguments"), py::arg("statics"),
       "The structure of arguments and their numbers; None if there are Values among them.\n\n"

@@ -44,7 +44,7 @@ private:
     for (std::size_t k = 0; k < node.children; ++k)
       PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(k), next().release().ptr());
     if (node.extra.ptr() == reinterpret_cast<PyObject*>(&PyTuple_Type)) return tuple;
-    if (py::hasattr(node.extra, "_fields")) return node.extra(*tuple); // a named tuple
+    if (has_attribute(node.extra, "_fields")) return node.extra(*tuple); // a named tuple
     return node.extra(tuple);
   }
 

@@ -135,7 +135,7 @@ void restore_dict(const py::object& value, const py::dict& state) {
 } // namespace
 
 void restore_state(const py::object& value, const py::object& state) {
-  if (py::hasattr(value, "__setstate__")) {
+  if (has_attribute(value, "__setstate__")) {
     value.attr("__setstate__")(state);
     return;
   }
@@ -154,7 +154,7 @@ void restore_state(const py::object& value, const py::object& state) {
 
 bool has_rule(const py::object& value) {
   PyObject* dict = as_value(value.ptr())->dict;
-  return dict != nullptr && PyDict_GetItemString(dict, "_backward") != nullptr;
+  return dict != nullptr && item_named(dict, "_backward") != nullptr;
 }
 
 } // namespace arenagrad::bindings

@@ -11,10 +11,20 @@ namespace {
 using core::NodeId;
 using core::Op;
 
-// The entry of self's dict, borrowed, or null.
+// The entry of self's dict, borrowed, or null. Throws error_already_set.
 PyObject* state(PyObject* self, const char* name) {
   PyObject* dict = as_value(self)->dict;
-  return dict == nullptr ? nullptr : PyDict_GetItemString(dict, name);
+  return dict == nullptr ? nullptr : item_named(dict, name);
+}
+
+// Runs a getter body that may throw.
+template <class Body> PyObject* guarded_getter(Body&& body) {
+  try {
+    return body();
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
 }
 
 // Runs a setter body that may throw.
@@ -62,8 +72,8 @@ int set_grad(PyObject* self, PyObject* value, void*) {
   });
 }
 
-PyObject* get_op(PyObject* self, void*) {
-  if (PyObject* text = state(self, "_op")) return Py_NewRef(text);
+// The text of the operation itself.
+PyObject* text_of_op(PyObject* self) {
   const NodeId node = node_of(self);
   const Op op = arena().op(node);
   const char* symbol = core::op_info(op).symbol;
@@ -77,6 +87,13 @@ PyObject* get_op(PyObject* self, void*) {
   PyObject* text = PyUnicode_FromFormat(format, symbol, constant);
   Py_DECREF(constant);
   return text;
+}
+
+PyObject* get_op(PyObject* self, void*) {
+  return guarded_getter([&] {
+    PyObject* const text = state(self, "_op");
+    return text != nullptr ? Py_NewRef(text) : text_of_op(self);
+  });
 }
 
 int set_op(PyObject* self, PyObject* value, void*) {
@@ -121,8 +138,10 @@ PyMethodDef step_method = {"_backward", step, METH_NOARGS,
                            "Add this node's part of the gradient to each operand's grad."};
 
 PyObject* get_backward(PyObject* self, void*) {
-  if (PyObject* assigned = state(self, "_backward")) return Py_NewRef(assigned);
-  return PyCFunction_New(&step_method, self);
+  return guarded_getter([&] {
+    PyObject* const assigned = state(self, "_backward");
+    return assigned != nullptr ? Py_NewRef(assigned) : PyCFunction_New(&step_method, self);
+  });
 }
 
 int set_backward(PyObject* self, PyObject* value, void*) {
@@ -134,8 +153,9 @@ int set_backward(PyObject* self, PyObject* value, void*) {
     }
     if (value != nullptr) {
       set_state(self, "_backward", value);
-    } else if (state(self, "_backward") != nullptr) {
-      PyDict_DelItemString(as_value(self)->dict, "_backward");
+    } else if (state(self, "_backward") != nullptr &&
+               PyDict_DelItemString(as_value(self)->dict, "_backward") != 0) {
+      throw py::error_already_set();
     }
     arena().set_callback(node_of(self), value != nullptr);
   });
@@ -159,6 +179,21 @@ int set_dict(PyObject* self, PyObject* value, void*) {
 }
 
 } // namespace
+
+PyObject* item_named(PyObject* dict, const char* name) {
+  const auto key = py::reinterpret_steal<py::object>(PyUnicode_InternFromString(name));
+  PyObject* const found = key ? PyDict_GetItemWithError(dict, key.ptr()) : nullptr;
+  if (found == nullptr && PyErr_Occurred()) throw py::error_already_set();
+  return found;
+}
+
+bool has_attribute(py::handle object, const char* name) {
+  const auto found = py::reinterpret_steal<py::object>(PyObject_GetAttrString(object.ptr(), name));
+  if (found) return true;
+  if (!PyErr_ExceptionMatches(PyExc_AttributeError)) throw py::error_already_set();
+  PyErr_Clear();
+  return false;
+}
 
 void set_state(PyObject* self, const char* name, PyObject* value) {
   if (value == nullptr) throw py::error_already_set();

@@ -132,7 +132,7 @@ void forget_rule(PyObject* self) {
   arena().set_callback(node_of(self), false);
   PyObject* dict = as_value(self)->dict;
   for (const char* name : {"_backward", "_op"})
-    if (dict != nullptr && PyDict_GetItemString(dict, name) != nullptr &&
+    if (dict != nullptr && item_named(dict, name) != nullptr &&
         PyDict_DelItemString(dict, name) != 0)
       throw py::error_already_set();
 }

@@ -36,7 +36,7 @@ py::dict attributes(const ValueObject& value) {
   if (PyObject* dict = as_value(value.ptr())->dict) {
     if (PyDict_Update(found.ptr(), dict) != 0) throw py::error_already_set();
     for (const char* own : {"_op", "_backward"})
-      if (found.contains(own)) PyDict_DelItemString(found.ptr(), own);
+      if (found.contains(own)) py::object(found.attr("pop")(own));
   }
   return found;
 }

@@ -53,7 +53,7 @@ double need_number(PyObject* object, const char* what) {
   const char* hint = "";
   if (is_value(object))
     hint = " (use its .data for the number)";
-  else if (PyObject_HasAttrString(object, "__array__"))
+  else if (has_attribute(object, "__array__"))
     hint = " (a Value holds one number; make one Value for each element)";
   PyErr_Format(PyExc_TypeError, "%s must be a real number, got %.100s%s", what,
                Py_TYPE(object)->tp_name, hint);

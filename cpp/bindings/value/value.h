@@ -43,6 +43,10 @@ void set_constructor(const py::object& function);
 extern PyGetSetDef value_getset[];
 PyObject* value_repr(PyObject* self);
 int value_setattro(PyObject* self, PyObject* name, PyObject* value);
+// The entry of a dict, borrowed, or null. Throws error_already_set.
+PyObject* item_named(PyObject* dict, const char* name);
+// Whether object has the attribute. Throws error_already_set where looking for it fails otherwise.
+bool has_attribute(py::handle object, const char* name);
 // self.dict[name] = value, registering the state. Throws error_already_set.
 void set_state(PyObject* self, const char* name, PyObject* value);
 // Calls the `_backward` assigned to this node; false if there is none after all.

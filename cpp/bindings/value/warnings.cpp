@@ -9,16 +9,26 @@ namespace {
 
 PyObject* detached_warning = nullptr; // arenagrad.DetachedValueWarning, owned by the process
 
-// Whether a frame belongs to a module that runs on behalf of somebody.
-bool on_behalf(PyFrameObject* frame) {
+bool names_on_behalf(PyFrameObject* frame) {
   const auto globals = py::reinterpret_steal<py::dict>(PyFrame_GetGlobals(frame));
-  PyObject* const name = PyDict_GetItemString(globals.ptr(), "__name__");
+  PyObject* const name = item_named(globals.ptr(), "__name__");
   if (name == nullptr || !PyUnicode_Check(name)) return false;
   const auto text = py::cast<std::string>(py::handle(name));
   const std::string package = text.substr(0, text.find('.'));
   if (package == "arenagrad" || package == "numpy") return true;
   PyObject* const library = PySys_GetObject("stdlib_module_names"); // borrowed
   return library != nullptr && PySet_Contains(library, py::str(package).ptr()) == 1;
+}
+
+// Whether a frame belongs to a module that runs on behalf of somebody. Where that cannot be found
+// out, for want of memory, it does not: warnings are given by slots, which must not throw.
+bool on_behalf(PyFrameObject* frame) {
+  try {
+    return names_on_behalf(frame);
+  } catch (const std::exception&) {
+    PyErr_Clear();
+    return false;
+  }
 }
 
 } // namespace
