@@ -20,6 +20,17 @@ inline double multiply_no_nan(double a, double b) {
   return y != y && (a == 0.0 || b == 0.0) ? 0.0 : y;
 }
 
+// a ** 0.5 by a square root, which of -infinity is nan, and of -0.0 is -0.0.
+inline double power_half(double a) { return std::sqrt(std::isinf(a) ? std::fabs(a) : a + 0.0); }
+
+// The largest number whose reciprocal is infinite.
+inline constexpr double kNoReciprocal = 0x1p-1024;
+
+// a / b where a * b**-1 is meant: infinite, or nan, where that power is too large.
+inline double quotient(double a, double b) {
+  return a / (std::fabs(b) <= kNoReciprocal ? b * 0.0 : b);
+}
+
 inline constexpr double kLn2 = 0.69314718055994530942;
 inline constexpr double kLog2E = 1.44269504088896340736;
 inline constexpr double kLog10E = 0.43429448190325182765;

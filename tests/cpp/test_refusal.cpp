@@ -70,6 +70,10 @@ TEST_CASE("a quotient is refused as the power of minus one that it was") {
   CHECK_THROWS_AS(program::check_domain(p, zero), core::DivisionByZero);
   CHECK_THROWS_AS(program::check_domain(p, tiny), core::RangeError);
   CHECK_NOTHROW(program::check_domain(p, large)); // it is the product that is too large
+  for (const double a : {0.0, 1e-320, -3.0})
+    for (const double b : {5e-324, -0x1p-1024})
+      CHECK(!std::isfinite(program::evaluate(Opcode::Divide, a, b, 0.0)));
+  CHECK(program::evaluate(Opcode::Divide, 1e-320, 0x1.1p-1024, 0.0) == 1e-320 / 0x1.1p-1024);
 }
 
 TEST_CASE("a product is refused as the square or the cube that it was") {

@@ -105,22 +105,22 @@ class Real(float):
         return recording.rounded(float.__abs__(self))
 
     def __lt__(self, other: Any) -> bool:
-        return bool(recording.decided(lambda: float.__lt__(self, other)))
+        return _compared(float.__lt__, self, other)
 
     def __le__(self, other: Any) -> bool:
-        return bool(recording.decided(lambda: float.__le__(self, other)))
+        return _compared(float.__le__, self, other)
 
     def __gt__(self, other: Any) -> bool:
-        return bool(recording.decided(lambda: float.__gt__(self, other)))
+        return _compared(float.__gt__, self, other)
 
     def __ge__(self, other: Any) -> bool:
-        return bool(recording.decided(lambda: float.__ge__(self, other)))
+        return _compared(float.__ge__, self, other)
 
     def __eq__(self, other: Any) -> bool:
-        return bool(recording.decided(lambda: float.__eq__(self, other)))
+        return _compared(float.__eq__, self, other)
 
     def __ne__(self, other: Any) -> bool:
-        return bool(recording.decided(lambda: float.__ne__(self, other)))
+        return _compared(float.__ne__, self, other)
 
     def __bool__(self) -> bool:
         return bool(recording.decided(lambda: float.__bool__(self)))
@@ -141,6 +141,12 @@ class Real(float):
 
     def __round__(self, digits: None = None) -> int:  # type: ignore[override]
         return _whole(float.__round__, self)
+
+
+def _compared(relation: Callable[[float, Any], Any], one: float, other: Any) -> bool:
+    if isinstance(other, complex):
+        return NotImplemented
+    return bool(recording.decided(lambda: relation(one, other)))
 
 
 def _whole(convert: Callable[[float], int], x: float) -> int:

@@ -8,7 +8,7 @@ take. It always ends, and what it raises are errors of the mathematics or ValueE
 import ast
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 ARGUMENTS = ("a", "b", "c")
 _NUMBERS = ("a", "b", "c", "u", "v", "w")  # those that a program may assign to
@@ -301,6 +301,59 @@ def points_of(seed: int, count: int) -> list[tuple[float, ...]]:
             point[source.randrange(3)] = point[source.randrange(3)]
         points.append(tuple(point))
     return points
+
+
+def smaller(source: str) -> Iterator[str]:
+    """Programs with one piece less: statements, a branch, or an operand for an expression."""
+    count = len(list(ast.walk(ast.parse(source))))
+    for k in range(count):
+        for choice in range(3):
+            tree = ast.parse(source)
+            node = list(ast.walk(tree))[k]
+            if _take_piece(node, choice) and all(map(_ends, ast.walk(tree))):
+                yield ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+
+
+def _ends(node: ast.AST) -> bool:
+    """Whether a loop still counts its turns."""
+    if not isinstance(node, ast.While):
+        return True
+    first = node.body[0]
+    counts = isinstance(first, ast.AugAssign) and ast.unparse(first.target).startswith("n")
+    return counts and isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And)
+
+
+def _take_piece(node: ast.AST, choice: int) -> bool:
+    """Make a node smaller in one of three fashions; False if it cannot be."""
+    for name, held in ast.iter_fields(node):
+        if isinstance(held, list) and held and isinstance(held[0], ast.stmt):
+            if (
+                choice < 2
+                and not isinstance(held[0], ast.Pass)
+                and not isinstance(node, ast.Module)
+            ):
+                rest = held[len(held) // 2 :] if choice else held[: len(held) // 2]
+                setattr(
+                    node, name, rest or ([] if name in ("orelse", "finalbody") else [ast.Pass()])
+                )
+                return True
+            for i, statement in enumerate(held):
+                inner = getattr(statement, "body", None)
+                if choice == 2 and isinstance(inner, list) and not isinstance(node, ast.Module):
+                    held[i : i + 1] = inner
+                    return True
+        if isinstance(held, ast.expr) and isinstance(held, ast.BinOp | ast.IfExp | ast.BoolOp):
+            parts = (
+                held.values if isinstance(held, ast.BoolOp) else list(ast.iter_child_nodes(held))
+            )
+            operands = [part for part in parts if isinstance(part, ast.expr)]
+            if choice < len(operands):
+                setattr(node, name, operands[choice])
+                return True
+        if isinstance(held, ast.Call) and held.args and choice < len(held.args):
+            setattr(node, name, held.args[choice])
+            return True
+    return False
 
 
 class _ByNumber(ast.NodeTransformer):

@@ -38,6 +38,8 @@ void check_instruction(const Program& program, const Instruction& at,
   } else if (at.opcode == Opcode::Divide || at.opcode == Opcode::DivideNoNan) {
     // fuse made it of a power of -1, which is what was checked, and a product.
     core::check_power(number(at.b), -1.0, core::kNoNode);
+  } else if (at.opcode == Opcode::PowerHalf) {
+    core::check_power(a, 0.5, core::kNoNode);
   } else if (at.opcode == Opcode::StrictPartial) {
     if (number(at.c) != 0.0) core::check_power(a, number(at.b) - 1.0, core::kNoNode);
   } else if (at.opcode == Opcode::Take) {

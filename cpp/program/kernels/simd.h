@@ -14,6 +14,7 @@
 #include <immintrin.h>
 #endif
 
+#include "core/op_math.h"
 #include "instruction_sets.h"
 
 #define ARENAGRAD_INLINE [[gnu::always_inline, maybe_unused]] inline
@@ -115,6 +116,13 @@ ARENAGRAD_INLINE V multiply_no_nan(V a, V b) {
 constexpr bool kFused = ARENAGRAD_LANES > 2;
 
 ARENAGRAD_INLINE V fabs(V a) { return number(bits(a) & ~kSign); }
+ARENAGRAD_INLINE V power_half(V a) {
+  return sqrt(fabs(a) == kInfinity ? broadcast(kInfinity) : a + 0.0);
+}
+ARENAGRAD_INLINE V quotient(V a, V b) {
+  const V zero = b * 0.0;
+  return a / (fabs(b) <= core::kNoReciprocal ? zero : b);
+}
 ARENAGRAD_INLINE V with_sign(V size, V of) {
   return number((bits(size) & ~kSign) | (bits(of) & kSign));
 }

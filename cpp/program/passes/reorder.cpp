@@ -15,7 +15,7 @@ Index reorder(Builder& builder, const Instruction& instruction) {
   if (builder.is_constant(exponent, -1.0))
     return builder.emit(Opcode::Reciprocal, base, kNone, kNone, checked);
   if (builder.is_constant(exponent, 0.5))
-    return builder.emit(Opcode::Sqrt, base, kNone, kNone, checked);
+    return builder.emit(Opcode::PowerHalf, base, kNone, kNone, checked);
   return kNone;
 }
 
