@@ -357,6 +357,7 @@ def test_partials_kept_in_a_field_are_read_off(python: Callable[..., Done]) -> N
     use = USE.format(use=".cube()").replace("print(type", more + "print(type")
     done = both(python, PARTIALS + use)
     assert {"__mul__", "__add__", "backward"} <= set(said(done)["native"])
+    assert "the script's own" not in said(both(python, PARTIALS + use + "text = ''\n"))
     own = PARTIALS.replace("self.grad = 1\n", "self.grad = 2\n")
     assert said(both(python, own + use))["the script's own"] == ["backward"]
 

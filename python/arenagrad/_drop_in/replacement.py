@@ -226,7 +226,7 @@ class Replacement:
         is_alike = alike_in_structure(theirs, ours, ordered=layout.is_ordered)
         if not is_alike and not read.isdisjoint({*layout.operands, "_prev"}):
             return False
-        if layout.op not in read:
+        if not layout.op or layout.op not in read:
             return True
         texts = translation(theirs, ours) if is_alike else None
         if texts is None or any(layout.texts.get(k, v) != v for k, v in texts.items()):
