@@ -79,6 +79,31 @@ def cpp(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def sanitized(session: nox.Session) -> None:
+    """The quick Python tests on an extension with both sanitizers; needs gcc and a while."""
+    define = "--config-settings=cmake.define.ARENAGRAD_"
+    made = ("SANITIZE=address,undefined", "LTO=OFF", "OPTIMIZATION=-O1")
+    session.install(".[test]", *(define + each for each in made))
+    libraries = [
+        str(session.run("c++", f"-print-file-name={name}", silent=True, external=True)).strip()
+        for name in ("libasan.so", "libstdc++.so")
+    ]
+    env = {
+        "LD_PRELOAD": " ".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    }
+    session.run("python", "-m", "pytest", "-m", "quick", *session.posargs, env=env)
+
+
+@nox.session(default=False)
+def leaks(session: nox.Session) -> None:
+    """Quick tests that leave references behind; `--python` may name one built with pydebug."""
+    session.install(".[test]")
+    session.run("python", "tests/reference_leaks.py", *session.posargs)
+
+
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """The tests of the documents, and the reference as pages in build/docs."""
     session.install(".[test]", *group("docs"))
