@@ -44,8 +44,8 @@ mpmath at 50 digits and fails if one is less exact than it says here. Errors are
 {points} points of the domain given, in units in the last place (ulps) of the exact result; 0.5 is
 correct rounding. "C" is the error of the C library's function that the formula is made of, at the
 same points: ours is at most 1 more. Partials are within 4 ulps, but where two terms cancel, beside
-their zeros, of what the terms are. Partials that can be infinite, or that select, pass on nothing where
-they or the adjoint are 0 (`no_nan` in the table).
+their zeros, of what the terms are. Partials that can be infinite, or that select, pass on nothing
+where they or the adjoint are 0 (`no_nan` in the table).
 
 | operation | `_op` | operands | domain measured | value | C | partials | by convention |
 |---|---|---|---|---|---|---|---|

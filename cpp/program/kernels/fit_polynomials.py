@@ -10,8 +10,8 @@ double and the others are fitted again, so that they compensate for its rounding
 rounded. If power is 0, p(0) is the first coefficient, nothing can compensate for its rounding, and
 all are rounded at once.
 
-A row of TABLES is an array of numbers as the doubles nearest to them, and one of the doubles nearest
-to the rests.
+A row of TABLES is an array of numbers as the doubles nearest to them, and one of the doubles
+nearest to the rests.
 
 A row of SPLITS is a constant as a sum of doubles. Each but the last is cut off after a number of
 bits, so that its product with a short integer is exact; the last is the double nearest to the rest.
