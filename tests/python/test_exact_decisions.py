@@ -247,3 +247,16 @@ def test_what_decides_nothing_is_computed_as_before() -> None:
 
     counts = [ag.compile(f).program(1.5, 2.5).stats["counts"] for f in (plain, deciding)]
     assert {**counts[0], "Less": 1} == counts[1]
+
+
+@pytest.mark.parametrize("base", [-math.inf, math.inf, -0.0, 0.0, 0.25, math.nan])
+def test_a_root_in_a_decision_is_that_power_at_its_edges_too(base: float) -> None:
+    def larger(x: Any) -> Any:
+        root = x**0.5
+        return root * 2.0 if root > 0.5 else root
+
+    expected = larger(Value(base)).data
+    for options in ({}, {"strict": True}, {"in_axes": 0}):
+        function = ag.compile(larger, **options)
+        given = np.full(3, base) if "in_axes" in options else base
+        np.testing.assert_array_equal(function(given), np.full(np.shape(given), expected))

@@ -154,7 +154,7 @@ private:
       if (distance_[i].is_exact()) continue;
       Instruction& to = found.program.instructions[i];
       if (is_square(i)) to.opcode = Opcode::Mul, to.b = to.a;
-      if (is_root(i)) to.opcode = Opcode::Sqrt, to.b = kNone;
+      if (is_root(i)) to.opcode = Opcode::PowerHalf, to.b = kNone; // inf at -inf, as ** 0.5 is
     }
     return found;
   }
