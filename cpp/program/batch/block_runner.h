@@ -1,8 +1,9 @@
 // Does the row steps of a Schedule on one block of rows after the other.
 //
 // One runner for each thread; runners share the Schedule, the uniforms and the columns, and none
-// writes what another reads. run() does not allocate, unless a comparison is too close to a tie. Cost of a step: a few nanoseconds beside the
-// kernel it calls, so blocks are as long as the slots leave the cache room for.
+// writes what another reads. run() does not allocate, unless a comparison is too close to a tie.
+// Cost of a step: a few nanoseconds beside the kernel it calls, so blocks are as long as the slots
+// leave the cache room for.
 #pragma once
 
 #include "batch_plan.h"

@@ -10,9 +10,9 @@
 namespace arenagrad::program {
 
 // Throws the error of the first checked instruction whose operation refuses its operands, unless a
-// guard before it does not hold; for a Take whose index is none, std::out_of_range. Returns if there
-// is no such instruction, since infinities and nan that were given are no mistake. A RowSum is that
-// of one row.
+// guard before it does not hold; for a Take whose index is none, std::out_of_range. Returns if
+// there is no such instruction, since infinities and nan that were given are no mistake. A RowSum
+// is that of one row.
 void check_domain(const Program& program, const double* inputs);
 
 // Whether check_domain throws, or the traced function might: of the reciprocal of a subnormal
