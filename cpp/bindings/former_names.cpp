@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "value/value.h"
+
 namespace arenagrad::bindings {
 namespace {
 

@@ -75,6 +75,7 @@ PYBIND11_MODULE(_core_of_main, module) {
 
 // There is one arena in a process, and objects of one interpreter are not for another. Asked before
 // pybind11 is, which would wait in a sub-interpreter for a lock of the main one.
+// NOLINTNEXTLINE(bugprone-reserved-identifier): Python asks for this name
 extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
   if (PyInterpreterState_Get() == PyInterpreterState_Main()) return PyInit__core_of_main();
   PyErr_SetString(PyExc_ImportError, "arenagrad can be imported in the main interpreter only: this "

@@ -1,7 +1,8 @@
 // arenagrad._core.compiled.OuterState.
 #include "outer_state.h"
 
-#include <cstring>
+#include <bit>
+#include <cstdint>
 
 #include "bindings/value/instance.h"
 
@@ -44,10 +45,9 @@ py::object found_in(PyObject* holder, PyObject* name) {
 bool is_same(PyObject* one, PyObject* other) {
   if (one == other) return true;
   if (one == nullptr || other == nullptr || Py_TYPE(one) != Py_TYPE(other)) return false;
-  if (PyFloat_CheckExact(one)) {
-    const double numbers[2] = {PyFloat_AS_DOUBLE(one), PyFloat_AS_DOUBLE(other)};
-    return std::memcmp(&numbers[0], &numbers[1], sizeof(double)) == 0;
-  }
+  if (PyFloat_CheckExact(one))
+    return std::bit_cast<std::uint64_t>(PyFloat_AS_DOUBLE(one)) ==
+           std::bit_cast<std::uint64_t>(PyFloat_AS_DOUBLE(other));
   return (PyLong_CheckExact(one) || PyUnicode_CheckExact(one)) &&
          PyObject_RichCompareBool(one, other, Py_EQ) == 1;
 }

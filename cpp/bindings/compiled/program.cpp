@@ -131,21 +131,27 @@ void bind_transforms(ProgramClass& cls) {
             return make_without_gil(
                 [&] { return program::summed(*p, passes_before_derivatives(strict)); });
           },
-          py::arg("strict"), "Its outputs summed over the rows of a batch.")
-      .def(
-          "refuse",
-          [](const Program& p, const Inputs& inputs) {
-            if (static_cast<std::size_t>(inputs.size()) != p.input_count)
-              throw py::value_error("a program was given another number of inputs than it has");
-            program::check_domain(p, inputs.data());
-          },
-          py::arg("inputs"), "Raise the error of the first operation that fails on these inputs.")
+          py::arg("strict"), "Its outputs summed over the rows of a batch.");
+}
+
+// The inputs of a program, checked to be as many as it has.
+const double* inputs_of(const Program& program, const Inputs& inputs) {
+  if (static_cast<std::size_t>(inputs.size()) != program.input_count)
+    throw py::value_error("a program was given another number of inputs than it has");
+  return inputs.data();
+}
+
+void bind_checks(ProgramClass& cls) {
+  cls.def(
+         "refuse",
+         [](const Program& p, const Inputs& inputs) {
+           program::check_domain(p, inputs_of(p, inputs));
+         },
+         py::arg("inputs"), "Raise the error of the first operation that fails on these inputs.")
       .def(
           "may_refuse",
           [](const Program& p, const Inputs& inputs) {
-            if (static_cast<std::size_t>(inputs.size()) != p.input_count)
-              throw py::value_error("a program was given another number of inputs than it has");
-            return program::may_refuse(p, inputs.data());
+            return program::may_refuse(p, inputs_of(p, inputs));
           },
           py::arg("inputs"), "Whether an operation fails, or may have failed, on these inputs.");
 }
@@ -156,6 +162,7 @@ void bind_program(py::module_& module) {
   ProgramClass cls(module, "Program", "A linear program: what a function does to its inputs.");
   bind_figures(cls);
   bind_transforms(cls);
+  bind_checks(cls);
   cls.def("to_bytes", bytes_of_program, "The program in the bytes of a file.")
       .def(py::init(&program_of_bytes), py::arg("bytes"))
       .def("__reduce__", [](const py::object& self) {
