@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "value/value.h"
+#include "bindings/value/value.h"
 
 namespace arenagrad::bindings {
 namespace {
