@@ -279,3 +279,23 @@ def test_elsewhere_a_power_keeps_micrograd_s_arithmetic(exponent: float, x: floa
     theirs = micrograd.engine.Value(x)
     (theirs**exponent * 0.0).backward()
     assert bits(eager(lambda v: v**exponent * 0.0, x)) == bits(theirs.grad)
+
+
+@pytest.mark.parametrize(
+    ("function", "point"),
+    [
+        (lambda x: ag.sqrt(x * 0.0) + x, 1.0),
+        (lambda x: ag.sqrt(0.0 * x), 2.0),
+        (lambda x: ag.log(x * 0.0 + 5e-324) + x, 1.0),
+        (lambda x: x * 0.0 + x * x, 3.0),
+    ],
+)
+def test_a_strict_product_with_a_literal_0_passes_on_what_the_sweep_does(
+    function: Callable[[Any], Any], point: float
+) -> None:
+    v = Value(point)
+    function(v).backward()
+    strict = ag.compile(function, strict=True)
+    np.testing.assert_equal(strict.grad(point), v.grad)
+    rows = ag.compile(function, strict=True, in_axes=0)
+    np.testing.assert_equal(rows.grad(np.full(2, point)), [v.grad] * 2)

@@ -243,6 +243,15 @@ Symbolic strict_term_of_power(Symbolic partial, Symbolic g) {
   return select(g == 0.0, no_nan, Symbolic::emit(Opcode::Mul, partial, g));
 }
 
+// Whether a partial of the constant 0 adds nothing, whatever the adjoint is. A product of the
+// function's own with a literal 0 has such a partial, and in the graph 0 times an infinite adjoint
+// is nan.
+bool adds_nothing(const Site& site, Symbolic partial) {
+  const bool may_be_nan =
+      site.instruction().opcode == Opcode::Mul && !Symbolic::builder().passes().reorder;
+  return is_zero(partial) && !may_be_nan;
+}
+
 void pullback_by_partials(const Site& site, Symbolic g, Target& target) {
   const Instruction& at = site.instruction();
   const Index operands[] = {at.a, at.b, at.c};
@@ -252,7 +261,7 @@ void pullback_by_partials(const Site& site, Symbolic g, Target& target) {
                                 [&] { return strict_term_of_power(strict_partial(site, g), g); });
   const OperandPartials d = partials_at(site, g);
   for (std::size_t k = 0; k < operand_count(at.opcode); ++k)
-    if (!is_zero(d[k])) target.add_if_active(operands[k], [&] { return d[k] * g; });
+    if (!adds_nothing(site, d[k])) target.add_if_active(operands[k], [&] { return d[k] * g; });
 }
 
 // g / b spares a product beside the partial 1 / b. Where the quotient is checked it is the
