@@ -243,7 +243,7 @@ TEST_CASE("squares of a distance are products, and comparisons have a margin for
     builder.guard(builder.emit(Opcode::Less, root, y), true);
     const ClearDecisions with_root = clear_decisions(builder.program(), {});
     CHECK(with_root.margins.size() == 2);
-    CHECK(with_root.program.instructions[root].opcode == Opcode::Sqrt);
+    CHECK(with_root.program.instructions[root].opcode == Opcode::PowerHalf);
   }
   SUBCASE("not where a difference of squares may cancel") {
     const Index difference = builder.emit(Opcode::Subtract, a, b);
