@@ -297,6 +297,15 @@ def test_a_value_is_read_as_its_float_is(reading: Callable[[Any], Any], x: float
     assert f"{Value(x)}" == str(Value(x))
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_a_narrow_float_is_compared_as_the_double_that_it_is(kind: Any) -> None:
+    narrow, wide = kind(0.1), float(kind(0.1))
+    for compare in (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge):
+        for number in (0.1, wide):
+            assert compare(narrow, Value(number)) == compare(wide, number)
+            assert compare(Value(number), narrow) == compare(number, wide)
+
+
 class Lying(np.ndarray):
     """An array whose methods say something else than its memory holds."""
 

@@ -249,6 +249,7 @@ def test_values_call_the_function_itself() -> None:
         float,
         lambda v: round(v, 1),
         lambda v: f"{v:.2f}",
+        *(str, repr, format, lambda v: f"{v}", "{}".format, "<%s>".__mod__, lambda v: [str([v])]),
         lambda v: ag.data_of([v]),
         lambda v: ag.grad_of([v]),
         lambda v: v.detach(),
@@ -293,7 +294,7 @@ def test_results_of_no_grad_blocks_in_a_function_warn() -> None:
 def test_numbers_of_the_functions_own_may_be_read_and_texts_made() -> None:
     def f(x: Any) -> Any:
         own = Value(2.0) * 3.0
-        assert repr(x)
+        assert f"{own}" == "Value(data=6.0, grad=0.0)"
         return x * own.data
 
     assert compile(f)(2.0) == 12.0

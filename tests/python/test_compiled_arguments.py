@@ -3,6 +3,7 @@
 The oracle is the function itself.
 """
 
+import collections
 import enum
 import functools
 import math
@@ -55,6 +56,65 @@ class Metres(np.ndarray):  # type: ignore[type-arg]
         return np.asarray(self) * 1000.0
 
 
+class Level(enum.IntEnum):
+    """A choice that is a number too."""
+
+    LOW = 1
+    HIGH = 2
+
+
+class Rate(float, enum.Enum):
+    """The same with floats."""
+
+    SLOW = 1.0
+    FAST = 2.0
+
+
+class Corner(tuple, enum.Enum):  # type: ignore[type-arg]
+    """A choice that has items."""
+
+    FIRST = (1.0, 2.0)
+    LAST = (3.0, 4.0)
+
+
+class Row(list[Any]):
+    """A list that reads its items in another way."""
+
+    def __getitem__(self, k: Any) -> Any:
+        return super().__getitem__(k) * 2.0
+
+
+class Table(dict[str, Any]):
+    """A dict with a default."""
+
+    def __missing__(self, key: str) -> float:
+        return 0.0
+
+
+class Couple(tuple[Any, ...]):
+    """A tuple of a class of its own."""
+
+    __slots__ = ()
+
+
+class Money(float):
+    """A float that adds in another way."""
+
+    def __add__(self, other: float) -> float:
+        return round(float(self) + other, 2)
+
+
+class Count(int):
+    """An int of a class of its own."""
+
+
+class Marked(np.ndarray):  # type: ignore[type-arg]
+    """An array with a method more."""
+
+    def __getitem__(self, k: Any) -> Any:
+        return np.asarray(self)[k] * 2.0
+
+
 class Setting:
     """An object with a number in it."""
 
@@ -68,6 +128,7 @@ CHOICES: tuple[Any, ...] = (
     "text",
     b"bytes",
     Mode.DOUBLE,
+    *(Level.LOW, Rate.SLOW, Corner.FIRST),
     math.sin,
     np.tanh,
     float,
@@ -106,6 +167,14 @@ def test_what_is_no_number_and_cannot_change_chooses_a_program(choice: Any) -> N
         (np.ma.array([1.0, 2.0], mask=[True, False]), "got MaskedArray: give it as numpy.asarray"),
         (np.eye(2).view(np.matrix), "got matrix: give it as numpy.asarray"),
         (np.ones(2).view(Metres), "got Metres: give it as numpy.asarray"),
+        (np.ones(2).view(Marked), "got Marked: give it as numpy.asarray"),
+        (Row([1.0]), r"got Row: give it as list\(\) of it"),
+        (Table(a=1.0), r"got Table: give it as dict\(\) of it"),
+        (collections.OrderedDict(a=1.0), r"OrderedDict: give it as dict\(\) of it"),
+        (collections.defaultdict(list), r"defaultdict: give it as dict\(\) of it"),
+        (Couple((1.0,)), r"got Couple: give it as tuple\(\) of it"),
+        (Money(1.0), r"got Money: give it as float\(\) of it"),
+        (Count(1), r"got Count: give it as int\(\) of it"),
     ],
 )
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [x], lambda x: {"a": (x,)}])
@@ -116,6 +185,44 @@ def test_what_might_change_or_calculate_otherwise_is_refused(
     f = compile(lambda c, x: x, in_axes=axes)
     with pytest.raises(TypeError, match=message):
         f(wrap(given), 1.0 if axes is None else np.ones(2))
+
+
+@pytest.mark.parametrize("kind", [Level, Rate, Corner])
+def test_an_enum_that_is_a_number_too_is_a_choice(kind: Any) -> None:
+    def f(x: Any, c: Any) -> Any:
+        return x * 2.0 if isinstance(c, kind) and c is next(iter(kind)) else x * 3.0
+
+    one, other = kind
+    compiled = compile(f)
+    for _ in range(2):
+        for choice in (1, 1.0, one, other, np.float64(1.0)):
+            assert compiled(1.0, choice) == f(1.0, choice)
+            assert compiled.grad(1.0, choice) == f(1.0, choice)
+    with pytest.raises(TypeError, match="no derivative by it"):
+        compiled.grad(1.0, one, argnums=1)
+    rows = compile(f, in_axes=(0, None))
+    assert [rows(np.ones(2), c).tolist() for c in (one, other)] == [[2.0] * 2, [3.0] * 2]
+    each = compile(f, in_axes=0)
+    with pytest.raises(ValueError, match="which has none"):
+        each(np.ones(2), one)
+    with pytest.raises(TypeError, match="which is an Enum"):
+        each(np.ones(2), [one, other])
+
+
+@pytest.mark.parametrize(
+    "given", [Row([1.0]), Table(a=1.0), Couple((1.0,)), collections.OrderedDict(a=1.0)]
+)
+def test_a_result_of_a_class_of_its_own_is_refused(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"must return .*: give it as \w+\(\) of it"):
+        compile(lambda x: given)(1.0)
+
+
+@pytest.mark.parametrize(
+    "item", [Money(1.0), Count(1), np.ones(2).view(Marked), np.ma.array([1.0], mask=[True])]
+)
+def test_items_of_rows_that_calculate_otherwise_are_refused(item: Any) -> None:
+    with pytest.raises(TypeError, match="give it as"):
+        compile(lambda x: x, in_axes=0)([item, item])
 
 
 def test_rows_and_buffers_are_refused_in_arrays_that_calculate_otherwise() -> None:

@@ -1,6 +1,8 @@
 """Comparisons in compiled functions: another outcome is another way, never a wrong answer."""
 
 import math
+import operator
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -99,10 +101,30 @@ def test_any_number_that_is_a_float_may_be_compared_with(number: Any) -> None:
     assert [f(1.0), f(2.0), f(3.0)] == [1.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("number", [2**53 + 1, 10**400, Fraction(1, 3), Decimal("0.1")])
-def test_a_number_that_is_no_float_cannot_be_compared_with(number: Any) -> None:
-    with pytest.raises(TypeError, match="compares with floats and what equals one, got"):
-        compile(lambda x: 1.0 if x < number else 0.0)(1.0)
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(2**53 + 1, 10**400, -(10**400), Fraction(1, 3), Decimal("0.1"), Decimal("1e400")),
+        np.longdouble(1) / 3,
+    ],
+)
+def test_a_number_that_is_no_float_is_compared_with_as_floats_compare(number: Any) -> None:
+    largest = sys.float_info.max
+    try:
+        near = float(number)
+    except OverflowError:
+        near = largest if number > 0 else -largest
+    points = [math.nextafter(near, -math.inf), near, math.nextafter(near, math.inf), 5.0]
+    points += [largest, -largest, math.inf, -math.inf]
+    if not isinstance(number, Decimal):
+        points.append(math.nan)
+    for compare in (operator.lt, operator.le, operator.gt, operator.ge):
+        for first in points:
+            for f in (lambda x: compare(x, number), lambda x: compare(number, x)):  # noqa: B023
+                compiled = compile(lambda x: 2.0 if f(x) else 1.0)  # noqa: B023
+                compiled(first)
+                want = [2.0 if f(x) else 1.0 for x in points]
+                assert [compiled(x) for x in points] == want
 
 
 def test_comparing_with_what_is_no_number_raises_as_it_does_eagerly() -> None:

@@ -480,6 +480,12 @@ def fill(capacity: int) -> tuple[int, str, float]:
     return len(kept), told, x.grad
 
 
+@pytest.mark.parametrize("nodes", [2**63, -(2**70)])
+def test_a_capacity_that_no_machine_counts_is_refused_with_a_sentence(nodes: int) -> None:
+    with pytest.raises(ValueError, match=rf"above 0 and below 2\*\*63, got {nodes}$"):
+        arenagrad.set_capacity(nodes)
+
+
 def test_a_capacity_bounds_the_nodes_and_may_be_raised(tmp_path: Path) -> None:
     count, told, grad = in_own_process(tmp_path, "fill(1000)")
     assert (count, grad) == (1000, 1000.0)

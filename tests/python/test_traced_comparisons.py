@@ -116,6 +116,15 @@ def test_a_value_is_no_index_as_a_float_is_none(use: Callable[[Any], Any]) -> No
 
 
 @pytest.mark.parametrize(
+    "use", [range, lambda v: [1.0, 2.0][v], lambda v: "a" * v, lambda v: [1.0, 2.0][:v]]
+)
+def test_a_value_as_an_index_says_what_helps(use: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"arenagrad\.take\(values, i\), or name .* static_argnums"):
+        compile(use)(1)
+    assert compile(lambda n: 1.0 * len("a" * n), static_argnums=0)(3) == 3.0
+
+
+@pytest.mark.parametrize(
     "number", [lambda v: round(v, 1), float, lambda v: v.data, lambda v: f"{v:.1f}"]
 )
 def test_a_number_read_out_is_frozen_with_a_warning(number: Callable[[Any], Any]) -> None:

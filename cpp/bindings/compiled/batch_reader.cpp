@@ -41,6 +41,11 @@ py::ssize_t checked_axis(const py::array& array, PyObject* axis) {
   return found;
 }
 
+[[noreturn]] void refuse_rows(PyObject* object) {
+  throw py::value_error(std::string("in_axes asks for an axis of rows of ") +
+                        Py_TYPE(object)->tp_name + ", which has none");
+}
+
 py::array with_doubles(py::array array) {
   if (holds_doubles(array.ptr(), false)) return array;
   const char kind = kind_of(array.ptr());
@@ -87,13 +92,33 @@ void BatchReader::add_rows(PyObject* object, PyObject* axis) {
     add_array_of_rows(py::reinterpret_borrow<py::array>(object), axis);
   } else if (object == Py_None) {
     builder.leaf(Kind::Static, 0, {}, py::none());
+  } else if (is_enum(object)) {
+    refuse_rows(object);
+  } else if (is_of_own_class(object)) {
+    add(object); // which refuses it
   } else if ((PyList_Check(object) || PyTuple_Check(object)) && !starts_with_array(object)) {
+    need_numbers_in_rows(object);
     add_array_of_rows(py::array(py::reinterpret_borrow<py::object>(object)), axis);
   } else if (has_items(object)) {
     add_items(builder, object, [&](PyObject* item, std::size_t) { add_rows(item, axis); });
   } else {
-    throw py::value_error(std::string("in_axes asks for an axis of rows of ") +
-                          Py_TYPE(object)->tp_name + ", which has none");
+    refuse_rows(object);
+  }
+}
+
+// NumPy would take members of Enums and numbers of classes of one's own for plain numbers.
+void BatchReader::need_numbers_in_rows(PyObject* object) {
+  const auto items = py::reinterpret_steal<py::object>(PySequence_List(object));
+  if (!items) throw py::error_already_set();
+  for (Py_ssize_t k = 0; k < PyList_GET_SIZE(items.ptr()); ++k) {
+    PyObject* const item = PyList_GET_ITEM(items.ptr(), k);
+    if (PyFloat_CheckExact(item) || PyLong_CheckExact(item)) continue;
+    if (is_enum(item))
+      throw py::type_error(std::string("the rows of a batch must be real numbers, got ") +
+                           Py_TYPE(item)->tp_name + ", which is an Enum: give it for all rows");
+    const bool odd_array = py::isinstance<py::array>(py::handle(item)) && !is_array(item);
+    if (is_of_own_class(item) || odd_array) add(item); // which refuses it
+    if (has_items(item)) need_numbers_in_rows(item);
   }
 }
 

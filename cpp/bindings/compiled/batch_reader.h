@@ -23,6 +23,7 @@ private:
   void add_items_with(PyObject* object, PyObject* axes);
   // Adds something of which every array has an axis of rows.
   void add_rows(PyObject* object, PyObject* axis);
+  void need_numbers_in_rows(PyObject* object);
   void add_array_of_rows(py::array array, PyObject* given_axis);
   void add_columns(const py::array& array, py::ssize_t axis);
   void count_rows(std::size_t count);

@@ -27,9 +27,28 @@ inline py::object type_of(PyObject* object) {
   return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(Py_TYPE(object)));
 }
 
-// Whether it has items that are read one by one.
+// Whether it is a member of an Enum, which is a choice even where it is a number or a tuple too.
+bool is_enum(PyObject* object);
+// Whether it is a float or an int of a class written in Python. What that class does otherwise
+// would be lost in a program, so it is no number here. NumPy's scalars are numbers.
+inline bool is_number_with_own_rules(PyObject* object) {
+  return (PyFloat_Check(object) || PyLong_Check(object)) &&
+         PyType_HasFeature(Py_TYPE(object), Py_TPFLAGS_HEAPTYPE);
+}
+
+// Whether it has items that are read one by one: a list, a tuple, a named tuple or a dict. Classes
+// made from these have rules of their own, which would be lost.
 inline bool has_items(PyObject* object) {
-  return PyList_Check(object) || PyTuple_Check(object) || PyDict_Check(object);
+  if (PyList_CheckExact(object) || PyTuple_CheckExact(object) || PyDict_CheckExact(object))
+    return true;
+  return PyTuple_Check(object) && has_attribute(py::type::handle_of(object), "_fields") &&
+         !is_enum(object);
+}
+
+// Whether its class was made from a list, tuple, dict, float or int and is no named tuple.
+inline bool is_of_own_class(PyObject* object) {
+  const bool branch = PyList_Check(object) || PyTuple_Check(object) || PyDict_Check(object);
+  return branch ? !has_items(object) : is_number_with_own_rules(object);
 }
 
 // Opens a node of `builder` for a list, tuple or dict; close() takes what it returns.

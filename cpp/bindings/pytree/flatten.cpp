@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "argument_reader.h"
 #include "bindings/value/trace.h"
 #include "module_parameters.h"
 
@@ -32,7 +33,8 @@ public:
     case Kind::Module:
       return node.extra.ptr() == object && parameters(object, node.numbers, out);
     case Kind::List:
-      if (!PyList_Check(object)) return relaxed_ && as_array(object, i, out);
+      if (!PyList_CheckExact(object) && !(relaxed_ && PyList_Check(object)))
+        return relaxed_ && as_array(object, i, out);
       return items(object, i, out);
     case Kind::Tuple:
       if (reinterpret_cast<PyObject*>(Py_TYPE(object)) != node.extra.ptr() &&
@@ -40,7 +42,7 @@ public:
         return relaxed_ && as_array(object, i, out);
       return items(object, i, out);
     case Kind::Dict:
-      return PyDict_Check(object) && dict(object, i, out);
+      return (relaxed_ ? PyDict_Check(object) : PyDict_CheckExact(object)) && dict(object, i, out);
     }
     return false;
   }
@@ -50,7 +52,7 @@ public:
     const TreeNode& node = nodes_[i];
     if (node.kind == Kind::Array) return is_array(object) && has_shape(object, node.shape);
     if (node.kind == Kind::List)
-      return PyList_Check(object) &&
+      return PyList_CheckExact(object) &&
              static_cast<std::size_t>(PyList_GET_SIZE(object)) == node.children;
     return true;
   }
@@ -62,6 +64,8 @@ private:
       return true;
     }
     if (PyBool_Check(object)) return false;
+    if (!PyLong_CheckExact(object) && (is_number_with_own_rules(object) || is_enum(object)))
+      return false;
     if (relaxed_ && !PyLong_Check(object) && is_array(object)) return array(object, {}, 1, out);
     switch (read_number(object, out)) {
     case IsReal::Failed:

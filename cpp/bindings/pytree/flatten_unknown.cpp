@@ -24,6 +24,15 @@ bool is_instance_of(PyObject* object, PyObject* types) {
   return is != 0;
 }
 
+// How to give an object of a class that was made from a built-in one, or "".
+const char* remedy_for_own_class(PyObject* object) {
+  if (PyList_Check(object)) return ": give it as list() of it";
+  if (PyTuple_Check(object)) return ": give it as tuple() of it";
+  if (PyDict_Check(object)) return ": give it as dict() of it";
+  if (PyFloat_Check(object)) return ": give it as float() of it";
+  return PyLong_Check(object) ? ": give it as int() of it" : "";
+}
+
 bool is_numpy_bool(PyObject* object) {
   return std::string_view(Py_TYPE(object)->tp_name).starts_with("numpy.bool");
 }
@@ -59,7 +68,9 @@ bool is_choice(PyObject* object) {
   const bool hashable = Py_TYPE(object)->tp_hash != PyObject_HashNotImplemented;
   const bool readable = is_array_like(object) || py::isinstance<py::array>(py::handle(object));
   const char* remedy = "";
-  if (readable)
+  if (is_of_own_class(object))
+    remedy = remedy_for_own_class(object);
+  else if (readable)
     remedy = ": give it as numpy.asarray() of it";
   else if (hashable)
     remedy =
@@ -74,14 +85,28 @@ bool is_choice(PyObject* object) {
 
 } // namespace
 
+bool is_enum(PyObject* object) {
+  static PyObject* kind = nullptr; // the class of all Enums, of which Enums are instances
+  once(kind, [] { return py::module_::import("enum").attr("EnumMeta"); });
+  return PyObject_TypeCheck(reinterpret_cast<PyObject*>(Py_TYPE(object)),
+                            reinterpret_cast<PyTypeObject*>(kind)) != 0;
+}
+
 void ArgumentReader::add(PyObject* object) {
   double number = 0.0;
-  if (has_items(object)) {
+  if (PyFloat_CheckExact(object)) {
+    numbers.push_back(PyFloat_AS_DOUBLE(object));
+    builder.leaf(Kind::Number, 1);
+  } else if (is_enum(object)) {
+    add_static(object);
+  } else if (has_items(object)) {
     add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
   } else if (is_value(object)) {
     has_values = true;
   } else if (PyBool_Check(object)) {
     add_static(object);
+  } else if (is_of_own_class(object)) {
+    refuse_argument(object);
   } else if (const IsReal real = read_number(object, &number); real != IsReal::No) {
     if (real == IsReal::Failed) throw py::error_already_set();
     numbers.push_back(number);
@@ -204,7 +229,7 @@ private:
       throw py::type_error(
           std::string("a compiled function must return Values, numbers, arrays of them, text, "
                       "bools and None, in lists, tuples and dicts, got ") +
-          Py_TYPE(object)->tp_name);
+          Py_TYPE(object)->tp_name + remedy_for_own_class(object));
     builder.leaf(Kind::Static, 0, {}, py::reinterpret_borrow<py::object>(object));
   }
 

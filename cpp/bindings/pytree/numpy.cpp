@@ -16,11 +16,15 @@ bool is_plain_object(PyObject* object) {
          object == Py_None || is_value(object) || PyUnicode_Check(object);
 }
 
-bool multiplies_as(PyTypeObject* type, PyTypeObject* array) {
-  static PyObject* const name = PyUnicode_InternFromString("__array_ufunc__");
-  const py::object own = py::handle(reinterpret_cast<PyObject*>(type)).attr(name);
-  return type->tp_as_number->nb_multiply == array->tp_as_number->nb_multiply &&
-         own.is(py::handle(reinterpret_cast<PyObject*>(array)).attr(name));
+// Whether it is one of NumPy's own classes of arrays that change nothing of what arrays do.
+bool is_memmap_or_recarray(PyObject* object) {
+  static PyObject* types = nullptr;
+  once(types, [] {
+    const auto numpy = py::module_::import("numpy");
+    return py::make_tuple(numpy.attr("memmap"), numpy.attr("recarray"));
+  });
+  PyObject* const type = reinterpret_cast<PyObject*>(Py_TYPE(object));
+  return type == PyTuple_GET_ITEM(types, 0) || type == PyTuple_GET_ITEM(types, 1);
 }
 
 } // namespace
@@ -28,7 +32,7 @@ bool multiplies_as(PyTypeObject* type, PyTypeObject* array) {
 bool is_array(PyObject* object) {
   if (is_plain_object(object) || !py::isinstance<py::array>(py::handle(object))) return false;
   auto* const array = reinterpret_cast<PyTypeObject*>(py::detail::npy_api::get().PyArray_Type_);
-  return Py_IS_TYPE(object, array) || multiplies_as(Py_TYPE(object), array);
+  return Py_IS_TYPE(object, array) || is_memmap_or_recarray(object);
 }
 
 bool is_array_like(PyObject* object) {

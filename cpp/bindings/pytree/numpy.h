@@ -15,9 +15,9 @@ using Shape = std::vector<py::ssize_t>;
 // How many numbers an array of this shape has: 1 for the shape ().
 std::size_t size_of(const Shape& shape);
 
-// Whether it is an array: a NumPy array, or an instance of a subclass that leaves the arithmetic to
-// NumPy, as memory maps do. Matrices, masked arrays and arrays with units calculate otherwise, and
-// are not arrays here. Does not import NumPy for objects that are not.
+// Whether it is an array: a NumPy array, memory map or record array of that very class. Other
+// subclasses, such as matrices, masked arrays and arrays with units, may calculate or read
+// otherwise, and are not arrays here. Does not import NumPy for objects that are not.
 bool is_array(PyObject* object);
 // Whether NumPy reads a whole array out of it: an array, or a sequence with `__array__` or
 // `__array_interface__`, which lists and NumPy's scalars are not. Functions of Values take these as

@@ -226,7 +226,8 @@ int value_setattro(PyObject* self, PyObject* name, PyObject* value) {
 }
 
 PyObject* value_repr(PyObject* self) {
-  // Texts freeze nothing: a function may print what it does while it is compiled.
+  // A text holds the number of now as reading it does: str(), print() and f"{x}" come here too.
+  if (!note_frozen(self, "the text")) return nullptr;
   const NodeId node = node_of(self);
   auto data = py::reinterpret_steal<py::object>(PyFloat_FromDouble(arena().data(node)));
   auto grad = py::reinterpret_steal<py::object>(PyFloat_FromDouble(arena().gradient(node)));

@@ -26,7 +26,15 @@ py::dict arena_info() {
   return info;
 }
 
-void set_capacity(py::ssize_t nodes) {
+void set_capacity(const py::object& given) {
+  const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(given.ptr()));
+  if (!number) throw py::error_already_set();
+  const Py_ssize_t nodes = PyLong_AsSsize_t(number.ptr());
+  if (nodes == -1 && PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_OverflowError)) {
+    PyErr_Clear();
+    throw py::value_error("the capacity must be a number of nodes above 0 and below 2**63, got " +
+                          std::string(py::repr(number)));
+  }
   if (nodes <= 0) throw py::value_error("the capacity must be a number of nodes above 0");
   core::Arena& g = arena();
   const auto count = static_cast<std::size_t>(nodes);
@@ -119,7 +127,7 @@ void bind_info(py::module_& module) {
       "ARENAGRAD_MAX_NODES sets it before the import. Without either it is what 32-bit indices "
       "count, or what the system has memory for.\n\n"
       "Args:\n    nodes: how many; each takes up to 35 bytes.\n\n"
-      "Raises:\n    ValueError: it is not above 0.\n"
+      "Raises:\n    ValueError: it is not above 0, or not below 2**63.\n"
       "    ArenaFullError: more are in use.");
   module.def("build_info", build_info, "How this extension was built: a dict of str.");
   module.def("op_codes", op_codes, "The number of each kind of node: a dict of int by id.");

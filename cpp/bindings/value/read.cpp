@@ -2,6 +2,8 @@
 // those of the object, and so is the equality of two Values, since a node is itself and not its
 // number; in a compiled function equality and truth are those of the number, as on floats.
 #include <cmath>
+#include <limits>
+#include <string_view>
 
 #include "trace.h"
 #include "warnings.h"
@@ -18,6 +20,15 @@ PyObject* to_float(PyObject* self) {
 // The number where it is plain that a number is meant.
 PyObject* item(PyObject* self, PyObject*) {
   return note_frozen(self, "reading the number") ? PyFloat_FromDouble(data_of(self)) : nullptr;
+}
+
+// A Value is no index, as a float is none: the slot is there to say what helps.
+PyObject* to_index(PyObject* self) {
+  return PyErr_Format(PyExc_TypeError,
+                      "'%.100s' object cannot be interpreted as an integer: index with "
+                      "arenagrad.take(values, i), or name an argument that is an int in "
+                      "static_argnums of compile",
+                      Py_TYPE(self)->tp_name);
 }
 
 enum class Rounding : std::uint8_t { Down, Up, TowardsZero, HalfToEven };
@@ -119,17 +130,6 @@ int is_a_float(PyObject* other, double* out) {
   return std::isnan(*out) ? 1 : PyObject_RichCompareBool(number.ptr(), other, Py_EQ);
 }
 
-// A comparison with a real number that no float equals.
-PyObject* compare_with_no_float(PyObject* other, int op) {
-  if (op == Py_EQ || op == Py_NE) return PyBool_FromLong(op == Py_NE);
-  PyErr_Format(PyExc_TypeError,
-               "a compiled function compares with floats and what equals one, got %R of type "
-               "%.100s",
-               other, Py_TYPE(other)->tp_name);
-  remember_refusal();
-  return nullptr;
-}
-
 bool holds(double left, double right, program::Relation relation) {
   switch (relation) {
   case program::Relation::Less:
@@ -153,6 +153,38 @@ bool compare_by_guard(Trace& trace, Operand left, Operand right, int op) {
   return outcome != (op == Py_NE);
 }
 
+// The float next to a real number that no float equals, below or above it. False: an error is set.
+bool next_float(PyObject* other, bool below, double* out) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  if (read_number(other, out) != IsReal::Yes) {
+    if (!PyErr_ExceptionMatches(PyExc_OverflowError)) return false;
+    PyErr_Clear();
+    const auto zero = py::reinterpret_steal<py::object>(PyLong_FromLong(0));
+    const int negative = zero ? PyObject_RichCompareBool(other, zero.ptr(), Py_LT) : -1;
+    if (negative < 0) return false;
+    *out = negative != 0 ? -kInfinite : kInfinite;
+  }
+  const auto nearest = py::reinterpret_steal<py::object>(PyFloat_FromDouble(*out));
+  const int is_below = nearest ? PyObject_RichCompareBool(nearest.ptr(), other, Py_LT) : -1;
+  if (is_below < 0) return false;
+  if ((is_below != 0) != below) *out = std::nextafter(*out, below ? -kInfinite : kInfinite);
+  return true;
+}
+
+// A comparison with a real number that no float equals: x < c and x <= c are x <= the float below.
+PyObject* compare_with_no_float(Trace& trace, PyObject* self, PyObject* other, int op) {
+  if (op == Py_EQ || op == Py_NE) return PyBool_FromLong(op == Py_NE);
+  const bool below = op == Py_LT || op == Py_LE;
+  Operand bound;
+  if (!next_float(other, below, &bound.number)) return nullptr;
+  try {
+    return PyBool_FromLong(compare_by_guard(trace, operand_of(self), bound, below ? Py_LE : Py_GE));
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+}
+
 PyObject* compare_traced(Trace& trace, PyObject* self, PyObject* other, int op) {
   Operand right;
   if (is_value(other)) {
@@ -166,7 +198,7 @@ PyObject* compare_traced(Trace& trace, PyObject* self, PyObject* other, int op) 
     if (real == IsReal::No) Py_RETURN_NOTIMPLEMENTED;
     const int exact = is_a_float(other, &right.number);
     if (exact < 0) return nullptr;
-    if (exact == 0) return compare_with_no_float(other, op);
+    if (exact == 0) return compare_with_no_float(trace, self, other, op);
   }
   try {
     return PyBool_FromLong(compare_by_guard(trace, operand_of(self), right, op));
@@ -174,6 +206,13 @@ PyObject* compare_traced(Trace& trace, PyObject* self, PyObject* other, int op) 
     set_python_error();
     return nullptr;
   }
+}
+
+// Whether it is one of NumPy's floats with fewer bits than a double, to which NumPy would round a
+// float before it compares.
+bool is_narrow_float(PyObject* object) {
+  const std::string_view name = Py_TYPE(object)->tp_name;
+  return name == "numpy.float32" || name == "numpy.float16";
 }
 
 PyObject* compare(PyObject* self, PyObject* other, int op) {
@@ -190,6 +229,11 @@ PyObject* compare(PyObject* self, PyObject* other, int op) {
   const IsReal real = is_real(other);
   if (real == IsReal::Failed) return nullptr;
   if (real == IsReal::No && !(equality && PyComplex_Check(other))) Py_RETURN_NOTIMPLEMENTED;
+  if (is_narrow_float(other)) {
+    const double right = PyFloat_AsDouble(other);
+    if (right == -1.0 && PyErr_Occurred()) return nullptr;
+    Py_RETURN_RICHCOMPARE(left, right, op);
+  }
   // As a float compares, exactly: not every int or Fraction has a double.
   const auto number = py::reinterpret_steal<py::object>(PyFloat_FromDouble(left));
   return number ? PyObject_RichCompare(number.ptr(), other, op) : nullptr;
@@ -219,6 +263,7 @@ Py_hash_t identity_hash(PyObject* self) {
 PyType_Slot value_read_slots[] = {
     {Py_nb_float, reinterpret_cast<void*>(to_float)},
     {Py_nb_int, reinterpret_cast<void*>(integer<Rounding::TowardsZero>)},
+    {Py_nb_index, reinterpret_cast<void*>(to_index)},
     {Py_nb_bool, reinterpret_cast<void*>(truth_of_number)},
     {Py_tp_hash, reinterpret_cast<void*>(identity_hash)},
     {Py_tp_richcompare, reinterpret_cast<void*>(compare)},

@@ -362,7 +362,7 @@ def set_capacity(nodes: int) -> None:
         nodes: how many; each takes up to 35 bytes.
 
     Raises:
-        ValueError: it is not above 0.
+        ValueError: it is not above 0, or not below 2**63.
         ArenaFullError: more are in use.
     """
 
