@@ -5,6 +5,7 @@ The oracle is the function itself.
 
 import functools
 import gc
+import operator
 import pickle
 import random
 import sys
@@ -283,3 +284,240 @@ def test_generators_of_the_users_own_and_draws_outside_do_not_warn() -> None:
         warnings.simplefilter("error")
         for _ in range(3):
             f(random.random() + np.random.rand())
+
+
+class Dropout(Module):
+    """A layer that does one thing in training and another afterwards."""
+
+    def __init__(self) -> None:
+        self.training, self.calls = True, 0
+
+    def __call__(self, x: Any) -> Any:
+        self.calls += 1
+        return x * 0.5 if self.training else x
+
+
+class Net(Module):
+    """A Module with Modules in a field, a list and a dict."""
+
+    def __init__(self) -> None:
+        self.w, self.d = Value(3.0), Dropout()
+        self.more, self.named = [Dropout(), Dropout()], {"last": (Dropout(),)}
+
+    def __call__(self, x: Any) -> Any:
+        for layer in [self.d, *self.more, *self.named["last"]]:
+            x = layer(x)
+        return self.w * x
+
+    @compile
+    def compiled(self, x: Any) -> Any:
+        return self(x)
+
+    def parameters(self) -> list[Value]:
+        return [self.w]
+
+
+class Holder:
+    """An object that is no Module and holds one."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+
+    @compile
+    def run(self, x: Any) -> Any:
+        return self.net(x)
+
+
+def test_fields_of_modules_inside_modules_are_read_again() -> None:
+    net: Any = Net()
+    nets, held = [net], Holder(net)
+    calls: list[Callable[[], Any]] = [
+        functools.partial(compile(lambda m, x: m(x)), net, 1.0),
+        functools.partial(compile(lambda d, x: d["m"][0](x)), {"m": [net]}, 1.0),
+        functools.partial(net.compiled, 1.0),
+        functools.partial(held.run, 1.0),
+        functools.partial(compile(lambda x: net(x)), 1.0),
+        functools.partial(compile(lambda x: nets[0](x)), 1.0),
+        functools.partial(compile(lambda m, x: m(x), static_argnums=0), net, 1.0),
+        lambda: compiled_rows(net, np.ones(2)).tolist()[1],
+        lambda: compiled_rows.value_and_grad(net, np.ones(2))[0][0],
+    ]
+    compiled_rows = compile(lambda m, x: m(x), in_axes=(None, 0))
+    for layer in [None, net.d, net.more[1], net.named["last"][0], net.more[0], net.d]:
+        if layer is not None:
+            layer.training = not layer.training
+        for _ in range(2):
+            assert [call() for call in calls] == [net(1.0).data] * len(calls)
+
+
+class Physics:
+    """An object with numbers that functions, operators and matches read."""
+
+    __match_args__ = ("first",)
+
+    def __init__(self) -> None:
+        self.k = self.m = self.text = self.first = self.by_name = 2.0
+
+    def __mul__(self, x: Any) -> Any:
+        return x * self.m
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Any:
+        return self.m
+
+    def __enter__(self) -> Any:
+        return self.m
+
+    def __exit__(self, *_: Any) -> None: ...
+
+    def __getattr__(self, name: str) -> Any:
+        return vars(self)["text"] if name == "absent" else object.__getattribute__(self, name)
+
+
+def stiffness_of(thing: Any) -> Any:
+    return thing.k
+
+
+def decorated(f: Any) -> Any:
+    @functools.wraps(f)
+    def wrapper(*args: Any) -> Any:
+        return f(*args)
+
+    return wrapper
+
+
+def under_another_name(f: Any) -> Any:
+    return lambda *args: f(*args)
+
+
+@decorated
+def decorated_helper(thing: Any) -> Any:
+    return stiffness_of(thing)
+
+
+@functools.lru_cache
+def cached_helper() -> Any:
+    return stiffness_of
+
+
+def entered(p: Any, x: Any) -> Any:
+    with p as m:
+        return m * x
+
+
+def matched_by_keyword(p: Any, x: Any) -> Any:
+    match p:
+        case Physics(k=k):
+            return k * x
+
+
+def matched_by_position(p: Any, x: Any) -> Any:
+    match p:
+        case Physics(first):
+            return first * x
+
+
+READERS: list[tuple[str, Any]] = [
+    ("k", lambda p, x: stiffness_of(p) * x),
+    ("k", lambda p, x: decorated_helper(p) * x),
+    ("k", decorated(lambda p, x: p.k * x)),
+    ("k", under_another_name(decorated(lambda p, x: p.k * x))),
+    ("k", lambda p, x: operator.attrgetter("k")(p) * x),
+    ("m", lambda p, x: p * x),
+    ("m", lambda p, x: x * p),
+    ("m", lambda p, x: -p * x),
+    ("m", entered),
+    ("text", lambda p, x: p.absent * x),
+    ("k", matched_by_keyword),
+    ("first", matched_by_position),
+]
+
+
+@pytest.mark.parametrize(("field", "reads"), READERS)
+def test_fields_that_are_read_through_functions_and_operators_are_read_again(
+    field: str, reads: Any
+) -> None:
+    physics = Physics()
+    f, grad = compile(reads, static_argnums=0), compile(reads, static_argnums=0).grad
+    for now in (2.0, 3.0, 2.0, 5.0):
+        setattr(physics, field, now)
+        assert f(physics, 1.0) == now
+        assert grad(physics, 1.0, argnums=1) == now
+
+
+def test_what_helpers_find_in_their_cells_and_globals_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    w: Any = 2.0
+
+    def inner(x: Any) -> Any:
+        return x * w * SCALE
+
+    f = compile(functools.lru_cache(lambda x: inner(x)).__wrapped__)
+    for now in (2.0, 3.0):
+        w = now
+        for scale in (2.0, 3.0):
+            monkeypatch.setattr(sys.modules[__name__], "SCALE", scale)
+            assert f(1.0) == now * scale
+
+
+def test_functions_that_are_arguments_are_read_as_the_function_itself_is() -> None:
+    w: Any = 2.0
+    physics = Physics()
+
+    def scaled(x: Any) -> Any:
+        return x * w
+
+    def with_default(x: Any, k: Any = 2.0, *, n: Any = 1.0) -> Any:
+        return x * k * n
+
+    def from_object(p: Any, x: Any) -> Any:
+        return x * p.k
+
+    class Times:
+        """An object with a method to be given."""
+
+        k = 2.0
+
+        def by(self, x: Any) -> Any:
+            return x * self.k
+
+    times, by_keyword = Times(), functools.partial(with_default, k=2.0)
+    bound, with_object = times.by, functools.partial(from_object, physics)
+    call = compile(lambda f, x: f(x))
+    wide = compile(lambda f, x: f(x), in_axes=(None, 0))
+    for now in (2.0, 3.0, 4.0):
+        w = times.k = by_keyword.keywords["k"] = physics.k = now
+        with_default.__defaults__ = (now,)
+        for f in (scaled, with_default, bound, by_keyword, with_object):
+            assert call(f, 1.0) == now, f
+            assert wide(f, np.ones(2)).tolist() == [now, now]
+    assert with_default.__kwdefaults__ is not None
+    with_default.__kwdefaults__["n"] = 2.0
+    assert call(with_default, 1.0) == 8.0
+
+
+def test_defaults_that_change_are_read_again() -> None:
+    def f(x: Any, k: Any = 2.0, *, n: Any = 1.0) -> Any:
+        return x * k * n
+
+    g = compile(f)
+    assert g(1.0) == 2.0
+    f.__defaults__ = (3.0,)
+    assert (g(1.0), g.grad(1.0)) == (3.0, 3.0)
+    f.__kwdefaults__ = {"n": 2.0}
+    assert g(1.0) == 6.0
+
+
+def test_functions_that_refer_to_each_other_and_large_lists_are_searched_once() -> None:
+    things: list[Any] = [Physics() for _ in range(3000)]
+    things.append(things)
+
+    def even(k: int, x: Any) -> Any:
+        return x * things[0].k if k == 0 else odd(k - 1, x)
+
+    def odd(k: int, x: Any) -> Any:
+        return even(k - 1, x)
+
+    assert compile(lambda x: even(4, x))(1.0) == 2.0

@@ -21,12 +21,22 @@ std::uint64_t version_of(PyObject* dict) {
 #endif
 }
 
+// The defaults of a function, which its class gives through a descriptor. Null for other names.
+PyObject* defaults_of(PyObject* function, PyObject* name) {
+  if (PyUnicode_CompareWithASCIIString(name, "__defaults__") == 0)
+    return PyFunction_GetDefaults(function);
+  if (PyUnicode_CompareWithASCIIString(name, "__kwdefaults__") == 0)
+    return PyFunction_GetKwDefaults(function);
+  return nullptr;
+}
+
 // What is found under a name without calling anything: in the dict, the slots or the class of an
-// object. Null if nothing is.
+// object; of a function, its defaults. Null if nothing is.
 py::object found_in(PyObject* holder, PyObject* name) {
   if (PyDict_CheckExact(holder)) return borrowed(PyDict_GetItemWithError(holder, name));
   if (PyType_Check(holder))
     return borrowed(_PyType_Lookup(reinterpret_cast<PyTypeObject*>(holder), name));
+  if (PyFunction_Check(holder)) return borrowed(defaults_of(holder, name));
   PyTypeObject* const type = Py_TYPE(holder);
   PyObject* const of_class = _PyType_Lookup(type, name);
   if (of_class != nullptr && Py_IS_TYPE(of_class, &PyMemberDescr_Type)) {

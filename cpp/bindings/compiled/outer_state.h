@@ -1,6 +1,6 @@
 // What a function found beyond its arguments when it was traced: the contents of its closure cells,
-// the globals that its code names, and fields of the objects that it was given. A program is the
-// function's only as long as these are the same objects; what lies deeper is frozen.
+// the globals that its code names, defaults, and fields of the objects that it was given. A program
+// is the function's only as long as these are the same objects; what lies deeper is frozen.
 //
 // Invariants: immutable but for what it remembers about dicts; holds every object that it compares,
 // so none can be mistaken for another one at its address. Needs the GIL. Cost of is_current(): some
@@ -18,8 +18,8 @@ namespace py = pybind11;
 
 class OuterState {
 public:
-  // Of these cells, and of the names in each holder: a dict of globals, a class, or an object with
-  // fields. Names may be missing.
+  // Of these cells, and of the names in each holder: a dict of globals, a class, an object with
+  // fields, or a function with defaults. Names may be missing.
   OuterState(const py::tuple& cells, const py::list& holders);
 
   // Whether everything is as it was found. Runs no Python code.

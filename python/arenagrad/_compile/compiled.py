@@ -43,11 +43,12 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
     arrays in the lists, tuples and dicts that the function returns; text, bools and None are given
     as they are, and any other object, in which a Value could hide, is refused.
 
-    Closure cells, globals that the code of the function names, and fields of the object of a
-    method, of Modules and of static arguments that it or their methods name are compared at each
-    call: where one is another object, and no equal number or text, the function is traced again.
-    What lies deeper is as it was when the function was traced, and so are generators of random
-    numbers.
+    Closure cells, defaults and globals that the code of the function names, and the fields that it
+    names of the object of a method, of static arguments and of all Modules that can be reached, are
+    compared at each call: where one is another object, and no equal number or text, the function is
+    traced again. So is what functions and methods read that it may call, and what functions that are
+    arguments read. Deeper state, such as items of a list or fields of other objects, is as it was
+    when the function was traced, and so are generators of random numbers.
 
     out, where there is one, holds arrays of float64 in the structure of the result (of the
     gradients, for value_and_grad), where an array may stand for a list of numbers. The results are

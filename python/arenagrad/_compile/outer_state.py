@@ -1,116 +1,240 @@
-"""What a function reads that it was not given: closure cells, globals, and fields of objects.
+"""What a function reads that it was not given: closure cells, globals, defaults, fields of objects.
 
-The code of the function says which. What is found there is compared at each call; what lies deeper,
-such as the items of a list, or what a function that it calls reads, is as it was when the function
-was traced.
+The code of the function says which, and so does the code of functions and methods that it may call.
+What is found there is compared at each call. What lies deeper, such as the items of a list or the
+fields of an object that is no Module and was not given, is as it was when the function was traced.
 """
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum
-from functools import lru_cache, partial
-from opcode import opmap, opname
-from types import CodeType, FunctionType, MemberDescriptorType, MethodType
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import islice
+from operator import attrgetter
+from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
+from typing import Any
 
+from arenagrad._compile.code_names import EVERY_FIELD, names_in
+from arenagrad._compile.function_references import is_module
 from arenagrad._core.compiled import NativeDispatch, OuterState, PyTree
 
-_EXTENDED_ARG = opmap["EXTENDED_ARG"]
-_CACHE = opmap["CACHE"]
-# What a loading instruction loads.
-_LOADS = {
-    opmap[name]: kind
-    for name, kind in (
-        ("LOAD_GLOBAL", "globals"),
-        ("LOAD_NAME", "globals"),
-        ("LOAD_DEREF", "cells"),
-        ("LOAD_CLASSDEREF", "cells"),
-        ("LOAD_FROM_DICT_OR_DEREF", "cells"),
-        ("LOAD_ATTR", "attributes"),
-        ("LOAD_METHOD", "attributes"),
-        ("LOAD_SUPER_ATTR", "attributes"),
-    )
-    if name in opmap
-}
-# By how much the argument is shifted where other bits stand below the number of a name.
-_SHIFTS = {
-    "LOAD_GLOBAL": 1,
-    "LOAD_ATTR": 0 if sys.version_info < (3, 12) else 1,
-    "LOAD_SUPER_ATTR": 2,
-}
-# An assignment such as `calls += 1`: what may stand between the load and the store.
-_COUNTED_BY = {opmap[n] for n in ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_FAST") if n in opmap}
-_STORES = {
-    "globals": {opmap["STORE_GLOBAL"], opmap["STORE_NAME"]},
-    "cells": {opmap["STORE_DEREF"]},
-    "attributes": {opmap["STORE_ATTR"]},
-}
-_OF_CELLS = {o for o, kind in _LOADS.items() if kind == "cells"} | _STORES["cells"]
-_NAMED = {
-    operation: _SHIFTS.get(opname[operation], 0)
-    for operation in {*_LOADS, *_STORES["globals"], *_STORES["attributes"]} - _OF_CELLS
-}
-_BY_TEXT = {"getattr", "hasattr"}  # these may read any attribute that a text names
-# Special methods that a function may call without naming them.
-_UNNAMED = ("__call__", "__getitem__", "__len__", "__iter__", "__contains__")
+# Functions, classes and objects that are looked at for one function, and items of one container.
+MOST_THINGS, MOST_ITEMS = 20_000, 1_000
 _HEAP_TYPE = 1 << 9  # of classes that can be changed
+# Code of these reads no state of the user's but fields of the objects that it is given.
+_LIBRARIES = sys.stdlib_module_names | {"arenagrad", "numpy", "scipy"}
+_CONTAINERS = (list, tuple, set, frozenset, deque)
+# Where objects that stand for a function have it.
+_INSIDE = ("__wrapped__", "__func__", "fget", "func", "_function")
+# Special methods that Python calls to make, to copy and to show an object.
+_NOT_READING = {
+    *("__new__", "__init__", "__post_init__", "__del__", "__init_subclass__", "__class_getitem__"),
+    *("__set_name__", "__repr__", "__str__", "__format__", "__reduce__", "__reduce_ex__"),
+    *("__getstate__", "__setstate__", "__copy__", "__deepcopy__", "__sizeof__", "__dir__"),
+}
+_MAKING = ("__new__", "__init__", "__post_init__")
 
 
 class OuterReads:
-    """What a function reads beyond its arguments, found once for each function."""
+    """What a function reads beyond its arguments."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._bound: list[Any] = []  # objects that are as good as first arguments
-        inner: Any = function
-        while not isinstance(inner, FunctionType):
-            if isinstance(inner, partial):
-                inner = inner.func
-            elif isinstance(inner, MethodType):
-                self._bound.append(inner.__self__)
-                inner = inner.__func__
-            elif isinstance(inner, NativeDispatch) and hasattr(inner, "_function"):
-                inner = inner._function
-            elif isinstance(getattr(type(inner), "__call__", None), FunctionType):  # noqa: B004
-                self._bound.append(inner)  # an object that is called, by the code of its class
-                inner = type(inner).__call__
-            else:
-                break
-        self._function = inner if isinstance(inner, FunctionType) else None
-        self._names: dict[type, frozenset[str]] = {}
-        if self._function is not None:
-            self._read = _names_in(self._function.__code__)
+        self._function = function
 
     def state(self, arguments: PyTree) -> OuterState | None:
         """What is there now, for arguments of this structure; None if there is nothing."""
-        function = self._function
-        if function is None:
-            return None
-        holders = []
-        known = function.__globals__
-        names = tuple(sorted(name for name in self._read.globals if name in known))
-        if names:
-            holders.append((known, names))
-        for thing in [*self._bound, *arguments.objects]:
-            if _can_change(thing) and (fields := self._fields(thing, function.__code__)):
-                holders.append((thing, fields))
-        pairs = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        cells = tuple(cell for name, cell in pairs if name in self._read.cells)
-        return OuterState(cells, holders) if cells or holders else None
+        return _Search([self._function, *arguments.objects]).state()
 
-    def _fields(self, thing: Any, code: CodeType) -> tuple[Any, ...]:
-        """The names of the fields that the function, and methods that it calls, may read."""
+
+class _Search:
+    """All that the code of some functions and objects may read, to a fixed point."""
+
+    def __init__(self, roots: list[Any]) -> None:
+        self._met: dict[int, Any] = {}  # by identity, each held so that no other takes its place
+        self._todo: list[Any] = []
+        self._cells: dict[int, Any] = {}
+        self._dicts: dict[int, tuple[Any, set[str]]] = {}  # with the names that are read there
+        self._objects: dict[int, Any] = {}  # whose fields are compared
+        self._modules: list[ModuleType] = []
+        self._classes: list[type] = []
+        self._names: set[str] = set()  # of attributes
+        self._even_missing: set[str] = set()  # names whose attribute may be missing
+        for root in roots:
+            self._meet(root, is_root=True)
+        while self._todo:
+            self._visit(self._todo.pop())
+
+    def state(self) -> OuterState | None:
+        """What has been found, as it is now."""
+        holders = [(held, tuple(sorted(names))) for held, names in self._dicts.values() if names]
+        for module in self._modules:
+            if names := self._names & vars(module).keys():
+                holders.append((vars(module), tuple(sorted(names))))
+        for thing in self._objects.values():
+            if isinstance(thing, FunctionType):
+                holders.append((thing, ("__defaults__", "__kwdefaults__")))
+            elif fields := self._fields(thing):
+                holders.append((thing, fields))
+        return OuterState(tuple(self._cells.values()), holders) if self._cells or holders else None
+
+    def _fields(self, thing: Any) -> tuple[Any, ...]:
         cls = thing if isinstance(thing, type) else type(thing)
-        if cls not in self._names:
-            self._names[cls] = frozenset(_attributes(code, cls))
-        names, own = self._names[cls], getattr(thing, "__dict__", {})
-        if "__dict__" in names:
-            names = names.union(own)
-        by_text = bool(_BY_TEXT & names)
-        return tuple(sorted(n for n in names if _is_field(n, cls, own, by_text)))
+        own = getattr(thing, "__dict__", {})
+        names = self._names.union(own) if EVERY_FIELD in self._names else self._names
+        missing = self._even_missing
+        return tuple(sorted(n for n in names if _is_field(n, cls, own, n in missing)))
+
+    def _meet(self, thing: Any, is_root: bool = False) -> None:
+        """Note something that has been found; is_root: it is as good as a first argument."""
+        if isinstance(thing, float | int | str | bytes | Enum | None):
+            return
+        is_object = is_root or is_module(thing) or _is_called_in_python(thing)
+        if is_object and _can_change(thing) and len(self._objects) < MOST_THINGS:
+            self._objects[id(thing)] = thing
+        if id(thing) not in self._met and len(self._met) < MOST_THINGS:
+            self._met[id(thing)] = thing
+            self._todo.append(thing)
+
+    def _visit(self, thing: Any) -> None:
+        if isinstance(thing, FunctionType):
+            self._visit_function(thing)
+        elif isinstance(thing, ModuleType):
+            if not _is_library(thing.__name__):
+                self._modules.append(thing)
+                for name in self._names & vars(thing).keys():
+                    self._meet(vars(thing)[name])
+        elif isinstance(thing, type):
+            if not _is_library(thing.__module__):
+                self._add_class(thing)
+                for name in _MAKING:
+                    self._meet_methods(thing, name)
+        elif isinstance(thing, dict):
+            self._meet_items(thing.values())
+        elif isinstance(thing, _CONTAINERS):
+            self._meet_items(thing)
+        elif isinstance(thing, partial):
+            for part in (thing.func, *thing.args, *thing.keywords.values()):
+                self._meet(part, is_root=True)
+            self._dicts[id(thing.keywords)] = thing.keywords, set(thing.keywords)
+        elif isinstance(thing, MethodType):
+            self._meet(thing.__self__, is_root=True)
+            self._meet(thing.__func__)
+        elif isinstance(thing, attrgetter):
+            self._add_names({part for path in thing.__reduce__()[1] for part in path.split(".")})
+        else:
+            self._visit_object(thing)
+
+    def _visit_object(self, thing: Any) -> None:
+        """Something with fields, or what stands for a function."""
+        is_ours = not is_module(thing) and _is_library(type(thing).__module__)
+        if type(thing).__flags__ & _HEAP_TYPE and not is_ours:
+            self._add_class(type(thing))
+            self._meet_items(_held_by(thing))
+        for name in _INSIDE:
+            inside = getattr(thing, name, None) if _stands_for_function(thing) else None
+            if callable(inside):
+                self._meet(inside)
+
+    def _visit_function(self, function: FunctionType) -> None:
+        code, known = function.__code__, function.__globals__
+        read = names_in(code)
+        cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+        self._meet(getattr(function, "__wrapped__", None))
+        self._add_names(read.attributes)
+        self._even_missing |= read.missing
+        if _is_library(known.get("__name__", "")):
+            self._meet_items(_contents(cell) for cell in cells.values())
+            return
+        for name in read.cells & cells.keys():
+            self._cells[id(cells[name])] = cells[name]
+            self._meet(_contents(cells[name]))
+        _, names = self._dicts.setdefault(id(known), (known, set()))
+        for name in read.globals & known.keys():
+            names.add(name)
+            self._meet(known[name])
+        self._visit_defaults(function)
+
+    def _visit_defaults(self, function: FunctionType) -> None:
+        by_name = function.__kwdefaults__
+        if function.__defaults__ or by_name:
+            self._objects[id(function)] = function
+            self._meet_items(function.__defaults__ or ())
+        if by_name:
+            self._dicts[id(by_name)] = by_name, set(by_name)
+            self._meet_items(by_name.values())
+
+    def _meet_items(self, items: Any) -> None:
+        for item in islice(items, MOST_ITEMS):
+            self._meet(item)
+
+    def _meet_methods(self, cls: type, name: str) -> None:
+        """Meet the functions, properties and so on under a name in a class and its bases."""
+        for base in cls.__mro__:
+            held = vars(base).get(name)
+            if isinstance(held, FunctionType):
+                self._meet(held)
+            elif hasattr(type(held), "__get__"):
+                for inside in _INSIDE:
+                    if callable(function := getattr(held, inside, None)):
+                        self._meet(function)
+
+    def _add_class(self, cls: type) -> None:
+        if cls in self._classes:
+            return
+        self._classes.append(cls)
+        special = {n for base in cls.__mro__[:-1] for n in vars(base) if n[:2] == n[-2:] == "__"}
+        for name in (special - _NOT_READING) | self._names:
+            self._meet_methods(cls, name)
+        if "__match_args__" in self._names:
+            self._add_names(set(getattr(cls, "__match_args__", ())))
+
+    def _add_names(self, names: set[str] | frozenset[str]) -> None:
+        new = names - self._names
+        self._names |= new
+        for cls in self._classes:
+            for name in new:
+                self._meet_methods(cls, name)
+        for module in self._modules:
+            for name in new & vars(module).keys():
+                self._meet(vars(module)[name])
+        if "__match_args__" in new:
+            for cls in self._classes:
+                self._add_names(set(getattr(cls, "__match_args__", ())))
+
+
+def _is_library(module: str) -> bool:
+    return module.partition(".")[0] in _LIBRARIES
+
+
+def _is_called_in_python(thing: Any) -> bool:
+    is_ours = _is_library(type(thing).__module__)
+    return not is_ours and isinstance(getattr(type(thing), "__call__", None), FunctionType)  # noqa: B004
+
+
+def _stands_for_function(thing: Any) -> bool:
+    """Whether it is an object of Python's or ours that calls a function, as lru_cache makes."""
+    return callable(thing) or hasattr(type(thing), "__get__")
+
+
+def _contents(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty
+        return None
+
+
+def _held_by(thing: Any) -> Iterator[Any]:
+    """What the fields and slots of an object hold."""
+    yield from list(getattr(thing, "__dict__", {}).values())
+    for base in type(thing).__mro__:
+        for name, held in vars(base).items():
+            if isinstance(held, MemberDescriptorType):
+                yield getattr(thing, name, None)
 
 
 def _can_change(thing: Any) -> bool:
-    if isinstance(thing, FunctionType | MethodType | NativeDispatch | Enum):
+    if isinstance(thing, FunctionType | MethodType | NativeDispatch | partial | Enum):
         return False
     cls = thing if isinstance(thing, type) else type(thing)
     return bool(cls.__flags__ & _HEAP_TYPE)
@@ -125,87 +249,3 @@ def _is_field(name: str, cls: type, own: Any, even_missing: bool) -> bool:
             held = vars(base)[name]
             return isinstance(held, MemberDescriptorType) or not hasattr(type(held), "__get__")
     return even_missing and not name.startswith("__")
-
-
-def _attributes(code: CodeType, cls: type) -> set[str]:
-    """The attributes that code names, and the methods of a class that it names, and so on."""
-    names: set[str] = set()
-    todo = [code, *(c for name in _UNNAMED for c in _codes_of(cls, name))]
-    while todo:
-        found = _names_in(todo.pop())
-        attributes = found.attributes
-        if found.globals & _BY_TEXT:
-            attributes = attributes | found.texts | _BY_TEXT
-        if "vars" in found.globals:
-            attributes = attributes | {"__dict__"}
-        for name in attributes - names:
-            names.add(name)
-            todo.extend(_codes_of(cls, name))
-    return names
-
-
-def _codes_of(cls: type, name: str) -> Iterator[CodeType]:
-    """The code of a method, property or compiled method."""
-    held = next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
-    for inside in ("fget", "__func__", "func", "_function"):
-        held = getattr(held, inside, held) if not isinstance(held, FunctionType) else held
-    if isinstance(held, FunctionType):
-        yield held.__code__
-
-
-class _Names(NamedTuple):
-    """What code reads, functions inside included: names of each kind, and texts that it holds.
-
-    What it only counts up, by `calls += 1`, is not read: that changes no result.
-    """
-
-    globals: frozenset[str]
-    cells: frozenset[str]
-    attributes: frozenset[str]
-    texts: frozenset[str]
-
-
-@lru_cache(maxsize=1000)
-def _names_in(code: CodeType) -> _Names:
-    texts = {text for text in code.co_consts if isinstance(text, str)}
-    read: dict[str, set[str]] = {"globals": set(), "cells": set(), "attributes": set()}
-    instructions = _instructions_of(code)
-    for k, (operation, name) in enumerate(instructions):
-        kind = _LOADS.get(operation)
-        if kind is not None and not _is_counted(instructions[k + 1 : k + 5], kind, name):
-            read[kind].add(name)
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            for mine, more in zip((*read.values(), texts), _names_in(inner), strict=True):
-                mine |= more
-    found_globals, cells, attributes = map(frozenset, read.values())
-    return _Names(found_globals, cells, attributes, frozenset(texts))
-
-
-def _is_counted(following: list[tuple[int, str]], kind: str, name: str) -> bool:
-    """Whether what was loaded is only stored again with something added."""
-    operations = [operation for operation, _ in following]
-    if len(following) < 3 or operations[0] not in _COUNTED_BY:
-        return False
-    if operations[1] != opmap["BINARY_OP"]:
-        return False
-    swapped = operations[2] == opmap["SWAP"] and len(following) > 3
-    return following[3 if swapped else 2] in {(store, name) for store in _STORES[kind]}
-
-
-def _instructions_of(code: CodeType) -> list[tuple[int, str]]:
-    """The instructions, each with the name that it loads or stores, or none."""
-    found, extended = list[tuple[int, str]](), 0
-    instructions = code.co_code
-    for operation, low in zip(instructions[::2], instructions[1::2], strict=True):
-        argument = extended | low
-        extended = argument << 8 if operation == _EXTENDED_ARG else 0
-        if operation in (_EXTENDED_ARG, _CACHE):
-            continue
-        name = ""
-        if operation in _NAMED:
-            name = code.co_names[argument >> _NAMED[operation]]
-        elif operation in _OF_CELLS:
-            name = code._varname_from_oparg(argument)  # type: ignore[attr-defined]  # as dis does
-        found.append((operation, name))
-    return found
