@@ -3,6 +3,7 @@
 The oracle is the function itself.
 """
 
+import copy
 import functools
 import gc
 import operator
@@ -521,3 +522,70 @@ def test_functions_that_refer_to_each_other_and_large_lists_are_searched_once() 
         return even(k - 1, x)
 
     assert compile(lambda x: even(4, x))(1.0) == 2.0
+
+
+def put(a: Any) -> Any:
+    a[0] = 9.0
+    return a[0] * a[1]
+
+
+def put_deep(a: Any) -> Any:
+    a[0]["k"][1] *= 3.0
+    return a[0]["k"][1]
+
+
+def append(a: Any) -> Any:
+    a.append(a[0])
+    return sum(a)
+
+
+def put_in_dict(a: Any) -> Any:
+    a["a"] = a["a"] * 2.0
+    return a["a"]
+
+
+def add_key(a: Any) -> Any:
+    a["b"] = 1.0
+    return a["a"]
+
+
+def double(a: Any) -> Any:
+    a *= 2.0
+    return a.sum()
+
+
+@pytest.mark.parametrize(
+    ("f", "a"),
+    [
+        (put, [1.0, 2.0]),
+        (put, np.array([1.0, 2.0])),
+        (put_deep, ({"k": [1.0, 2.0]},)),
+        (append, [1.0, 2.0]),
+        (put_in_dict, {"a": 1.0}),
+        (add_key, {"a": 1.0}),
+        (double, np.ones((2, 2))),
+    ],
+)
+def test_a_function_that_changes_an_argument_in_place_warns_that_calls_leave_it(
+    f: Any, a: Any
+) -> None:
+    as_it_was = copy.deepcopy(a)
+    for call in (compile(f), compile(f).grad):
+        with pytest.warns(FrozenValueWarning, match=f"{f.__name__} changed its argument a") as got:
+            call(a)
+        assert [(w.filename, w.lineno) for w in got] == [(__file__, f.__code__.co_firstlineno)]
+    np.testing.assert_equal(a, as_it_was)
+    with pytest.warns(FrozenValueWarning, match="its argument number 0 in place"):
+        compile(functools.partial(f))(a)
+
+
+def test_copies_of_arguments_may_be_changed_without_a_warning() -> None:
+    def f(a: Any, b: Any) -> Any:
+        a, b = a.copy(), [*b]
+        a[0], b[0] = b[0], a[0]
+        b.append(a[0])
+        return a.sum() + sum(b)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compile(f)(np.ones(2), [2.0]) == 6.0

@@ -46,7 +46,7 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
     Closure cells, defaults and globals that the code of the function names, and the fields that it
     names of the object of a method, of static arguments and of all Modules that can be reached, are
     compared at each call: where one is another object, and no equal number or text, the function is
-    traced again. So is what functions and methods read that it may call, and what functions that are
+    traced again. So is what functions that it may call read, and what functions that are
     arguments read. Deeper state, such as items of a list or fields of other objects, is as it was
     when the function was traced, and so are generators of random numbers.
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from arenagrad._compile.argument_changes import WatchedCall
 from arenagrad._compile.function_references import function_of, reference_to
 from arenagrad._compile.outer_state import OuterReads
 from arenagrad._compile.transforms import (
@@ -260,9 +261,12 @@ class TraceCache:
             Exception: what the function raises.
         """
         outer, random_states = self._outer_state(arguments), RandomStates()
-        captured = capture(self.function, arguments, numbers, self.strict)
+        watched = WatchedCall(self.function)
+        captured = capture(watched, arguments, numbers, self.strict)
         if random_states.changed():
             _warn_of_random_numbers(self.function)
+        if watched.changed:
+            _warn_of_changed_arguments(self.function, watched.changed)
         variant = TraceVariant(arguments, *captured, self.strict)
         variant.outer = outer
         self._share(variant)
@@ -374,14 +378,27 @@ def _restored_cache(reference: Any, strict: bool) -> TraceCache:
 
 
 def _warn_of_random_numbers(function: Callable[..., Any]) -> None:
-    code = getattr(function, "__code__", None)
-    message = (
+    _warn(
+        function,
         f"{_name(function)} drew random numbers, or set the seed, of random or numpy.random while "
         "it was compiled, which freezes them: later calls of the compiled function use the same "
-        "numbers; draw them before the call and give them as arguments"
+        "numbers; draw them before the call and give them as arguments",
     )
+
+
+def _warn_of_changed_arguments(function: Callable[..., Any], changed: list[str]) -> None:
+    _warn(
+        function,
+        f"{_name(function)} changed {', '.join(changed)} in place while it was compiled: calls of "
+        "the compiled function leave what they are given as it is; change a copy, and return it",
+    )
+
+
+def _warn(function: Callable[..., Any], message: str) -> None:
+    """Warn with the line of a function."""
+    code = getattr(function, "__code__", None)
     if code is None:
-        warnings.warn(message, FrozenValueWarning, stacklevel=2)
+        warnings.warn(message, FrozenValueWarning, stacklevel=3)
     else:
         warnings.warn_explicit(message, FrozenValueWarning, code.co_filename, code.co_firstlineno)
 
