@@ -351,10 +351,21 @@ def test_fields_of_modules_inside_modules_are_read_again() -> None:
             assert [call() for call in calls] == [net(1.0).data] * len(calls)
 
 
+class Described:
+    """A descriptor that reads another field."""
+
+    def __get__(self, thing: Any, _: Any = None) -> Any:
+        return thing.m * 1.0
+
+
+FIELD = "by_name"
+
+
 class Physics:
     """An object with numbers that functions, operators and matches read."""
 
     __match_args__ = ("first",)
+    described = Described()
 
     def __init__(self) -> None:
         self.k = self.m = self.text = self.first = self.by_name = 2.0
@@ -429,6 +440,8 @@ READERS: list[tuple[str, Any]] = [
     ("m", lambda p, x: x * p),
     ("m", lambda p, x: -p * x),
     ("m", entered),
+    ("m", lambda p, x: p.described * x),
+    ("by_name", lambda p, x: getattr(p, FIELD) * x),
     ("text", lambda p, x: p.absent * x),
     ("k", matched_by_keyword),
     ("first", matched_by_position),

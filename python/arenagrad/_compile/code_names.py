@@ -45,6 +45,7 @@ _BY_TEXT = {"getattr", "hasattr", "attrgetter", "methodcaller"}  # they read wha
 # These read all fields.
 _OF_ALL_FIELDS = {"vars", "dir", "asdict", "astuple", "fields", "__dict__"}
 EVERY_FIELD = "__dict__"  # the name of an attribute that stands for all
+BY_TEXT = "getattr"  # stands for attributes that any text may name
 _SHOWING = {"str", "repr", "format", "print", "ascii"}
 _FORMATS = {opmap[n] for n in ("FORMAT_VALUE", "FORMAT_SIMPLE") if n in opmap}
 
@@ -76,6 +77,7 @@ def names_in(code: CodeType) -> Names:
     if known & _BY_TEXT:
         texts = {part for text in _texts_in(code.co_consts) for part in text.split(".")}
         missing |= {text for text in texts if text.isidentifier()}
+        attributes.add(BY_TEXT)
     attributes |= missing
     operations = {operation for operation, _ in instructions}
     if known & _OF_ALL_FIELDS:

@@ -15,7 +15,7 @@ from operator import attrgetter
 from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
-from arenagrad._compile.code_names import EVERY_FIELD, names_in
+from arenagrad._compile.code_names import BY_TEXT, EVERY_FIELD, names_in
 from arenagrad._compile.function_references import is_module
 from arenagrad._core.compiled import NativeDispatch, OuterState, PyTree
 
@@ -59,11 +59,15 @@ class _Search:
         self._modules: list[ModuleType] = []
         self._classes: list[type] = []
         self._names: set[str] = set()  # of attributes
+        self._texts: set[str] = set()  # that may name an attribute
         self._even_missing: set[str] = set()  # names whose attribute may be missing
         for root in roots:
             self._meet(root, is_root=True)
-        while self._todo:
-            self._visit(self._todo.pop())
+        self._visit_all()
+        if BY_TEXT in self._names:
+            self._even_missing |= self._texts
+            self._add_names(self._texts)
+            self._visit_all()
 
     def state(self) -> OuterState | None:
         """What has been found, as it is now."""
@@ -87,6 +91,8 @@ class _Search:
 
     def _meet(self, thing: Any, is_root: bool = False) -> None:
         """Note something that has been found; is_root: it is as good as a first argument."""
+        if isinstance(thing, str) and thing.isidentifier():
+            self._texts.add(thing)
         if isinstance(thing, float | int | str | bytes | Enum | None):
             return
         is_object = is_root or is_module(thing) or _is_called_in_python(thing)
@@ -95,6 +101,10 @@ class _Search:
         if id(thing) not in self._met and len(self._met) < MOST_THINGS:
             self._met[id(thing)] = thing
             self._todo.append(thing)
+
+    def _visit_all(self) -> None:
+        while self._todo:
+            self._visit(self._todo.pop())
 
     def _visit(self, thing: Any) -> None:
         if isinstance(thing, FunctionType):
@@ -171,13 +181,8 @@ class _Search:
     def _meet_methods(self, cls: type, name: str) -> None:
         """Meet the functions, properties and so on under a name in a class and its bases."""
         for base in cls.__mro__:
-            held = vars(base).get(name)
-            if isinstance(held, FunctionType):
+            if hasattr(type(held := vars(base).get(name)), "__get__"):
                 self._meet(held)
-            elif hasattr(type(held), "__get__"):
-                for inside in _INSIDE:
-                    if callable(function := getattr(held, inside, None)):
-                        self._meet(function)
 
     def _add_class(self, cls: type) -> None:
         if cls in self._classes:
