@@ -1,6 +1,7 @@
 """An error that a compiled function catches is an outcome, as a comparison is."""
 
 import math
+import operator
 import pickle
 import threading
 import warnings
@@ -360,6 +361,37 @@ def test_strict_raises_where_the_sweep_of_the_graph_does(in_axes: int | None) ->
         compile(function, in_axes=in_axes).grad(shaped(bad))
 
 
+def test_a_value_has_or_refuses_every_public_name_that_floats_have() -> None:
+    assert {name for name in dir(float) if not name.startswith("_")} <= set(vars(Value))
+
+
+@pytest.mark.parametrize(
+    "name", ["real", "imag", "hex", "fromhex", "is_integer", "as_integer_ratio"]
+)
+def test_an_attribute_that_only_floats_have_is_a_refusal_in_compiled_functions(name: str) -> None:
+    def f(x: Any) -> Any:
+        return x * 2.0 if hasattr(x, name) else x * 3.0
+
+    for _ in range(2):
+        with pytest.raises(AttributeError, match=f"'{name}', which floats have"):
+            compile(f)(1.0)
+    value = Value(1.0)
+    assert not hasattr(value, name)
+    assert not hasattr(Value, name)
+    with pytest.raises(AttributeError, match=rf"^'arenagrad\.Value' object has no .* '{name}'$"):
+        getattr(value, name)
+    setattr(value, name, 5.0)
+    assert getattr(value, name) == 5.0
+
+
+def test_a_value_has_no_remainder_eagerly_either() -> None:
+    for function in (operator.mod, operator.floordiv, divmod):
+        for pair in ((Value(3.0), 2.0), (3, Value(2.0)), (Value(3.0), Value(2.0))):
+            with pytest.raises(TypeError, match=r"^unsupported operand type\(s\) for [^:]*: .*'$"):
+                function(*pair)
+    assert "%s" % Value(1.0) == str(Value(1.0))  # noqa: UP031 - a text knows % for itself
+
+
 def test_a_refusal_that_the_function_catches_is_raised_all_the_same() -> None:
     other = compile(lambda x: x * x)
     batch = compile(lambda x: x * x, in_axes=0)
@@ -370,6 +402,13 @@ def test_a_refusal_that_the_function_catches_is_raised_all_the_same() -> None:
     for refused, words in (
         (writes, "data cannot be assigned"),
         (lambda x: batch(np.array([x, x])), "rows of a batch must be real numbers"),
+        (lambda x: x % 2.0, r"for %: .* write x - y \* math\.floor"),
+        (lambda x: 2 % x, "for %: "),
+        (lambda x: x // x, r"for //: .* write math\.floor"),
+        (lambda x: np.ones(2) // x, "for //: "),
+        (lambda x: divmod(x, 1), r"for divmod\(\): .* write n = "),
+        (lambda x: x * 1j, "a Value is a real number, got 'complex'"),
+        (lambda x: 1j - x, "a Value is a real number, got 'complex'"),
         (lambda x: other.grad(x), "not for Values"),
     ):
 

@@ -36,6 +36,27 @@ inline NodeId push_power(Arena& g, PyObject* base, double exponent, bool integer
   return note_fallible(g.push(Op::Pow, y, {use(base), b}));
 }
 
+// Raises TypeError for an operation that floats have and Values have not. A trace under way ends
+// with it even if the function catches it, since a float would not have raised it.
+PyObject* refuse_operation(PyObject* x, PyObject* y, const char* operation, const char* remedy) {
+  PyErr_Format(PyExc_TypeError,
+               "unsupported operand type(s) for %s: '%.100s' and '%.100s' while a function is "
+               "compiled: %s",
+               operation, Py_TYPE(x)->tp_name, Py_TYPE(y)->tp_name, remedy);
+  remember_refusal();
+  return nullptr;
+}
+
+PyObject* refuse_complex(PyObject* object) {
+  PyErr_Format(
+      PyExc_TypeError,
+      "unsupported operand type(s): a Value is a real number, got '%.100s' while a function "
+      "is compiled",
+      Py_TYPE(object)->tp_name);
+  remember_refusal();
+  return nullptr;
+}
+
 // Runs `record(number)` if `object` is a number; else NotImplemented, so that Python asks the other
 // operand and raises its usual TypeError.
 template <class Record> inline PyObject* with_number(PyObject* object, Record&& record) {
@@ -48,7 +69,29 @@ template <class Record> inline PyObject* with_number(PyObject* object, Record&& 
   case IsReal::No:
     break;
   }
-  Py_RETURN_NOTIMPLEMENTED;
+  return tracing() != nullptr && PyComplex_Check(object) ? refuse_complex(object)
+                                                         : Py_NewRef(Py_NotImplemented);
+}
+
+// Whether an operation with this operand is one of floats too, while a function is traced.
+bool floats_operate_with(PyObject* other) {
+  return tracing() != nullptr &&
+         (is_value(other) || PyComplex_Check(other) || PyFloat_Check(other) || PyLong_Check(other));
+}
+
+PyObject* remainder(PyObject* x, PyObject* y) {
+  if (!floats_operate_with(is_value(x) ? y : x)) Py_RETURN_NOTIMPLEMENTED;
+  return refuse_operation(x, y, "%", "write x - y * math.floor(x / y)");
+}
+
+PyObject* floor_divide(PyObject* x, PyObject* y) {
+  if (!floats_operate_with(is_value(x) ? y : x)) Py_RETURN_NOTIMPLEMENTED;
+  return refuse_operation(x, y, "//", "write math.floor(x / y)");
+}
+
+PyObject* quotient_and_remainder(PyObject* x, PyObject* y) {
+  if (!floats_operate_with(is_value(x) ? y : x)) Py_RETURN_NOTIMPLEMENTED;
+  return refuse_operation(x, y, "divmod()", "write n = math.floor(x / y) and x - y * n");
 }
 
 // x op y, where a number on either side becomes the second operand, as micrograd's __radd__ does.
@@ -170,6 +213,9 @@ PyType_Slot value_number_slots[] = {
     {Py_nb_subtract, reinterpret_cast<void*>(subtract)},
     {Py_nb_true_divide, reinterpret_cast<void*>(divide)},
     {Py_nb_power, reinterpret_cast<void*>(power)},
+    {Py_nb_remainder, reinterpret_cast<void*>(remainder)},
+    {Py_nb_floor_divide, reinterpret_cast<void*>(floor_divide)},
+    {Py_nb_divmod, reinterpret_cast<void*>(quotient_and_remainder)},
     {Py_nb_negative, reinterpret_cast<void*>(negative)},
     {Py_nb_positive, reinterpret_cast<void*>(positive)},
     {Py_nb_absolute, reinterpret_cast<void*>(absolute)},

@@ -124,6 +124,7 @@ void bind_value(py::module_& module) {
   value_type->tp_vectorcall = value_vectorcall;
   // A class default, as in the lecture's Value: draw_dot and the like read n.label everywhere.
   if (PyObject_SetAttrString(type, "label", py::str("").ptr()) != 0) throw py::error_already_set();
+  refuse_float_attributes(type);
   module.add_object("Value", type);
 }
 

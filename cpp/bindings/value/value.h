@@ -57,6 +57,9 @@ bool call_backward(core::Handle& handle);
 extern PyType_Slot value_number_slots[]; // operators
 extern PyType_Slot value_read_slots[];   // float(), int(), <, ==
 extern PyMethodDef value_read_methods[];
+// Puts what refuses the attributes that floats have and Values have not on the class
+// (float_attributes.cpp). Throws error_already_set.
+void refuse_float_attributes(PyObject* type);
 // A new Value: the operation of a Value, of two operands of which one is a Value, or of a Value and
 // a constant. Null with a Python error set; NotImplemented if the other operand is no number.
 PyObject* value_unary(core::Op op, PyObject* a);
