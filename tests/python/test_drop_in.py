@@ -832,6 +832,7 @@ arenagrad.load_ipython_extension(shell)
 shell.run_cell("Value = 1")
 shell.cell("replace_class", "Value", {engine(own=unary("relu", "x * 0", "0"))!r})
 shell.run_cell({use!r})
+shell.run_cell("del x, y")  # a class is not replaced again while nodes live
 shell.cell("replace_class", "Value", {engine(own=relu)!r})
 shell.run_cell({use!r})
 shell.cell("replace_class", "Absent", "pass")
@@ -857,3 +858,143 @@ for cell in ("%load_ext arenagrad", "%%replace_class Value\\n" + {engine()!r}, {
 """
     done = python("script.py", script=script)
     assert "arenagrad 4.0" in done.stdout, done.stderr
+
+
+# --- rules that samples cannot show ---------------------------------------------------------------
+
+FLAGS = "x = Value(-2.0)\ny = x.relu() * x\ny.backward()\nprint(x.grad, y.data)\n"
+LEAK = unary("relu", "x if x > 0 else LEAK * x", "1.0 if x > 0 else LEAK")
+CHANGED_LATER = {
+    "a global": ("LEAK = 0.0\n", LEAK, "LEAK = 0.5\n"),
+    "a global that a function binds": (
+        "LEAK = 0.0\n", LEAK, "def leak():\n    global LEAK\n    LEAK = 0.5\nleak()\n"),
+    "a variable of the class": ("", LEAK.replace("LEAK", "self.leak") + "    leak = 0.0\n",
+                                "Value.leak = 0.5\n"),
+    "a container": ("", LEAK.replace("LEAK", "SET['leak']"), "SET['leak'] = 0.5\n"),
+    "a helper's global": ("LEAK = 0.0\ndef leak(): return LEAK\n", LEAK.replace("LEAK", "leak()"),
+                          "LEAK = 0.5\n"),
+    "a field of each node": ("", LEAK.replace("LEAK", "self.leak"), "Value.leak = 0.5\n"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CHANGED_LATER)
+def test_a_method_that_reads_what_the_script_changes_later_is_kept(
+    python: Callable[..., Done], case: str
+) -> None:
+    before, own, change = CHANGED_LATER[case]
+    script = before + ("SET = {'leak': 0.0}\n" if "SET" in own else "") + engine(own=own)
+    use = FLAGS + change + FLAGS
+    if "field" in case:
+        script = script.replace("self._op = _op", "self._op = _op; self.leak = 0.0")
+        use = FLAGS + FLAGS.replace("y =", "x.leak = 0.5; y =")
+    done = both(python, script + use + "print(type(y).__module__)\n")
+    assert "relu" in said(done)["the script's own"], done.stderr
+    assert "__mul__" in said(done)["native"]
+
+
+CONSTRUCTORS = {
+    "reads a flag": ("set(_children)", "set(_children) if ON else set()"),
+    "rounds": ("self.data = data", "self.data = round(data, 3)"),
+    "cuts off": ("self.data = data", "self.data = max(-100.0, min(100.0, data))"),
+    "looks at the number": ("self.data = data", "self.data = data if data == data else 0.0"),
+    "has a number of another making": (
+        "self.data = data",
+        "self._data = data",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CONSTRUCTORS)
+def test_a_class_whose_constructor_does_more_than_assign_is_left_alone(
+    python: Callable[..., Done], case: str
+) -> None:
+    before, after = CONSTRUCTORS[case]
+    script = "ON = True\n" + engine().replace(before, after)
+    if "another" in case:
+        script += (
+            "    data = property(lambda s: s._data, lambda s, n: setattr(s, '_data', n + 1))\n"
+        )
+    use = "x = Value(1.23456)\ny = x * x * 100\nON = False\nprint(y.data, len((x * x)._prev))\n"
+    alone = python("script.py", script=script + use)
+    done = python(*REPLACE, "script.py", script=script + use)
+    assert (done.stdout, done.returncode) == (alone.stdout, 0), done.stderr
+    assert "class Value of script.py is left alone: " in done.stderr
+
+
+def test_a_method_that_the_script_wraps_before_its_first_call_stays_wrapped(
+    python: Callable[..., Done],
+) -> None:
+    wrap = """
+old = Value.NAME
+def wrapped(self, other):
+    result = old(self, other)
+    result.data *= 100
+    return result
+Value.NAME = wrapped
+print(old.__name__)
+"""
+    for name in ("__mul__", "__add__"):
+        use = "x = Value(2.0)\nfor _ in range(3): print((x * x).data, (x + x).data, (-x).data)\n"
+        both(
+            python,
+            engine() + wrap.replace("NAME", name) + use + "print(type(x).__module__)\n",
+        )
+
+
+def test_a_second_class_of_one_statement_is_left_alone_while_nodes_of_the_first_live(
+    python: Callable[..., Done],
+) -> None:
+    times = engine().replace("self.data * other.data", "10 * self.data * other.data")
+    use = "b.backward()\nprint(type(a).__module__, a.grad, type(Value(2.0)).__module__)\n"
+    first = engine() + "a = Value(3.0)\nb = a * a + a\n"
+    done = python(*REPLACE, "script.py", script=first + times + use)
+    assert done.stdout == "arenagrad 7.0 __main__\n", done.stderr
+    assert "is left alone: nodes of the former class of that name are in use" in done.stderr
+    body = textwrap.indent(engine().replace("self.data *", "k * self.data *"), "    ")
+    script = f"def make(k):\n{body}    return Value\nA, B = make(1.0), make(5.0)\n"
+    use = "a, b = A(2.0), B(2.0)\nprint((a * a).data, (b * b).data, A is B)\n"
+    done = python(*REPLACE, "script.py", script=script + use)
+    assert done.stdout == "4.0 20.0 False\n", done.stderr
+    assert "is left alone: its function has made such a class before" in done.stderr
+
+
+def test_a_method_that_writes_elsewhere_is_called_as_often_as_by_itself(
+    python: Callable[..., Done],
+) -> None:
+    own = unary("exp", "math.exp(x)", "y").replace("x = self.data", "x = self.data; note.n += 1")
+    script = "class note: n = 0\n" + engine(own=own) + USE.format(use=".exp()")
+    done = both(python, script.replace("print(type", "print(note.n)\nprint(type"))
+    assert "exp" in said(done)["the script's own"]
+    script = "class note: n = 0\n" + engine().replace(
+        "other = other if", "note.n += 1; other = other if"
+    )
+    done = python(*REPLACE, "script.py", script=script + "Value(2.0) * Value(3.0)\nprint(note.n)\n")
+    assert done.stdout == "1\n"
+    assert "left alone: __mul__ writes n" in done.stderr
+
+
+def test_comparisons_that_the_class_has_not_are_reflected(python: Callable[..., Done]) -> None:
+    own = "def __lt__(self, other): return self.data > other.data\n"
+    use = "a, b = Value(1.0), Value(2.0)\nprint(max(a, b).data, a > b, sorted([a, b])[0].data)\n"
+    both(python, engine(own=own) + use + "print(type(a).__module__)\n")
+
+
+def test_operands_of_a_native_node_are_not_taken_away_silently(
+    python: Callable[..., Done],
+) -> None:
+    use = "x = Value(3.0)\ny = x * x\ny._prev = {x}\ny._prev = set()\n"
+    done = python(*REPLACE, "script.py", script=engine() + use)
+    assert done.returncode == 1
+    assert "a node that arenagrad made keeps its operands" in done.stderr
+
+
+def test_a_class_with_an_equality_of_its_own_keeps_its_sweep(python: Callable[..., Done]) -> None:
+    own = """
+        def __eq__(self, other): return self.data == other.data
+        def __hash__(self): return hash(self.data)
+    """
+    use = "a, b = Value(2.0), Value(2.0)\ny = a * b + a\ny.backward()\nprint(a.grad + b.grad)\n"
+    done = both(python, engine(own=own) + use + "print(type(a).__module__)\n")
+    assert "backward" in said(done)["the script's own"]

@@ -92,6 +92,8 @@ def _transformed(program: _Program, session: Session, folders: list[str]) -> lis
     trees = [(ast.parse(part.text, part.filename), part.filename) for part in program.parts]
     found = [each for tree, _ in trees for each in session.transform_tree(tree, *program.names)]
     package = (program.spec.parent or "") if program.spec is not None else ""
+    for _, path, read in source.modules_imported([tree for tree, _ in trees], folders, package):
+        session.facts.note_bindings(read, path)
     looked: set[str] = set()
     for places in (folders[:1], folders):
         imported = source.modules_imported([tree for tree, _ in trees], places, package)

@@ -32,6 +32,7 @@ class Magics:
     def __init__(self, shell: Any, install: Callable[[], None]) -> None:
         """Nothing is registered yet; install puts arenagrad under micrograd's name."""
         self._shell, self._install, self._session = shell, install, Session()
+        self._session.facts.is_open = True  # cells to come may bind any name
         self._said = ""
 
     def register(self) -> None:

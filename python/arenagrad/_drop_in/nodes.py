@@ -4,7 +4,14 @@ from collections.abc import Callable
 from types import BuiltinFunctionType
 from typing import Any
 
-from arenagrad._core import Value, attributes, operands, partials, set_constructor
+from arenagrad._core import (
+    ArenagradError,
+    Value,
+    attributes,
+    operands,
+    partials,
+    set_constructor,
+)
 from arenagrad._drop_in.layout import Layout
 
 _native = {
@@ -18,11 +25,22 @@ def _is_native(rule: Any) -> bool:
 
 
 def _set_operands(node: Any, children: Any) -> None:
-    """Make the node one of these operands; its number, gradient, text and rule stay."""
+    """Make the node one of these operands; its number, gradient, text and rule stay.
+
+    Raises ArenagradError where the rule is native: it belongs to the operands.
+    """
     found = tuple(children or ())
     if not found and not operands(node):
         return
+    before = operands(node)
+    if before and {*map(id, before)} == {*map(id, found)}:
+        return
     text, grad, rule = (_native[name].__get__(node) for name in ("_op", "grad", "_backward"))
+    if before and _is_native(rule):
+        raise ArenagradError(
+            "a node that arenagrad made keeps its operands, which its gradient rule needs: assign "
+            "its rule before, or run the script without --replace-class"
+        )
     _native["__init__"](node, _native["data"].__get__(node), found, text)
     if grad:
         _native["grad"].__set__(node, grad)

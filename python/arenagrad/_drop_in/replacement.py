@@ -5,6 +5,7 @@ replaced by one that compares both at its first call, when the script's helpers 
 makes way for the native method or for the script's own.
 """
 
+import functools
 import inspect
 import operator
 from collections.abc import Callable, Iterable
@@ -12,6 +13,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from arenagrad._core import ArenagradError, Value
+from arenagrad._drop_in.caution import Caution
+from arenagrad._drop_in.facts import Facts
 from arenagrad._drop_in.isolation import isolated
 from arenagrad._drop_in.layout import (
     Layout,
@@ -69,6 +72,10 @@ _IGNORED = frozenset(
     ]
 )
 _MISSING = object()
+_FIELDS = ("data", "grad", "_op", "_prev", "_backward")
+_BUILTINS = frozenset(["set", "frozenset", "tuple", "list", "float", "isinstance"])
+_ORDER = frozenset(["__lt__", "__le__", "__gt__", "__ge__"])
+_SHOWN = ("__eq__", "__ne__", "__repr__", "__str__", *_ORDER)  # these make no nodes
 
 
 class Replacement:
@@ -90,24 +97,18 @@ class Replacement:
         self._own: dict[str, Any] = {}
         self._variables: list[str] = []
         self._undecided: set[str] = set()
-        self._names_read: Callable[[], frozenset[str]] = frozenset
-        self._assigned: Callable[[], frozenset[str]] = frozenset
+        self._facts = Facts()
+        self._caution = Caution(kind, self._facts)
+        self._installed: dict[str, Any] = {}  # what stands on Value for each compared method
         self._order_matters = False  # of a sweep, for a rule that was kept
 
-    def install(
-        self,
-        names_read: Callable[[], frozenset[str]],
-        assigned_by_rules: Callable[[], frozenset[str]],
-    ) -> None:
+    def install(self, facts: Facts) -> None:
         """Put the class's fields and methods on Value. Raises Unreadable, and changes nothing then.
 
         Args:
-            names_read: gives the names that the script reads, those of attributes too, outside of
-                the methods that are compared.
-            assigned_by_rules: gives the names of attributes that functions of the script assign
-                which may be rules.
+            facts: what the sources of the script read and bind; they may grow afterwards.
         """
-        self._names_read, self._assigned = names_read, assigned_by_rules
+        self._facts, self._caution = facts, Caution(self.kind, facts)
         if is_empty(self.kind):
             self.layout = Layout("data")
         else:
@@ -115,25 +116,64 @@ class Replacement:
         members = {k: v for k, v in names_of(self.kind).items() if k not in _IGNORED}
         members = {k: v for k, v in members.items() if not inspect.ismemberdescriptor(v)}
         for name, member in members.items():
-            if name in self._before or name in ("data", "grad", "_op", "_prev", "_backward"):
-                continue  # a field
-            self._put_member(name, member)
+            if name not in self._before and name not in _FIELDS:
+                self._put_member(name, member)
+        if not _ORDER.isdisjoint(members):
+            for name in sorted(_ORDER - members.keys()):
+                self._put(name, _not_implemented)
+        if "__eq__" in members or "__hash__" in vars(self.kind):
+            self._put("__hash__", names_of(self.kind).get("__hash__", object.__hash__))
 
     def _read_fields(self) -> None:
+        self._refuse_constructor()
         with isolated(self.kind, self._modules(), as_itself=True) as trace:
             try:
-                self.layout = read_layout(self.kind, self._names_read())
+                self.layout = read_layout(self.kind, frozenset(self._facts.read))
             except Unreadable:
                 raise
-            except Exception as error:  # of the script's own code
+            except (Exception, SystemExit, KeyboardInterrupt) as error:  # of the script's own code
                 raise Unreadable(f"reading it raises {type(error).__name__}: {error}") from None
         if trace.changed:
             raise Unreadable(f"making one changes {trace.changed[0]}")
+        self._refuse_properties()
+        if not {"float", "isinstance"}.isdisjoint(_names_of_constructor(self.kind)):
+            self.layout.own_constructor = True  # which takes texts, or refuses numbers
+        self._caution.constants = frozenset(self.layout.constants) - {"label", "op", "name"}
         for name, member in (self.layout.constants | aliases(self.layout)).items():
             self._put(name, member)
         if self.layout.own_constructor:
             self._before["__init__"] = vars(Value)["__init__"]
             constructor.install(names_of(self.kind)["__init__"], self.layout)
+
+    def _refuse_constructor(self) -> None:
+        """Leave the class alone if making nodes, or an operator, does more than make nodes."""
+        members = names_of(self.kind)
+        constructor_of = members["__init__"]
+        if "__dataclass_fields__" in members:
+            if "__post_init__" in members:
+                raise Unreadable("it has a __post_init__ of its own")
+        elif not isinstance(constructor_of, FunctionType):
+            raise Unreadable("its constructor is no plain function")
+        else:
+            first = constructor_of.__code__.co_firstlineno
+            if reason := self._facts.constructors.get(first, "its constructor was not found"):
+                raise Unreadable(reason)
+            shadowed = _BUILTINS.intersection(constructor_of.__globals__)
+            if shadowed.intersection(constructor_of.__code__.co_names):
+                raise Unreadable("its constructor uses names that are not the built-in ones")
+        if "__eq__" in members and members.get("__hash__") is None:
+            raise Unreadable("it has an __eq__ and no __hash__")
+        for name in ("__mul__", "__add__", "__sub__"):
+            if reason := self._caution.why_not_run(members.get(name)):
+                raise Unreadable(f"{name} {reason}")
+
+    def _refuse_properties(self) -> None:
+        """Leave the class alone if a field is more than a field."""
+        layout, members = self.layout, names_of(self.kind)
+        for name in (*_FIELDS, layout.data, layout.grad, layout.rule, *layout.operands):
+            held = members.get(name)
+            if hasattr(type(held), "__get__") and not inspect.ismemberdescriptor(held):
+                raise Unreadable(f"its {name} is computed by the class")
 
     @property
     def is_empty(self) -> bool:
@@ -152,21 +192,27 @@ class Replacement:
             return
         if isinstance(member, FunctionType):
             _redirect_class_cell(member)
-        if name not in vars(Value):
+        if name not in vars(Value) or not isinstance(member, FunctionType):
             self._put(name, member)
             return
         self._own[name] = member
         self._undecided.add(name)
-        self._put(name, self._first_call(name))
-        if name == "__eq__" and vars(self.kind).get("__hash__") is not None:
-            self._put("__hash__", vars(self.kind)["__hash__"])
+        self._installed[name] = self._first_call(name)
+        self._put(name, self._installed[name])
 
     def _first_call(self, name: str) -> Callable[..., Any]:
+        @functools.wraps(self._own[name])
         def compared_first(*arguments: Any, **named: Any) -> Any:
             self.decide(name)
-            return getattr(Value, name)(*arguments, **named)
+            return self._installed[name](*arguments, **named)
 
         return compared_first
+
+    def _set(self, name: str, member: Any) -> None:
+        """Put this on Value, unless the script has put another method there meanwhile."""
+        if vars(Value).get(name) is self._installed[name]:
+            setattr(Value, name, member)
+        self._installed[name] = member
 
     def decide(self, name: str) -> None:
         """Compare a method with ours, together with those that share its slot, and install one."""
@@ -174,9 +220,9 @@ class Replacement:
         for each in group:
             if each in self._undecided:
                 self._undecided.discard(each)
-                setattr(Value, each, self._own[each])  # for what calls itself
+                self._set(each, self._own[each])  # for what calls itself
                 is_native, member = self._verdict(each)
-                setattr(Value, each, member)
+                self._set(each, member)
                 (self.native if is_native else self.kept).append(each)
 
     def _verdict(self, name: str) -> tuple[bool, Any]:
@@ -184,6 +230,12 @@ class Replacement:
         own, ours = self._own[name], self._before[name]
         if not isinstance(own, FunctionType) or not callable(ours):
             return False, own
+        if self._caution.why_kept(name, own):
+            if name not in (*_SHOWN, "backward"):
+                self._keep_sweep()  # whether its nodes need that order was not tried
+            return False, own
+        if name == "backward" and not {"__eq__", "__hash__"}.isdisjoint(names_of(self.kind)):
+            return False, own  # its sets of nodes are others
         needed = [p for p in parameters(own) if p.default is p.empty]
         more = len(list(parameters(own))) > len(needed)
         if any(p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in needed):
@@ -222,7 +274,7 @@ class Replacement:
 
     def _looks_alike(self, theirs: list[list[Outcome]], ours: list[list[Outcome]]) -> bool:
         """Whether nodes have the same operands and texts, as far as the script reads these."""
-        read, layout = self._names_read(), self.layout
+        read, layout = self._facts.read, self.layout
         is_alike = alike_in_structure(theirs, ours, ordered=layout.is_ordered)
         if not is_alike and not read.isdisjoint({*layout.operands, "_prev"}):
             return False
@@ -242,7 +294,7 @@ class Replacement:
         if "backward" in self.native:
             self.native.remove("backward")
             self.kept.append("backward")
-            setattr(Value, "backward", self._own["backward"])  # noqa: B010, mypy refuses the assignment
+            self._set("backward", self._own["backward"])
 
     def _isolated(self, *, as_itself: bool) -> Any:
         return isolated(self.kind, self._modules(), as_itself=as_itself, variables=self._variables)
@@ -266,7 +318,7 @@ class Replacement:
     def _compare_sweeps(self, own: Any) -> Agreement:
         """Compare whole sweeps, twice over one graph, from gradients of 0 and of others."""
         ours = self._before["backward"]
-        ordered = self._order_matters or self.layout.grad in self._assigned()
+        ordered = self._order_matters or self.layout.grad in self._facts.assigned
         with self._isolated(as_itself=False) as trace:
             theirs = self._sweeps(NativeEngine(), own)
         results = self._sweeps(NativeEngine(), ours)
@@ -318,6 +370,16 @@ class Replacement:
         parts = [f"{what}: {', '.join(found)}" for what, found in names if found]
         said = "; ".join(parts) or "none of its methods was called"
         return f"arenagrad: class {self.kind.__name__} of {self.where}: {said}"
+
+
+def _names_of_constructor(kind: type) -> tuple[str, ...]:
+    made = names_of(kind)["__init__"]
+    return made.__code__.co_names if isinstance(made, FunctionType) else ()
+
+
+def _not_implemented(_self: Any, _other: Any) -> Any:
+    """A comparison that the script's class has not."""
+    return NotImplemented
 
 
 def _native_without_more(ours: Any, own: Any, arity: int) -> Any:

@@ -4,10 +4,12 @@ import ast
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from types import FunctionType
 from typing import Any
 
-from arenagrad._core import Value
+from arenagrad._core import Value, arena_info, collect
 from arenagrad._drop_in import source
+from arenagrad._drop_in.facts import Facts
 from arenagrad._drop_in.layout import Unreadable, is_empty
 from arenagrad._drop_in.replacement import Replacement
 
@@ -21,40 +23,36 @@ class Session:
         self.expected: list[str] = []  # names of classes that were not found in the source
         self._done: list[Replacement | str] = []
         self._in_use: Replacement | None = None
-        self._read_names: set[str] = set()
-        self._assigned: set[str] = set()
+        self.facts = Facts()
         self._count = 0
 
     def transform(self, text: bytes | str, path: str, *modules: str) -> ast.Module:
         """The syntax tree of a source, its class statements decorated."""
         tree = ast.parse(text, path)
-        self.transform_tree(tree, *modules)
+        self.transform_tree(tree, *modules, file=path)
         return tree
 
-    def transform_tree(self, tree: ast.Module, *modules: str) -> list[source.Wanted]:
-        """Decorate the class statements of a tree; returns those found."""
+    def transform_tree(
+        self, tree: ast.Module, *modules: str, file: str = ""
+    ) -> list[source.Wanted]:
+        """Decorate the class statements of a tree; returns those found. A file counts once."""
+        self.facts.note_bindings(tree, file)
         found = source.decorated(tree, self.wanted, *modules)
         names = frozenset(each.name for each in found)
-        self._assigned |= source.assigned_by_rules(tree)
-        self._read_names |= source.names_read(tree, tuple(names), self._is_compared)
+        self.facts.note_reads(tree, tuple(names), self._is_compared)
         return found
 
     @staticmethod
     def _is_compared(method: str) -> bool:
         return method in vars(Value) or method == "__init__"
 
-    def assigned_by_rules(self) -> frozenset[str]:
-        """The names of attributes that functions which may be rules assign, and do not add to."""
-        return frozenset(self._assigned)
-
-    def names_read(self) -> frozenset[str]:
-        """The names that the sources so far read outside of compared methods."""
-        return frozenset(self._read_names)
-
     def finder(self) -> source.Finder:
         """A finder for sys.meta_path: modules that the script imports are transformed too."""
         return source.Finder(
-            self.transform, self.replace, lambda: [each.name for each in self.wanted]
+            self.transform,
+            self.replace,
+            lambda: [each.name for each in self.wanted],
+            self.facts.note_bindings,
         )
 
     def replace(self, original: Any) -> Any:
@@ -73,13 +71,14 @@ class Session:
         )
         try:
             if former is not None and again:
+                _refuse_second(former.kind, original)
                 self._in_use = None
                 former.undo()
             elif former is not None and not (former.is_empty or is_empty(original)):
                 raise Unreadable(
                     f"Value has the methods of {former.kind.__name__} of {former.where}"
                 )
-            replacement.install(self.names_read, self.assigned_by_rules)
+            replacement.install(self.facts)
         except Unreadable as error:
             line = f"arenagrad: class {name} of {where} is left alone: {error}"
             if line not in self._done:
@@ -108,6 +107,25 @@ class Session:
         if self.expected and not self._count:
             names = " and no class ".join(self.expected)
             print(f"arenagrad: the script met no class {names}", file=sys.stderr)
+
+
+def _refuse_second(former: type, again: type) -> None:
+    """Refuse a class statement that runs again, if nodes may follow the rules of the former."""
+    if "<locals>" in again.__qualname__:
+        raise Unreadable("its function has made such a class before, which Value has replaced")
+    if former.__dict__.keys() == again.__dict__.keys() and all(
+        _is_alike(held, vars(again)[name]) for name, held in vars(former).items()
+    ):
+        return
+    collect()
+    if arena_info()["handles"]:
+        raise Unreadable("nodes of the former class of that name are in use")
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    if isinstance(one, FunctionType) and isinstance(other, FunctionType):
+        return one.__code__ == other.__code__ and not (one.__closure__ or other.__closure__)
+    return type(one) is type(other) and not callable(one)
 
 
 def _file_of(original: Any) -> str:

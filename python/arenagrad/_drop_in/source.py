@@ -5,6 +5,7 @@ A class is asked for as `Value`, in the script or any module of its own that it 
 """
 
 import ast
+import contextlib
 import functools
 import os
 import re
@@ -191,9 +192,18 @@ class Finder:
         transform: Callable[..., ast.Module],
         decorator: Callable[[Any], Any],
         names: Callable[[], Sequence[str]],
+        note: Callable[[ast.Module, str], None],
     ) -> None:
-        """Nothing is changed yet: put the finder first into sys.meta_path."""
+        """Nothing is changed yet: put the finder first into sys.meta_path.
+
+        Args:
+            transform: takes the source, the file and the name of a module that has such a class.
+            decorator: what the class statements of its result are decorated with.
+            names: gives the names of the classes.
+            note: takes the syntax tree and the file of each other module.
+        """
         self._transform, self._decorator, self._names = transform, decorator, names
+        self._note = note
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -205,6 +215,8 @@ class Finder:
         source = spec.loader.get_data(spec.loader.path)
         names = "|".join(map(re.escape, self._names()))
         if re.search(rb"\bclass\s+(%s)\b" % names.encode(), source) is None:
+            with contextlib.suppress(SyntaxError, ValueError):  # Python itself will say so
+                self._note(ast.parse(source), spec.loader.path)
             return None
         loader = Loader(name, spec.loader.path, self._transform)
         original = loader.exec_module
