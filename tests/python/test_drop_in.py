@@ -998,3 +998,73 @@ def test_a_class_with_an_equality_of_its_own_keeps_its_sweep(python: Callable[..
     use = "a, b = Value(2.0), Value(2.0)\ny = a * b + a\ny.backward()\nprint(a.grad + b.grad)\n"
     done = both(python, engine(own=own) + use + "print(type(a).__module__)\n")
     assert "backward" in said(done)["the script's own"]
+
+
+BEYOND = {
+    "is cut off near 0": (unary("log", "math.log(max(x, 1e-12))", "1 / max(x, 1e-12)"),
+                          "x = Value(1e-15)\ny = x.log()\n"),
+    "changes at a number that it names": (
+        unary("exp", "math.exp(x) if x != 123.0 else 0.0", "y"), "x = Value(123.0)\ny = x.exp()\n"),
+    "gives a tie to one": ("""
+        def maximum(self, other):
+            out = Value(max(self.data, other.data), (self, other), 'max')
+            def _backward():
+                if self.data >= other.data: self.grad += out.grad
+                else: other.grad += out.grad
+            out._backward = _backward
+            return out
+     """, "x = Value(2.0)\ny = x.maximum(Value(2.0))\n"),
+    "raises another error": (unary("log", "math.log(x) if x > 0 else {}[0]", "1 / x"),
+                             "x = Value(-1.0)\ntry: y = x.log()\nexcept KeyError: y = x * 2\n"),
+    "takes lists": ("""
+        def relu(self): return self
+        def __sub__(self, o):
+            return self + (-o) if not isinstance(o, list) else [self - x for x in o]
+     """, "x = Value(3.0)\ny = (x - [1, 2])[1]\n"),
+    "gives its operand": ("""
+        def __sub__(self, o):
+            if not isinstance(o, Value) and o == 0: return self
+            return self + (-o)
+     """, "x = Value(3.0)\ny = x - 0\nprint(y is x)\ny = y * x\n"),
+    "does not end": (unary("sqrt", "next_root(x)", "0.5 / y") + """
+    def root(self): return self
+def next_root(x):
+    g = x
+    while abs(g * g - x) > 1e-12: g = (g + x / g) / 2
+    return g
+     """.replace("\n     ", "\n"), "x = Value(2.0)\ny = x.sqrt()\n"),
+    "ends the script": (unary("log", "math.log(x) if x > 0 else exit(1)", "1 / x"),
+                        "x = Value(2.0)\ny = x.log()\n"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", BEYOND)
+def test_a_method_that_differs_at_rare_numbers_is_kept(
+    python: Callable[..., Done], case: str
+) -> None:
+    own, use = BEYOND[case]
+    show = "y.backward()\nprint(y.data, x.grad, type(y).__module__, sep='\\n')\n"
+    script = engine(own=own)
+    if case == "does not end":
+        method, helper = own.split("\n    def root(self): return self\n")
+        script = engine(own=method) + helper.rstrip() + "\n"
+    done = both(python, script + use + show)
+    assert "the script's own" in said(done), done.stderr
+    assert "__mul__" not in said(done)["the script's own"]
+
+
+def test_a_rule_that_differs_at_infinity_is_asked_there(python: Callable[..., Done]) -> None:
+    text = NATIVE["tanh, as in the lecture"]
+    use = "x = Value(float('inf'))\ny = x.tanh()\ny.backward()\nprint(y.data, x.grad)\n"
+    done = both(python, engine(own=text) + use + "print(type(y).__module__)\n")
+    assert done.stdout.startswith("nan nan")
+    assert "tanh" in said(done)["native"]
+
+
+def test_a_sweep_that_asks_for_sizes_is_kept(python: Callable[..., Done]) -> None:
+    script = engine().replace("v._backward()", "if abs(v.data) > 1e-6: v._backward()")
+    use = "x = Value(3.0)\n(Value(1e-8) * x * x).backward()\nprint(x.grad, type(x).__module__)\n"
+    use = use.replace(", type(x)", ")\nprint(type(x)")
+    done = both(python, script + use)
+    assert said(done)["the script's own"] == ["backward"]

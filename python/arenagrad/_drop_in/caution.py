@@ -67,6 +67,30 @@ class Caution:
         """The first thing that this function, or one that it calls, reads or writes; or ""."""
         return next(self._found(member, set()), "")
 
+    def why_not_swept(self, member: Any) -> str:
+        """What in a backward may depend on sizes that no sample has; or ""."""
+        for function in _functions(member):
+            for code in _codes(function.__code__):
+                if any(i.opname == "COMPARE_OP" for i in dis.get_instructions(code)):
+                    return "compares numbers"
+                if any(_is_size(held) for held in code.co_consts):
+                    return "names a number"
+        return ""
+
+    def thresholds(self, member: Any) -> list[float]:
+        """The numbers that a method names, and numbers near them and far from them."""
+        found: set[float] = set()
+        for function in _functions(member):
+            held: list[Any] = [*(function.__defaults__ or ())]
+            for code in _codes(function.__code__):
+                held += code.co_consts
+                spaces = (function.__globals__, self._members)
+                held += [space.get(name) for name in code.co_names for space in spaces]
+            found.update(abs(x) for x in held if _is_size(x))
+        sized = sorted(x for x in found if 1e-250 < x < 1e250)[:16]
+        near = (1.0, 1.001, 0.999, 1e3, 1e-3)
+        return [sign * x * factor for x in sized for factor in near for sign in (1, -1)]
+
     def why_not_run(self, member: Any) -> str:
         """The first thing that this function, or one that it calls, writes; or ""."""
         return next((x for x in self._found(member, set()) if x.startswith("writes")), "")
@@ -106,7 +130,9 @@ class Caution:
             or (held is _MISSING and name == self._kind.__name__)
         ):
             return
-        if held is _MISSING:
+        if name == "OverflowError":  # which tells else that a sample is beyond floats
+            yield "reads OverflowError"
+        elif held is _MISSING:
             yield f"reads {name}, which is not there yet"
         elif name in self._facts.rebound and not isinstance(held, ModuleType):
             yield f"reads {name}, which the script may change"
@@ -182,6 +208,11 @@ def _is_constant(held: Any) -> bool:
     if isinstance(held, tuple | frozenset):
         return all(map(_is_constant, held))
     return held is None or type(held) in (bool, int, float, complex, str, bytes)
+
+
+def _is_size(held: Any) -> bool:
+    """Whether this is a number other than 0, 1 and -1."""
+    return type(held) in (int, float) and held not in (0, 1, -1)
 
 
 def _is_own_module(module: Any) -> bool:

@@ -31,11 +31,17 @@ from arenagrad._drop_in.rules import (
     NativeEngine,
     Outcome,
     OwnEngine,
+    TooLong,
     agreement,
     alike_in_structure,
     all_add,
+    all_agree,
+    bounded,
     outcomes,
     points,
+    points_without_end,
+    reflected,
+    takes_foreign_operands,
     translation,
 )
 
@@ -128,10 +134,16 @@ class Replacement:
         self._refuse_constructor()
         with isolated(self.kind, self._modules(), as_itself=True) as trace:
             try:
-                self.layout = read_layout(self.kind, frozenset(self._facts.read))
+                with bounded():
+                    self.layout = read_layout(self.kind, frozenset(self._facts.read))
             except Unreadable:
                 raise
-            except (Exception, SystemExit, KeyboardInterrupt) as error:  # of the script's own code
+            except (
+                Exception,
+                SystemExit,
+                KeyboardInterrupt,
+                TooLong,
+            ) as error:  # of the script's own code
                 raise Unreadable(f"reading it raises {type(error).__name__}: {error}") from None
         if trace.changed:
             raise Unreadable(f"making one changes {trace.changed[0]}")
@@ -161,6 +173,8 @@ class Replacement:
             shadowed = _BUILTINS.intersection(constructor_of.__globals__)
             if shadowed.intersection(constructor_of.__code__.co_names):
                 raise Unreadable("its constructor uses names that are not the built-in ones")
+        if type(self.kind).__module__ not in ("builtins", "abc"):
+            raise Unreadable("it has a metaclass of its own")
         if "__eq__" in members and members.get("__hash__") is None:
             raise Unreadable("it has an __eq__ and no __hash__")
         for name in ("__mul__", "__add__", "__sub__"):
@@ -236,6 +250,8 @@ class Replacement:
             return False, own
         if name == "backward" and not {"__eq__", "__hash__"}.isdisjoint(names_of(self.kind)):
             return False, own  # its sets of nodes are others
+        if name == "backward" and self._caution.why_not_swept(own):
+            return False, own
         needed = [p for p in parameters(own) if p.default is p.empty]
         more = len(list(parameters(own))) > len(needed)
         if any(p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in needed):
@@ -248,26 +264,38 @@ class Replacement:
             )
         if found is Agreement.NONE:
             return False, own
+        if found is Agreement.WHERE_FINITE:
+            return True, _native_where_finite(ours, own, len(needed))
         if found is Agreement.WHERE_OURS_ANSWERS:
             return True, _native_else_own(ours, own, len(needed))
         return True, _native_without_more(ours, own, len(needed)) if more else ours
 
     def _compare(self, name: str, own: Any, ours: Any, arity: int) -> Agreement:
-        samples = list(points(name, arity))
+        near = self._caution.thresholds(own)
+        samples, beyond = list(points(name, arity, near)), list(points_without_end(name, arity))
         if name in ("__rsub__", "__radd__", "__rmul__", "__rtruediv__", "__rpow__"):
-            samples = samples[1:2]  # Python calls these with a number
+            samples, beyond = reflected(samples), reflected(beyond)
+        engine = OwnEngine(self.kind, self.layout)
         with self._isolated(as_itself=True) as trace:
-            theirs = outcomes(OwnEngine(self.kind, self.layout), own, samples)
-        results = outcomes(NativeEngine(), ours, samples)
+            theirs = outcomes(engine, own, samples, thresholds=near)
+            theirs_beyond = outcomes(engine, own, beyond)
+            is_foreign = bool(arity) and takes_foreign_operands(
+                engine, own, texts_are_numbers="float" in _names_of_constructor(self.kind)
+            )
+        results = outcomes(NativeEngine(), ours, samples[: len(theirs)], thresholds=near)
         found = agreement(theirs, results)
-        if not trace.silent:
+        if not trace.silent or is_foreign:
             found = Agreement.NONE
+        if found is Agreement.FULL:
+            results_beyond = outcomes(NativeEngine(), ours, beyond[: len(theirs_beyond)])
+            if not all_agree(theirs_beyond, results_beyond):
+                found = Agreement.WHERE_FINITE
         if found is not Agreement.NONE and not self._looks_alike(theirs, results):
             found = Agreement.NONE
         if found is Agreement.NONE:
-            self._must_work(name, own, samples, theirs)
+            self._must_work(name, own, samples, theirs, near)
             with self._isolated(as_itself=True):
-                again = outcomes(OwnEngine(self.kind, self.layout), own, samples, begin=0.75)
+                again = outcomes(engine, own, samples, 0.75, near)
             if not all_add(theirs, again, by=0.5):
                 self._keep_sweep()
         return found
@@ -299,11 +327,18 @@ class Replacement:
     def _isolated(self, *, as_itself: bool) -> Any:
         return isolated(self.kind, self._modules(), as_itself=as_itself, variables=self._variables)
 
-    def _must_work(self, name: str, own: Any, samples: Any, theirs: list[list[Outcome]]) -> None:
+    def _must_work(
+        self,
+        name: str,
+        own: Any,
+        samples: Any,
+        theirs: list[list[Outcome]],
+        near: list[float],
+    ) -> None:
         """See to it that the script's method gives on Values what it gives on its own class."""
         with self._isolated(as_itself=False):
-            results = outcomes(NativeEngine(), own, samples)
-        for a, b in zip(theirs, results, strict=True):
+            results = outcomes(NativeEngine(), own, samples, thresholds=near)
+        for a, b in zip(theirs, results, strict=False):  # as far as both have come
             for x, y in zip(a, b, strict=True):
                 is_text = not x.numbers and not is_number(x.result)
                 if not (x.raised or y.raised or is_text or x.agrees(y)):
@@ -347,10 +382,11 @@ class Replacement:
                     for node in graph:
                         engine.set_grad(node, begin)
                 for _ in range(2):
-                    if backward(graph[-1]) is not None:
-                        return Outcome(raised=TypeError)
+                    with bounded():
+                        if backward(graph[-1]) is not None:
+                            return Outcome(raised=TypeError)
                     numbers += map(engine.grad, graph)
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt, TooLong) as error:
             return Outcome(raised=type(error))
         return Outcome(numbers=tuple(numbers))
 
@@ -390,6 +426,22 @@ def _native_without_more(ours: Any, own: Any, arity: int) -> Any:
             return own(*arguments, **named)
         return ours(*arguments)
 
+    return method
+
+
+def _native_where_finite(ours: Any, own: Any, arity: int) -> Any:
+    """Ours, but the script's own at numbers that are infinite, or none."""
+
+    def method(*arguments: Any, **named: Any) -> Any:
+        if named or len(arguments) != arity + 1:
+            return own(*arguments, **named)
+        for each in arguments:
+            number = read(each) if isinstance(each, Value) else each
+            if number - number != 0:
+                return own(*arguments)
+        return ours(*arguments)
+
+    read = NativeEngine().number
     return method
 
 

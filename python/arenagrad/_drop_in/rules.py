@@ -6,7 +6,9 @@ Value, so that one function runs a method on either. Two outcomes agree if their
 """
 
 import enum
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +17,8 @@ from arenagrad._drop_in.layout import Layout, is_number
 
 _TOLERANCE = 1e-12
 _SEEDS = (1.7, -3e4)  # the second shows a gradient that is clipped
+_LARGE = 1e12  # as does this one
+_MOST_LINES = 20_000  # of the script's code in one sample
 _BEGIN = 0.25  # what stands in grad before: a rule must add to it
 
 # Numbers of leaves; a number in `_Constant` is passed as it is; "same" repeats the first leaf.
@@ -27,11 +31,16 @@ _ONE = (
     -0.4,
     5.0,
     -6.0,
-    *(s * x for x in (30.0, 300.0, 600.0, 800.0) for s in (1, -1)),
+    *(s * x for x in (30.0, 300.0, 600.0, 800.0, 1e-15, 1e-9, 1e-4) for s in (1, -1)),
 )
-_TWO = ((0.7, -1.3), (2.5, 0.4), (-3.0, -0.5), (0.0, 1.5), (1.5, 0.0), (1e3, 2e3), (-0.2, 4.0))
-_NUMBERS = (2, 3.0, -0.5, 0.25)
-_POWERS = (2, 3, -1, 0.5, 1, 2.0, -2.5, 1.5)
+_TWO = ((0.7, -1.3), (2.5, 0.4), (-3.0, -0.5), (0.0, 1.5), (1.5, 0.0), (1e3, 2e3), (-0.2, 4.0),
+        (2.0, 2.0),
+        (0.0, 1.0), (0.0, 0.5), (1e-15, 0.3), (0.3, -1e-15), (1e-9, 0.3), (0.3, 1e-9),
+        (-1e-4, 0.3), (1e6, 1e6), (1e200, 1e200))  # fmt: skip
+_NUMBERS = (2, 3.0, -0.5, 0.25, 0, 1, -1, 0.0, 1.0, -1.0, 1e6, 1e-9)
+_INFINITE = (float("inf"), float("-inf"), float("nan"))
+_FOREIGN: tuple[Any, ...] = (None, [1.0, 2.0], (1.0,), {}, "2")
+_POWERS = (2, 3, -1, 0.5, 1, 2.0, -2.5, 1.5, 0, 1.0, -1.0, 4, 10)
 _BASES = (0.7, 2.5, 40.0)
 
 
@@ -39,7 +48,15 @@ _BASES = (0.7, 2.5, 40.0)
 class Constant:
     """An argument that is a plain number."""
 
-    number: float
+    number: Any
+
+
+class NoNumber(TypeError):
+    """The script's method gives a complex number, or something else that a Value cannot hold."""
+
+
+class TooLong(BaseException):
+    """A sample runs more lines of the script than any would that ends."""
 
 
 Point = tuple["float | Constant | str", ...]
@@ -180,22 +197,49 @@ class Outcome:
     numbers: tuple[float, ...] = ()  # the node's number, and the gradients of the leaves
     structure: tuple[int | None, ...] = ()  # the operands, each by the leaf it is
     text: str | None = None  # of the operation
+    is_operand: bool = False  # the result is one of the arguments, and no new node
+    scale: float = 1.0  # of the gradients
 
     def agrees(self, other: "Outcome") -> bool:
         """Whether both are the same, numbers to 1e-12."""
         if self.raised or other.raised:
-            return bool(self.raised) == bool(other.raised)
-        if len(self.numbers) != len(other.numbers):
+            if self.raised is None or other.raised is None:
+                return False
+            return self.raised is NoNumber or issubclass(other.raised, self.raised)
+        if len(self.numbers) != len(other.numbers) or self.is_operand != other.is_operand:
             return False
         if not self.numbers:
             return _same_result(self.result, other.result)
-        return all(map(_close, self.numbers, other.numbers))
+        return _close(self.numbers[0], other.numbers[0]) and all(
+            _close(a, b, self.scale)
+            for a, b in zip(self.numbers[1:], other.numbers[1:], strict=True)
+        )
 
 
-def _close(a: float, b: float) -> bool:
+def _close(a: float, b: float, scale: float = 1.0) -> bool:
+    """Whether two numbers agree; nan is nan here, and -0.0 is 0.0."""
     if a == b or (a != a and b != b):
         return True
-    return abs(a - b) <= _TOLERANCE * max(1.0, abs(a), abs(b))
+    return abs(a - b) <= _TOLERANCE * max(scale, abs(a), abs(b)) < float("inf")
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Raise TooLong in the code within that runs on and on."""
+    left, before = _MOST_LINES, sys.gettrace()
+
+    def count(_frame: Any, _event: str, _argument: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise TooLong
+        return count
+
+    sys.settrace(count)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 def _same_result(a: Any, b: Any) -> bool:
@@ -208,48 +252,93 @@ def run_at(
     engine: Engine, method: Callable[..., Any], point: Point, seed: float, begin: float
 ) -> Outcome:
     """The outcome of a method at one point; the gradients of the leaves begin with a number."""
-    leaves: list[Any] = []
-    arguments: list[Any] = []
     try:
-        for item in point:
-            if isinstance(item, Constant):
-                arguments.append(item.number)
-            elif item == "same":
-                arguments.append(leaves[0])
-            else:
-                leaves.append(engine.leaf(item))  # type: ignore[arg-type]  # a float is left
-                engine.set_grad(leaves[-1], begin)
-                arguments.append(leaves[-1])
-        result = method(*arguments)
-        if type(result) is not engine.kind:
-            return Outcome(result=result)
-        number = engine.number(result)
-        engine.sweep(result, seed)
-        numbers = (number, *map(engine.grad, leaves))
-        where = {id(leaf): i for i, leaf in enumerate(leaves)}
-        structure = tuple(where.get(id(x)) for x in engine.operands(result))
-        if not all(is_number(x) for x in numbers):
-            return Outcome(raised=TypeError)
-        return Outcome(None, None, tuple(map(float, numbers)), structure, engine.text(result))
-    except Exception as error:
+        with bounded():
+            return _run_at(engine, method, point, seed, begin)
+    except (Exception, SystemExit, KeyboardInterrupt, TooLong) as error:
         return Outcome(raised=type(error))
 
 
-def points(name: str, arity: int) -> Iterator[list[Point]]:
-    """The sample points of a method, in kinds: each kind gives it arguments of another sort."""
+def _run_at(
+    engine: Engine, method: Callable[..., Any], point: Point, seed: float, begin: float
+) -> Outcome:
+    leaves: list[Any] = []
+    arguments: list[Any] = []
+    for item in point:
+        if isinstance(item, Constant):
+            arguments.append(item.number)
+        elif item == "same":
+            arguments.append(leaves[0])
+        else:
+            leaves.append(engine.leaf(item))  # type: ignore[arg-type]  # a float is left
+            engine.set_grad(leaves[-1], begin)
+            arguments.append(leaves[-1])
+    result = method(*arguments)
+    if type(result) is not engine.kind:
+        return Outcome(result=result)
+    number = engine.number(result)
+    is_operand = any(result is leaf for leaf in leaves)
+    engine.sweep(result, seed)
+    numbers = (number, *map(engine.grad, leaves))
+    where = {id(leaf): i for i, leaf in enumerate(leaves)}
+    structure = tuple(where.get(id(x)) for x in engine.operands(result))
+    if not all(is_number(x) for x in numbers):
+        return Outcome(raised=NoNumber)
+    found = tuple(map(float, numbers))
+    scale = max(1.0, abs(seed))
+    return Outcome(None, None, found, structure, engine.text(result), is_operand, scale)
+
+
+def points(name: str, arity: int, thresholds: Sequence[float] = ()) -> Iterator[list[Point]]:
+    """The sample points of a method, in kinds: each kind gives it arguments of another sort.
+
+    thresholds are numbers that stand in its code: what it does may change there.
+    """
     if arity == 0:
-        yield [(x,) for x in _ONE]
+        yield [(x,) for x in (*_ONE, *thresholds)]
+        return
+    if name in ("__pow__", "__rpow__"):
+        values: list[Point] = [(x, y) for x in _BASES for y in (1.5, -0.5)]
+        values += [(-2.0, 2.0), (0.0, 2.0), (-2.0, 3.0)]
+        numbers: list[Point] = [(x, Constant(n)) for x in _BASES for n in _POWERS]
+        numbers += [(x, Constant(n)) for x in (-1.3, -6.0) for n in (2, 3, -1, 0, 1)]
+        numbers += [(0.0, Constant(n)) for n in (2, 3.0, 1, 0, 0.5, -1)]
+        repeated: list[Point] = []
+    else:
+        values = list(_TWO)
+        numbers = [(x, Constant(n)) for x in (0.7, -3.0, 5.0, 0.0) for n in _NUMBERS]
+        repeated = [(0.7, "same"), (-3.0, "same"), (0.0, "same")]
+    yield values + [p for t in thresholds for p in ((t, 0.7), (0.7, t), (t, t))]
+    yield numbers + [p for t in thresholds for p in ((t, Constant(2)), (0.7, Constant(t)))]
+    if repeated:
+        yield repeated
+
+
+def points_without_end(name: str, arity: int) -> Iterator[list[Point]]:
+    """Sample points that are infinite, or no number."""
+    if arity == 0:
+        yield [(x,) for x in _INFINITE]
         return
     power = name in ("__pow__", "__rpow__")
-    if power:
-        yield [(x, y) for x in _BASES for y in (1.5, -0.5)]
-        yield [(x, Constant(n)) for x in _BASES for n in _POWERS]
-        yield [(x, Constant(n)) for x in (-1.3, -6.0) for n in (2, 3, -1)]
-        yield [(0.0, Constant(2)), (0.0, Constant(3.0))]
-        return
-    yield list(_TWO)
-    yield [(x, Constant(n)) for x in (0.7, -3.0, 5.0) for n in _NUMBERS]
-    yield [(0.7, "same"), (-3.0, "same")]
+    yield [p for x in _INFINITE for p in ((x, 0.7), (0.7, x), (x, 0.0), (x, x))]
+    yield [(x, Constant(n)) for x in _INFINITE for n in (_POWERS if power else _NUMBERS)]
+
+
+def reflected(kinds: Sequence[list[Point]]) -> list[list[Point]]:
+    """The points whose other argument is a number: Python calls reflected operators with these."""
+    found = [[p for p in kind if isinstance(p[1], Constant)] for kind in kinds]
+    return [kind for kind in found if kind]
+
+
+def takes_foreign_operands(
+    engine: Engine, method: Callable[..., Any], *, texts_are_numbers: bool
+) -> bool:
+    """Whether a method answers where its operand is neither a number nor a node."""
+    for held in _FOREIGN[:-1] if texts_are_numbers else _FOREIGN:
+        found = run_at(engine, method, (0.7, Constant(held)), 1.0, 0.0)
+        if not found.raised and found.result is not NotImplemented:
+            return True
+    return False
 
 
 def outcomes(
@@ -257,13 +346,17 @@ def outcomes(
     method: Callable[..., Any],
     kinds: Sequence[Sequence[Point]],
     begin: float = _BEGIN,
+    thresholds: Sequence[float] = (),
 ) -> list[list[Outcome]]:
-    """The outcomes of a method at all points, kind by kind."""
+    """The outcomes of a method at all points, kind by kind; thresholds are seeds, too."""
     found = []
     for kind in kinds:
-        found.append(
-            [run_at(engine, method, p, _SEEDS[i in (1, 2)], begin) for i, p in enumerate(kind)]
-        )
+        first = [run_at(engine, method, p, _SEEDS[i in (1, 2)], begin) for i, p in enumerate(kind)]
+        for seed in (_LARGE, *thresholds):
+            first += [run_at(engine, method, p, seed, begin) for p in kind[:2] if seed]
+        found.append(first)
+        if any(x.raised is TooLong for x in first):
+            break  # the others would take as long
     return found
 
 
@@ -272,6 +365,7 @@ class Agreement(enum.Enum):
 
     NONE = "they differ, or could not be compared"
     WHERE_OURS_ANSWERS = "the same numbers, but ours raises where the script's own method does not"
+    WHERE_FINITE = "the same, but for numbers that are infinite or none"
     FULL = "the same"
 
 
@@ -282,6 +376,8 @@ def agreement(own: list[list[Outcome]], ours: list[list[Outcome]]) -> Agreement:
     is a number beyond the range of floats, where it raises OverflowError.
     """
     compared, refused = 0, 0
+    if any(x.raised is TooLong for kind in own for x in kind):
+        return Agreement.NONE
     for a, b in zip(own, ours, strict=True):
         if all(x.raised for x in a):
             continue
@@ -299,12 +395,24 @@ def agreement(own: list[list[Outcome]], ours: list[list[Outcome]]) -> Agreement:
     return Agreement.WHERE_OURS_ANSWERS if refused else Agreement.FULL
 
 
+def all_agree(own: list[list[Outcome]], ours: list[list[Outcome]]) -> bool:
+    """Whether all outcomes agree, but for sorts of arguments that the script refuses."""
+    return all(
+        x.agrees(y) or (x.raised is not None and issubclass(x.raised, OverflowError))
+        for a, b in zip(own, ours, strict=True)
+        for x, y in zip(a, b, strict=True)
+        if not all(each.raised for each in a)
+    )
+
+
 def all_add(one: list[list[Outcome]], other: list[list[Outcome]], *, by: float) -> bool:
     """Whether rules add to gradients: those of the other outcomes began with so much more."""
     return all(
         x.raised
         or y.raised
-        or all(_close(a + by, b) for a, b in zip(x.numbers[1:], y.numbers[1:], strict=True))
+        or all(
+            _close(a + by, b, x.scale) for a, b in zip(x.numbers[1:], y.numbers[1:], strict=True)
+        )
         for a, b in zip(one, other, strict=True)
         for x, y in zip(a, b, strict=True)
     )
