@@ -1068,3 +1068,14 @@ def test_a_sweep_that_asks_for_sizes_is_kept(python: Callable[..., Done]) -> Non
     use = use.replace(", type(x)", ")\nprint(type(x)")
     done = both(python, script + use)
     assert said(done)["the script's own"] == ["backward"]
+
+
+def test_assigned_and_continued_commands_of_a_notebook_are_left_out_and_named(
+    python: Callable[..., Done], tmp_path: Path
+) -> None:
+    cell = "files = !ls\nwhere = %pwd\n!echo a \\\n  b\nprint(1)"
+    write(tmp_path, {"n.ipynb": notebook(cell)})
+    done = python(*RUN, "n.ipynb")
+    assert (done.stdout, done.returncode) == ("1\n", 0), done.stderr
+    for left_out in ("files = !ls", "where = %pwd", "!echo a", "'b'"):
+        assert left_out in done.stderr

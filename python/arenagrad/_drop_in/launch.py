@@ -66,6 +66,7 @@ def run(
         if wanted:
             session = Session(wanted)
             codes = _transformed(program, session, folders)
+            session.expected = session.expected or [str(w) for w in wanted if w.is_asked]
             namespace[source.DECORATOR] = session.replace
             sys.meta_path.insert(0, session.finder())
         else:  # a script's own __future__ imports count, not this file's

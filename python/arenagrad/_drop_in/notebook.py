@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import sys
 from collections.abc import Iterator
 from importlib.abc import Loader, MetaPathFinder
@@ -14,6 +15,9 @@ _QUIET = (
     *("install_as_micrograd", "matplotlib", "pylab", "load_ext", "reload_ext", "autoreload"),
     *("config", "time"),
 )
+
+
+_ASSIGNED = re.compile(r"[\w, ]+=\s*[!%]")  # name = !command, name = %magic
 
 
 class NotNotebook(ValueError):
@@ -59,10 +63,15 @@ def _without_magics(lines: list[str], number: int, said: list[str]) -> Iterator[
     if _parses(text):  # a % or ! at the head of a line is then no magic
         yield text
         return
+    is_continued = False
     for line in lines:
         word = line.lstrip()
         indent = line[: len(line) - len(word)]
-        if word.startswith(("%", "!", "?")) or word.rstrip().endswith("?"):
+        if is_continued or _ASSIGNED.match(word):
+            said.append(f"cell {number}: {word.strip()!r} is left out")
+            yield f"{indent}pass" if indent and not is_continued else ""
+            is_continued = line.endswith("\\")
+        elif word.startswith(("%", "!", "?")) or word.rstrip().endswith("?"):
             name = word[1:].split()[0] if word[1:].split() else ""
             if word.startswith("%time "):
                 yield indent + word[len("%time ") :]
@@ -72,6 +81,7 @@ def _without_magics(lines: list[str], number: int, said: list[str]) -> Iterator[
                 word.rstrip()[-1:],
             ):
                 said.append(f"cell {number}: {word.strip()!r} is left out")
+            is_continued = word.startswith("!") and line.endswith("\\")
             yield f"{indent}pass" if indent else ""
         else:
             yield line
