@@ -7,6 +7,7 @@ once for each of its allocations, the first of which fails first, until runs mee
 
 import copy
 import ctypes
+import functools
 import gc
 import pickle
 import shutil
@@ -109,15 +110,15 @@ rows = ag.compile(lambda x: x * x, in_axes=0)
 array = np.arange(1.0, 6.0)
 
 
+def tanh_or_same(x: Any) -> Any:
+    return x.tanh() if x > 0 else x
+
+
 def with_rule() -> None:
     a = Value(1.0)
     b = a * 2
-    called = []
-
-    def rule() -> None:
-        called.append(1)
-
-    b._backward = rule
+    called: list[int] = []
+    b._backward = functools.partial(called.append, 1)
     (b + 1).backward()
     assert called == [1]
 
@@ -166,12 +167,24 @@ USES: dict[str, Callable[[], Any]] = {
     "compiled derivatives": lambda: (compiled.value_and_grad(1.0, 2.0), compiled.hessian(1.0, 2.0)),
     "compiled lists": lambda: (listed([1.0, 2.0]), listed.grad([1.0, 2.0])),
     "compiled rows": lambda: (rows(array), rows.value_and_grad(array), rows.map(array)),
-    "traced": lambda: ag.compile(lambda x: x.tanh() if x > 0 else x)(1.0),
-    "traced rows": lambda: ag.compile(lambda x: x.tanh(), in_axes=0)(array),
+    "traced": lambda: ag.compile(tanh_or_same)(1.0),
+    "traced rows": lambda: ag.compile(Value.tanh, in_axes=0)(array),
     "program": lambda: (compiled.program(1.0, 2.0), str(compiled.program(1.0, 2.0))),
     "pictures": lambda: (str(ag.draw(g.y)), ag.to_dot(g.y), ag.to_mermaid(g.y)),
     "collect": ag.collect,
 }
+
+
+# CPython 3.12 and 3.13 release a code object twice where there is no memory for a function that is
+# made of it, also in a program of Python alone. There these uses are not tried: they run code in
+# Python that makes functions.
+MAKES_FUNCTIONS = ("compiled", "traced", "program", "pictures")
+
+
+def names_of_uses(failing: str) -> list[str]:
+    if failing == "failing_new" or sys.version_info < (3, 12):
+        return list(USES)
+    return [name for name in USES if not name.startswith(MAKES_FUNCTIONS)]
 
 
 def failing_python() -> Callable[[int], None]:
@@ -201,9 +214,9 @@ def fail_each_use(folder: Path, failing: str) -> None:
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from {Path(__file__).stem} import *
         fail_after = {failing}()
-        for name, use in USES.items():
+        for name in {names_of_uses(failing)!r}:
             print(name, flush=True)
-            fail_each(use, g.check, fail_after)
+            fail_each(USES[name], g.check, fail_after)
     """
     done = run_python(folder, "script.py", script=script)
     assert done.returncode == 0, done.stdout[-100:] + done.stderr[-3000:]
