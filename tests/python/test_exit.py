@@ -161,4 +161,6 @@ def test_a_subinterpreter_is_refused_with_an_import_error(tmp_path: Path) -> Non
     """
     done = run_python(tmp_path, "script.py", script=script)
     assert "ImportError" in done.stdout, done
-    assert "main interpreter only" in done.stdout, done
+    # CPython 3.13 may refuse by itself, before our module is asked.
+    said = ("main interpreter only", "does not support loading in subinterpreters")
+    assert any(text in done.stdout for text in said), done

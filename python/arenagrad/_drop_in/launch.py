@@ -85,7 +85,7 @@ def run(
         raise
     finally:
         if session is not None:
-            session.report()
+            session.report(ended=not isinstance(sys.exception(), Exception))
 
 
 def _transformed(program: _Program, session: Session, folders: list[str]) -> list[Any]:

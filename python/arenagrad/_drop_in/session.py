@@ -100,11 +100,11 @@ class Session:
         """What is native and what was kept, one line a class."""
         return [done if isinstance(done, str) else done.report() for done in self._done]
 
-    def report(self) -> None:
-        """Say so on the standard error, and which classes were never met."""
+    def report(self, ended: bool) -> None:
+        """Say so on the standard error, and which classes a script never met that has ended."""
         for line in self.lines():
             print(line, file=sys.stderr)
-        if self.expected and not self._count:
+        if ended and self.expected and not self._count:
             names = " and no class ".join(self.expected)
             print(f"arenagrad: the script met no class {names}", file=sys.stderr)
 

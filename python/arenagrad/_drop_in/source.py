@@ -142,11 +142,14 @@ def _is_added_to(target: ast.Attribute, value: ast.expr) -> bool:
 # --- modules of the script's own ------------------------------------------------------------------
 
 
-@functools.cache
-def _foreign() -> tuple[str, ...]:
+def _folders_of_others() -> tuple[str, ...]:
     paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     paths.add(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     return tuple(os.path.realpath(path) + os.sep for path in paths if path)
+
+
+# Found beforehand: the finder of modules asks for them, and sysconfig imports a module to tell.
+_FOREIGN = _folders_of_others()
 
 
 @functools.cache
@@ -157,7 +160,7 @@ def is_own(path: str | None) -> bool:
     real = os.path.realpath(path)
     if any(part in ("site-packages", "dist-packages") for part in real.split(os.sep)):
         return False
-    return not real.startswith(_foreign())
+    return not real.startswith(_FOREIGN)
 
 
 def own_modules() -> Iterator[ModuleType]:
