@@ -18,6 +18,7 @@ from typing import Any
 from arenagrad._compile.code_names import BY_TEXT, EVERY_FIELD, names_in
 from arenagrad._compile.function_references import is_module
 from arenagrad._core.compiled import NativeDispatch, OuterState, PyTree
+from arenagrad._support.cells import contents_of
 
 # Functions, classes and objects that are looked at for one function, and items of one container.
 MOST_THINGS, MOST_ITEMS = 20_000, 1_000
@@ -57,7 +58,7 @@ class _Search:
         self._dicts: dict[int, tuple[Any, set[str]]] = {}  # with the names that are read there
         self._objects: dict[int, Any] = {}  # whose fields are compared
         self._modules: list[ModuleType] = []
-        self._classes: list[type] = []
+        self._classes: dict[type, None] = {}  # in the order in which they were met
         self._names: set[str] = set()  # of attributes
         self._texts: set[str] = set()  # that may name an attribute
         self._even_missing: set[str] = set()  # names whose attribute may be missing
@@ -141,10 +142,11 @@ class _Search:
         if type(thing).__flags__ & _HEAP_TYPE and not is_ours:
             self._add_class(type(thing))
             self._meet_items(_held_by(thing))
-        for name in _INSIDE:
-            inside = getattr(thing, name, None) if _stands_for_function(thing) else None
-            if callable(inside):
-                self._meet(inside)
+        if _stands_for_function(thing):
+            for name in _INSIDE:
+                inside = getattr(thing, name, None)
+                if callable(inside):
+                    self._meet(inside)
 
     def _visit_function(self, function: FunctionType) -> None:
         code, known = function.__code__, function.__globals__
@@ -154,11 +156,11 @@ class _Search:
         self._add_names(read.attributes)
         self._even_missing |= read.missing
         if _is_library(known.get("__name__", "")):
-            self._meet_items(_contents(cell) for cell in cells.values())
+            self._meet_items(contents_of(cell) for cell in cells.values())
             return
         for name in read.cells & cells.keys():
             self._cells[id(cells[name])] = cells[name]
-            self._meet(_contents(cells[name]))
+            self._meet(contents_of(cells[name]))
         _, names = self._dicts.setdefault(id(known), (known, set()))
         for name in read.globals & known.keys():
             names.add(name)
@@ -187,7 +189,7 @@ class _Search:
     def _add_class(self, cls: type) -> None:
         if cls in self._classes:
             return
-        self._classes.append(cls)
+        self._classes[cls] = None
         special = {n for base in cls.__mro__[:-1] for n in vars(base) if n[:2] == n[-2:] == "__"}
         for name in (special - _NOT_READING) | self._names:
             self._meet_methods(cls, name)
@@ -220,13 +222,6 @@ def _is_called_in_python(thing: Any) -> bool:
 def _stands_for_function(thing: Any) -> bool:
     """Whether it is an object of Python's or ours that calls a function, as lru_cache makes."""
     return callable(thing) or hasattr(type(thing), "__get__")
-
-
-def _contents(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # it is empty
-        return None
 
 
 def _held_by(thing: Any) -> Iterator[Any]:

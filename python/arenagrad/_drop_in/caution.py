@@ -16,7 +16,8 @@ from arenagrad._core import Value
 from arenagrad._drop_in.facts import Facts
 from arenagrad._drop_in.isolation import functions_of
 from arenagrad._drop_in.layout import names_of
-from arenagrad._drop_in.source import is_own
+from arenagrad._drop_in.source import is_own_module
+from arenagrad._support.cells import contents_of
 
 _ARITHMETIC = [f"__{r}{x}__" for x in ("add", "sub", "mul", "truediv", "pow") for r in ("", "r")]
 ARITHMETIC = (*_ARITHMETIC, "__neg__")
@@ -139,9 +140,9 @@ class Caution:
         elif isinstance(held, ModuleType):
             if held.__name__.partition(".")[0] in _WORLDLY_MODULES:
                 yield f"writes with {name}"
-            elif _is_own_module(held):
+            elif is_own_module(held):
                 yield f"reads {name}, a module of the script's"
-        elif isinstance(held, FunctionType) and _is_own_module(
+        elif isinstance(held, FunctionType) and is_own_module(
             sys.modules.get(held.__module__ or "")
         ):
             yield from self._found(held, seen)
@@ -152,7 +153,7 @@ class Caution:
                 yield f"writes with {name}"
         elif isinstance(held, type):
             is_error = issubclass(held, BaseException)
-            if not is_error and _is_own_module(sys.modules.get(held.__module__)):
+            if not is_error and is_own_module(sys.modules.get(held.__module__)):
                 yield f"reads {name}, a class of the script's"
         elif _is_constant(held):
             if self._facts.is_open:
@@ -198,10 +199,7 @@ def _stored_by(constructor: Any) -> Iterator[str]:
 
 def _content(function: FunctionType, name: str, kind: type) -> Any:
     cell = (function.__closure__ or ())[function.__code__.co_freevars.index(name)]
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return kind if name == kind.__name__ else _MISSING
+    return contents_of(cell, kind if name == kind.__name__ else _MISSING)
 
 
 def _is_constant(held: Any) -> bool:
@@ -213,9 +211,3 @@ def _is_constant(held: Any) -> bool:
 def _is_size(held: Any) -> bool:
     """Whether this is a number other than 0, 1 and -1."""
     return type(held) in (int, float) and held not in (0, 1, -1)
-
-
-def _is_own_module(module: Any) -> bool:
-    return module is not None and (
-        module.__name__ == "__main__" or is_own(getattr(module, "__file__", None))
-    )

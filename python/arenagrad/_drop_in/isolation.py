@@ -18,6 +18,7 @@ from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 from arenagrad._core import Value
+from arenagrad._support.cells import contents_of
 
 _LONGEST = 10_000  # longer containers are compared by their length only, and not restored
 _MISSING = object()
@@ -72,9 +73,9 @@ def _names_mean(kind: type, namespaces: list[dict[str, Any]]) -> Iterator[None]:
         for name, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
-            empty = _is_empty(cell)
-            if (empty and name == kind.__name__) or (not empty and cell.cell_contents is Value):
-                cells.append((cell, None if empty else Value))
+            content = contents_of(cell, _MISSING)
+            if content is Value or (content is _MISSING and name == kind.__name__):
+                cells.append((cell, content))
                 cell.cell_contents = kind
     for space, name in renamed:
         space[name] = kind
@@ -90,18 +91,10 @@ def _names_mean(kind: type, namespaces: list[dict[str, Any]]) -> Iterator[None]:
         elif stood is not kind:
             own[kind.__name__] = stood
         for cell, content in cells:
-            if content is None:
+            if content is _MISSING:
                 del cell.cell_contents
             else:
                 cell.cell_contents = content
-
-
-def _is_empty(cell: CellType) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return True
-    return False
 
 
 def _container_undo(held: Any) -> _Undo:

@@ -14,7 +14,7 @@ from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
 from arenagrad._drop_in import notebook, source
-from arenagrad._drop_in.session import Session, missing
+from arenagrad._drop_in.session import Session, missing, no_class
 from arenagrad._drop_in.source import Wanted
 from arenagrad._support.command import command_name
 
@@ -93,22 +93,17 @@ def _transformed(program: _Program, session: Session, folders: list[str]) -> lis
     trees = [(ast.parse(part.text, part.filename), part.filename) for part in program.parts]
     found = [each for tree, _ in trees for each in session.transform_tree(tree, *program.names)]
     package = (program.spec.parent or "") if program.spec is not None else ""
-    for _, path, read in source.modules_imported([tree for tree, _ in trees], folders, package):
+    imported = list(source.modules_imported([tree for tree, _ in trees], folders, package))
+    for _, path, read in imported:
         session.facts.note_bindings(read, path)
-    looked: set[str] = set()
-    for places in (folders[:1], folders):
-        imported = source.modules_imported([tree for tree, _ in trees], places, package)
-        while missing(session.wanted, found):
-            name, path, tree = next(imported, ("", "", None))
-            if tree is None:
-                break
-            looked.add(os.path.basename(path))
-            found += source.decorated(tree, session.wanted, name)
+    for name, _, read in imported:
+        found += source.decorated(read, session.wanted, name)
+    looked = {os.path.basename(path) for _, path, _ in imported}
     lacking = missing(session.wanted, found)
     if lacking and any(_mentions_path(part.text) for part in program.parts):
         session.expected = lacking  # it may lie where the script itself looks for modules
     elif lacking:
-        nowhere = f"{program.filename!r} has no class {' and no class '.join(lacking)}"
+        nowhere = f"{program.filename!r} has {no_class(lacking)}"
         places_said = f" (looked there and in {_listed(looked)})" if looked else ""
         _refuse(f"--replace-class: {nowhere}{places_said}")
     return [compile(tree, filename, "exec", dont_inherit=True) for tree, filename in trees]

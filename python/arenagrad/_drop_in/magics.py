@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arenagrad._drop_in import source
-from arenagrad._drop_in.session import Session, missing
+from arenagrad._drop_in.session import Session, missing, no_class
 
 
 class _Decorate:
@@ -66,10 +66,7 @@ class Magics:
             sys.meta_path.remove(finder)
         lacking = missing(self._session.wanted, decorate.found)
         if lacking and self._session.count == before:
-            print(
-                f"arenagrad: the cell has no class {' and no class '.join(lacking)}",
-                file=sys.stderr,
-            )
+            print(f"arenagrad: the cell has {no_class(lacking)}", file=sys.stderr)
 
     def _report(self, *_: Any) -> None:
         said = "\n".join(self._session.lines())

@@ -14,9 +14,8 @@ from arenagrad._core import (
 )
 from arenagrad._drop_in.layout import Layout
 
-_native = {
-    name: vars(Value)[name] for name in ("data", "grad", "_op", "_prev", "_backward", "__init__")
-}
+# Value's own descriptors, whatever is put on the class later.
+NATIVE = {name: vars(Value)[name] for name in ("data", "grad", "_op", "_backward", "__init__")}
 _Getter = Callable[[Any], Any]
 
 
@@ -35,17 +34,17 @@ def _set_operands(node: Any, children: Any) -> None:
     before = operands(node)
     if before and {*map(id, before)} == {*map(id, found)}:
         return
-    text, grad, rule = (_native[name].__get__(node) for name in ("_op", "grad", "_backward"))
+    text, grad, rule = (NATIVE[name].__get__(node) for name in ("_op", "grad", "_backward"))
     if before and _is_native(rule):
         raise ArenagradError(
             "a node that arenagrad made keeps its operands, which its gradient rule needs: assign "
             "its rule before, or run the script without --replace-class"
         )
-    _native["__init__"](node, _native["data"].__get__(node), found, text)
+    NATIVE["__init__"](node, NATIVE["data"].__get__(node), found, text)
     if grad:
-        _native["grad"].__set__(node, grad)
+        NATIVE["grad"].__set__(node, grad)
     if not _is_native(rule):
-        _native["_backward"].__set__(node, rule)
+        NATIVE["_backward"].__set__(node, rule)
 
 
 def _set_partials(node: Any, numbers: Any) -> None:
@@ -53,19 +52,19 @@ def _set_partials(node: Any, numbers: Any) -> None:
     given = tuple(numbers or ())
     found = operands(node)
     if given or found:
-        _native["__init__"](node, _native["data"].__get__(node), found, given)
+        NATIVE["__init__"](node, NATIVE["data"].__get__(node), found, given)
 
 
 def _set_rule(node: Any, rule: Any) -> None:
     """Give the node this rule; None takes it away."""
     if rule is not None:
-        _native["_backward"].__set__(node, rule)
-    elif not _is_native(_native["_backward"].__get__(node)):
-        _native["_backward"].__delete__(node)
+        NATIVE["_backward"].__set__(node, rule)
+    elif not _is_native(NATIVE["_backward"].__get__(node)):
+        NATIVE["_backward"].__delete__(node)
 
 
 def _rule_or_none(node: Any) -> Any:
-    return _native["_backward"].__get__(node) if operands(node) else None
+    return NATIVE["_backward"].__get__(node) if operands(node) else None
 
 
 def _operands_as(container: type, of_leaf: Any) -> _Getter:
@@ -84,14 +83,14 @@ def text_property(translated: dict[str, str], of_leaf: str | None) -> property:
     """The field for the text of the operation, in the words of the script."""
 
     def get(node: Any) -> Any:
-        text = _native["_op"].__get__(node)
+        text = NATIVE["_op"].__get__(node)
         if not text:
             return of_leaf
         return translated.get(text, translated.get(text[:2], text) if text[:2] == "**" else text)
 
     def put(node: Any, text: Any) -> None:
         if text is not None:
-            _native["_op"].__set__(node, text)
+            NATIVE["_op"].__set__(node, text)
 
     return property(get, put)
 
@@ -109,13 +108,13 @@ def aliases(layout: Layout) -> dict[str, Any]:
     """What to put on Value for the fields of a class that Value has under other names."""
     found: dict[str, Any] = {}
     if layout.data != "data":
-        found[layout.data] = _native["data"]
+        found[layout.data] = NATIVE["data"]
     if layout.grad != "grad":
-        found[layout.grad] = _native["grad"]
+        found[layout.grad] = NATIVE["grad"]
     if layout.op and (layout.op, layout.own_constructor) != ("_op", False):
         found[layout.op] = text_property(layout.texts, layout.no_op)
     if layout.rule and (layout.rule, layout.own_constructor) != ("_backward", False):
-        get = _rule_or_none if layout.leaf_has_none else _native["_backward"].__get__
+        get = _rule_or_none if layout.leaf_has_none else NATIVE["_backward"].__get__
         found[layout.rule] = property(get, _set_rule)
     if layout.partials:
         found[layout.partials] = property(_partials, _set_partials)

@@ -248,9 +248,10 @@ class Replacement:
             if name not in (*_SHOWN, "backward"):
                 self._keep_sweep()  # whether its nodes need that order was not tried
             return False, own
-        if name == "backward" and not {"__eq__", "__hash__"}.isdisjoint(names_of(self.kind)):
-            return False, own  # its sets of nodes are others
-        if name == "backward" and self._caution.why_not_swept(own):
+        if name == "backward" and (
+            not {"__eq__", "__hash__"}.isdisjoint(names_of(self.kind))  # its sets are others
+            or self._caution.why_not_swept(own)
+        ):
             return False, own
         needed = [p for p in parameters(own) if p.default is p.empty]
         more = len(list(parameters(own))) > len(needed)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from arenagrad._core import ArenagradError, Value, operands, topological_order
 from arenagrad._drop_in.layout import Layout, is_number
+from arenagrad._drop_in.nodes import NATIVE
 
 _TOLERANCE = 1e-12
 _SEEDS = (1.7, -3e4)  # the second shows a gradient that is clipped
@@ -149,9 +150,6 @@ class OwnEngine:
             self.set_grad(operand, self.grad(operand) + partial * self.grad(node))
 
 
-_native = {name: vars(Value)[name] for name in ("data", "grad", "_op", "_backward")}
-
-
 class NativeEngine:
     """Value, read by its own descriptors, whatever has been put on it."""
 
@@ -163,15 +161,15 @@ class NativeEngine:
 
     def number(self, node: Any) -> float:
         """The number of a node."""
-        return _native["data"].__get__(node)  # type: ignore[no-any-return]
+        return NATIVE["data"].__get__(node)  # type: ignore[no-any-return]
 
     def grad(self, node: Any) -> float:
         """The gradient of a node."""
-        return _native["grad"].__get__(node)  # type: ignore[no-any-return]
+        return NATIVE["grad"].__get__(node)  # type: ignore[no-any-return]
 
     def set_grad(self, node: Any, number: float) -> None:
         """Assign the gradient of a node."""
-        _native["grad"].__set__(node, number)
+        NATIVE["grad"].__set__(node, number)
 
     def operands(self, node: Any) -> list[Any]:
         """The operands of a node."""
@@ -179,13 +177,13 @@ class NativeEngine:
 
     def text(self, node: Any) -> str | None:
         """The text of the operation that made a node."""
-        return _native["_op"].__get__(node)  # type: ignore[no-any-return]
+        return NATIVE["_op"].__get__(node)  # type: ignore[no-any-return]
 
     def sweep(self, root: Any, seed: float) -> None:
         """Run the rules of all nodes below root, users first, from this gradient of root."""
         self.set_grad(root, seed)
         for node in reversed(topological_order(root)):
-            _native["_backward"].__get__(node)()
+            NATIVE["_backward"].__get__(node)()
 
 
 @dataclass(frozen=True)
@@ -369,6 +367,15 @@ class Agreement(enum.Enum):
     FULL = "the same"
 
 
+def _pairs(
+    own: list[list[Outcome]], ours: list[list[Outcome]], *, answered: bool = False
+) -> Iterator[tuple[Outcome, Outcome]]:
+    """The outcomes at each point; answered: without sorts of arguments that are refused at all."""
+    for a, b in zip(own, ours, strict=True):
+        if not (answered and all(x.raised for x in a)):
+            yield from zip(a, b, strict=True)
+
+
 def agreement(own: list[list[Outcome]], ours: list[list[Outcome]]) -> Agreement:
     """Whether ours does what the script's own method does, wherever that does anything.
 
@@ -378,18 +385,15 @@ def agreement(own: list[list[Outcome]], ours: list[list[Outcome]]) -> Agreement:
     compared, refused = 0, 0
     if any(x.raised is TooLong for kind in own for x in kind):
         return Agreement.NONE
-    for a, b in zip(own, ours, strict=True):
-        if all(x.raised for x in a):
+    for x, y in _pairs(own, ours, answered=True):
+        if x.raised and issubclass(x.raised, OverflowError):
             continue
-        for x, y in zip(a, b, strict=True):
-            if x.raised and issubclass(x.raised, OverflowError):
-                continue
-            if y.raised and not x.raised and issubclass(y.raised, ArenagradError):
-                refused += 1
-            elif not x.agrees(y):
-                return Agreement.NONE
-            elif not x.raised:
-                compared += 1
+        if y.raised and not x.raised and issubclass(y.raised, ArenagradError):
+            refused += 1
+        elif not x.agrees(y):
+            return Agreement.NONE
+        elif not x.raised:
+            compared += 1
     if not compared:
         return Agreement.NONE
     return Agreement.WHERE_OURS_ANSWERS if refused else Agreement.FULL
@@ -399,9 +403,7 @@ def all_agree(own: list[list[Outcome]], ours: list[list[Outcome]]) -> bool:
     """Whether all outcomes agree, but for sorts of arguments that the script refuses."""
     return all(
         x.agrees(y) or (x.raised is not None and issubclass(x.raised, OverflowError))
-        for a, b in zip(own, ours, strict=True)
-        for x, y in zip(a, b, strict=True)
-        if not all(each.raised for each in a)
+        for x, y in _pairs(own, ours, answered=True)
     )
 
 
@@ -413,8 +415,7 @@ def all_add(one: list[list[Outcome]], other: list[list[Outcome]], *, by: float) 
         or all(
             _close(a + by, b, x.scale) for a, b in zip(x.numbers[1:], y.numbers[1:], strict=True)
         )
-        for a, b in zip(one, other, strict=True)
-        for x, y in zip(a, b, strict=True)
+        for x, y in _pairs(one, other)
     )
 
 
@@ -426,12 +427,7 @@ def alike_in_structure(
     def seen(outcome: Outcome) -> Any:
         return outcome.structure if ordered else frozenset(outcome.structure)
 
-    return all(
-        seen(x) == seen(y)
-        for a, b in zip(own, ours, strict=True)
-        for x, y in zip(a, b, strict=True)
-        if x.numbers and y.numbers
-    )
+    return all(seen(x) == seen(y) for x, y in _pairs(own, ours) if x.numbers and y.numbers)
 
 
 def translation(own: list[list[Outcome]], ours: list[list[Outcome]]) -> dict[str, str] | None:
@@ -440,11 +436,10 @@ def translation(own: list[list[Outcome]], ours: list[list[Outcome]]) -> dict[str
     The texts of powers, which name the exponent, are told by their first two characters.
     """
     found: dict[str, str] = {}
-    for a, b in zip(own, ours, strict=True):
-        for x, y in zip(a, b, strict=True):
-            if not (x.numbers and y.numbers) or x.text == y.text:
-                continue
-            ours_text = "**" if (y.text or "").startswith("**") else y.text
-            if not ours_text or not x.text or found.setdefault(ours_text, x.text) != x.text:
-                return None
+    for x, y in _pairs(own, ours):
+        if not (x.numbers and y.numbers) or x.text == y.text:
+            continue
+        ours_text = "**" if (y.text or "").startswith("**") else y.text
+        if not ours_text or not x.text or found.setdefault(ours_text, x.text) != x.text:
+            return None
     return found

@@ -105,8 +105,7 @@ class Session:
         for line in self.lines():
             print(line, file=sys.stderr)
         if ended and self.expected and not self._count:
-            names = " and no class ".join(self.expected)
-            print(f"arenagrad: the script met no class {names}", file=sys.stderr)
+            print(f"arenagrad: the script met {no_class(self.expected)}", file=sys.stderr)
 
 
 def _refuse_second(former: type, again: type) -> None:
@@ -134,6 +133,11 @@ def _file_of(original: Any) -> str:
     if path is None:
         return "the notebook" if name == "__main__" else str(name)
     return os.path.basename(str(path))
+
+
+def no_class(names: Sequence[str]) -> str:
+    """For a message: none of these classes."""
+    return f"no class {' and no class '.join(names)}"
 
 
 def missing(wanted: Sequence[source.Wanted], found: Iterable[source.Wanted]) -> list[str]:

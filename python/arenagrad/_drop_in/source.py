@@ -163,12 +163,17 @@ def is_own(path: str | None) -> bool:
     return not real.startswith(_FOREIGN)
 
 
+def is_own_module(module: Any) -> bool:
+    """Whether this is a module of the script's own."""
+    return module is not None and (
+        module is sys.modules.get("__main__") or is_own(getattr(module, "__file__", None))
+    )
+
+
 def own_modules() -> Iterator[ModuleType]:
     """The modules of the script's own that have been imported, `__main__` first."""
-    for name, module in [("__main__", sys.modules.get("__main__")), *list(sys.modules.items())]:
-        if isinstance(module, ModuleType) and (
-            name == "__main__" or is_own(getattr(module, "__file__", None))
-        ):
+    for module in [sys.modules.get("__main__"), *list(sys.modules.values())]:
+        if isinstance(module, ModuleType) and is_own_module(module):
             yield module
 
 
