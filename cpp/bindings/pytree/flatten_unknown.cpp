@@ -37,19 +37,19 @@ bool is_numpy_bool(PyObject* object) {
   return std::string_view(Py_TYPE(object)->tp_name).starts_with("numpy.bool");
 }
 
-// Whether it is no number and yet an argument: it chooses a program of its own. Nothing that a call
-// reads of such an object changes from one call to the next. Classes of Python's own can be
-// changed, so they are not among them.
+// Whether it is no number and no Enum and yet an argument: it chooses a program of its own. What a
+// function among them reads is compared at each call (outer_state.h); the others do not change.
+// Classes of Python's own can be changed, so they are not among them.
 bool is_choice(PyObject* object) {
   static PyObject* kinds = nullptr;
   once(kinds, [] {
     const auto functools = py::module_::import("functools");
     const auto types = py::module_::import("types");
-    return py::make_tuple(py::module_::import("enum").attr("Enum"), types.attr("FunctionType"),
-                          types.attr("BuiltinFunctionType"), types.attr("MethodType"),
-                          types.attr("MethodDescriptorType"), types.attr("WrapperDescriptorType"),
-                          types.attr("MethodWrapperType"), types.attr("ClassMethodDescriptorType"),
-                          functools.attr("partial"), functools.attr("_lru_cache_wrapper"),
+    return py::make_tuple(types.attr("FunctionType"), types.attr("BuiltinFunctionType"),
+                          types.attr("MethodType"), types.attr("MethodDescriptorType"),
+                          types.attr("WrapperDescriptorType"), types.attr("MethodWrapperType"),
+                          types.attr("ClassMethodDescriptorType"), functools.attr("partial"),
+                          functools.attr("_lru_cache_wrapper"),
                           py::module_::import("arenagrad._core.compiled").attr("NativeDispatch"));
   });
   if (object == Py_None || PyUnicode_Check(object) || PyBytes_Check(object)) return true;

@@ -17,25 +17,17 @@ PyObject* state(PyObject* self, const char* name) {
   return dict == nullptr ? nullptr : item_named(dict, name);
 }
 
-// Runs a getter body that may throw.
+// Runs the body of a getter or method that may throw.
 template <class Body> PyObject* guarded_getter(Body&& body) {
-  try {
-    return body();
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
+  return caught<PyObject*>(nullptr, body);
 }
 
 // Runs a setter body that may throw.
 template <class Body> int guarded_setter(Body&& body) {
-  try {
+  return caught(-1, [&] {
     body();
     return 0;
-  } catch (...) {
-    set_python_error();
-    return -1;
-  }
+  });
 }
 
 double need_value(PyObject* value, const char* name) {
@@ -108,7 +100,7 @@ int set_op(PyObject* self, PyObject* value, void*) {
 }
 
 PyObject* get_prev(PyObject* self, void*) {
-  try {
+  return guarded_getter([&] {
     // The objects first: a subclass's __hash__ may run anything, even what moves the nodes.
     std::vector<py::object> found;
     arena().for_each_operand(node_of(self), false, [&](NodeId operand) {
@@ -118,20 +110,14 @@ PyObject* get_prev(PyObject* self, void*) {
     for (const py::object& operand : found)
       if (PySet_Add(operands.ptr(), operand.ptr()) != 0) throw py::error_already_set();
     return operands.release().ptr();
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
+  });
 }
 
 PyObject* step(PyObject* self, PyObject*) {
-  try {
+  return guarded_getter([&] {
     core::reverse_step(arena(), node_of(self));
-    Py_RETURN_NONE;
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
+    return Py_NewRef(Py_None);
+  });
 }
 
 PyMethodDef step_method = {"_backward", step, METH_NOARGS,

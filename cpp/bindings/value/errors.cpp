@@ -17,15 +17,8 @@ struct {
 } classes;
 
 PyObject* define(py::module_& module, const char* name, const char* doc, PyObject* builtin) {
-  const py::object bases =
-      builtin == nullptr
-          ? py::reinterpret_borrow<py::object>(PyExc_Exception)
-          : py::object(py::make_tuple(py::handle(classes.base), py::handle(builtin)));
-  const std::string qualified = std::string("arenagrad.") + name;
-  PyObject* type = PyErr_NewExceptionWithDoc(qualified.c_str(), doc, bases.ptr(), nullptr);
-  if (type == nullptr) throw py::error_already_set();
-  module.attr(name) = py::handle(type);
-  return type; // owned by the process
+  return new_exception(module, name, doc,
+                       py::make_tuple(py::handle(classes.base), py::handle(builtin)));
 }
 
 // Raises `type` with the Value to blame, if any, as its attribute `value`.
@@ -84,10 +77,18 @@ void set_python_error() noexcept {
   }
 }
 
+PyObject* new_exception(py::module_& module, const char* name, const char* doc, py::handle bases) {
+  const std::string qualified = std::string("arenagrad.") + name;
+  PyObject* const type = PyErr_NewExceptionWithDoc(qualified.c_str(), doc, bases.ptr(), nullptr);
+  if (type == nullptr) throw py::error_already_set();
+  module.attr(name) = py::handle(type);
+  return type;
+}
+
 void bind_errors(py::module_& module) {
-  classes.base =
-      define(module, "ArenagradError",
-             "Base of the errors of arenagrad. `value` is the Value to blame, or None.", nullptr);
+  classes.base = new_exception(
+      module, "ArenagradError",
+      "Base of the errors of arenagrad. `value` is the Value to blame, or None.", PyExc_Exception);
   classes.full = define(module, "ArenaFullError", "No index or no memory is left for another node.",
                         PyExc_MemoryError);
   classes.domain =

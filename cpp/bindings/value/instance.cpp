@@ -17,12 +17,7 @@ PyObject* allocate_instance(PyTypeObject* type, Py_ssize_t items) {
 }
 
 PyObject* new_native(PyTypeObject* type, PyObject*, PyObject*) {
-  try {
-    return py::detail::make_new_instance(type);
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
+  return caught<PyObject*>(nullptr, [&] { return py::detail::make_new_instance(type); });
 }
 
 using Initialiser = void (*)(py::detail::instance*, const void*);

@@ -81,13 +81,10 @@ PyObject* to_integer(PyObject* self, Rounding how) {
   Trace* const trace = tracing();
   if (trace == nullptr && how != Rounding::HalfToEven && !note_detached_number(self))
     return nullptr;
-  try {
+  return caught<PyObject*>(nullptr, [&] {
     if (trace != nullptr) guard_integer(*trace, self, x, how);
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
-  return PyLong_FromDouble(rounded(x, how));
+    return PyLong_FromDouble(rounded(x, how));
+  });
 }
 
 template <Rounding how> PyObject* integer(PyObject* self) { return to_integer(self, how); }
@@ -142,15 +139,17 @@ bool holds(double left, double right, program::Relation relation) {
 }
 
 // A comparison that the function being compiled makes, as the relation that a guard can ask about.
-bool compare_by_guard(Trace& trace, Operand left, Operand right, int op) {
+PyObject* compare_by_guard(Trace& trace, Operand left, Operand right, int op) {
   using program::Relation;
   if (op == Py_GT || op == Py_GE) std::swap(left, right);
   Relation relation = Relation::Equal;
   if (op == Py_LT || op == Py_GT) relation = Relation::Less;
   if (op == Py_LE || op == Py_GE) relation = Relation::LessEqual;
   const bool outcome = holds(left.number, right.number, relation);
-  trace.compared(left.value, left.number, right.value, right.number, relation, outcome);
-  return outcome != (op == Py_NE);
+  return caught<PyObject*>(nullptr, [&] {
+    trace.compared(left.value, left.number, right.value, right.number, relation, outcome);
+    return PyBool_FromLong(outcome != (op == Py_NE));
+  });
 }
 
 // The float next to a real number that no float equals, below or above it. False: an error is set.
@@ -177,12 +176,7 @@ PyObject* compare_with_no_float(Trace& trace, PyObject* self, PyObject* other, i
   const bool below = op == Py_LT || op == Py_LE;
   Operand bound;
   if (!next_float(other, below, &bound.number)) return nullptr;
-  try {
-    return PyBool_FromLong(compare_by_guard(trace, operand_of(self), bound, below ? Py_LE : Py_GE));
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
+  return compare_by_guard(trace, operand_of(self), bound, below ? Py_LE : Py_GE);
 }
 
 PyObject* compare_traced(Trace& trace, PyObject* self, PyObject* other, int op) {
@@ -200,12 +194,7 @@ PyObject* compare_traced(Trace& trace, PyObject* self, PyObject* other, int op) 
     if (exact < 0) return nullptr;
     if (exact == 0) return compare_with_no_float(trace, self, other, op);
   }
-  try {
-    return PyBool_FromLong(compare_by_guard(trace, operand_of(self), right, op));
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
+  return compare_by_guard(trace, operand_of(self), right, op);
 }
 
 // Whether it is one of NumPy's floats with fewer bits than a double, to which NumPy would round a
@@ -243,14 +232,11 @@ PyObject* compare(PyObject* self, PyObject* other, int op) {
 int truth_of_number(PyObject* self) {
   if (!compares_by_number()) return 1;
   const double x = data_of(self);
-  try {
+  return caught(-1, [&] {
     if (Trace* trace = tracing())
       trace->compared(self, x, nullptr, 0.0, program::Relation::Equal, x == 0.0);
-    return x != 0.0;
-  } catch (...) {
-    set_python_error();
-    return -1;
-  }
+    return static_cast<int>(x != 0.0);
+  });
 }
 
 Py_hash_t identity_hash(PyObject* self) {

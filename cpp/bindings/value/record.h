@@ -36,17 +36,14 @@ private:
 
 // What `body` returns, or null with a Python error set if it throws.
 template <class Body> PyObject* guarded(Body&& body) {
-  try {
+  return caught<PyObject*>(nullptr, [&] {
     PyObject* result = nullptr;
     if constexpr (std::is_pointer_v<decltype(body())>)
       result = body();
     else
       result = py::object(body()).release().ptr();
     return traces == 0 ? result : note_detached(result);
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
+  });
 }
 
 // The Value of a node that has just been recorded. Throws std::bad_alloc.

@@ -213,12 +213,10 @@ PyObject* note_detached(PyObject* result) {
 }
 
 void bind_trace(py::module_& module) {
-  frozen_warning = PyErr_NewExceptionWithDoc(
-      "arenagrad.FrozenValueWarning",
+  frozen_warning = new_exception(
+      module, "FrozenValueWarning",
       "A number was read out of a Value while a function was compiled, which freezes it.",
-      PyExc_UserWarning, nullptr);
-  if (frozen_warning == nullptr) throw py::error_already_set();
-  module.attr("FrozenValueWarning") = py::handle(frozen_warning);
+      PyExc_UserWarning);
 }
 
 } // namespace arenagrad::bindings

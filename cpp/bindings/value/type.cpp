@@ -20,14 +20,11 @@ PyTypeObject* value_type = nullptr;
 namespace {
 
 PyObject* backward(PyObject* self, PyObject*) {
-  try {
+  return caught<PyObject*>(nullptr, [&] {
     const auto keep = py::reinterpret_borrow<py::object>(self);
     core::reverse_sweep(arena(), node_of(self), call_backward);
-    Py_RETURN_NONE;
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
+    return Py_NewRef(Py_None);
+  });
 }
 
 PyObject* repr_svg(PyObject* self, PyObject*) {

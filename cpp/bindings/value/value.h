@@ -90,6 +90,19 @@ void drop_pinned_at_top();
 // Turns the C++ exception in flight into a Python one: for slots, which pybind11 does not wrap.
 void set_python_error() noexcept;
 
+// What `body` returns, or `failed` with a Python error set if it throws.
+template <class Result, class Body> Result caught(Result failed, Body&& body) {
+  try {
+    return body();
+  } catch (...) {
+    set_python_error();
+    return failed;
+  }
+}
+
+// A new class of exceptions of the module, owned by the process.
+PyObject* new_exception(py::module_& module, const char* name, const char* doc, py::handle bases);
+
 // Lets every pybind11 function take and return `Value` as a py::object that is checked to be one.
 class ValueObject : public py::object {
 public:

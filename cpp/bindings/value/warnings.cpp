@@ -55,12 +55,10 @@ bool note_detached_number(PyObject* value) {
 }
 
 void bind_warnings(py::module_& module) {
-  detached_warning = PyErr_NewExceptionWithDoc(
-      "arenagrad.DetachedValueWarning",
+  detached_warning = new_exception(
+      module, "DetachedValueWarning",
       "A number was read out of a Value by float() or int(), so that no derivative follows it.",
-      PyExc_UserWarning, nullptr);
-  if (detached_warning == nullptr) throw py::error_already_set();
-  module.attr("DetachedValueWarning") = py::handle(detached_warning);
+      PyExc_UserWarning);
 }
 
 } // namespace arenagrad::bindings

@@ -26,11 +26,11 @@ constexpr std::size_t kLanes = ARENAGRAD_LANES;
 
 // The vector types of GCC and Clang, on which + - * / & | ~ << >> < == and ?: work lane by lane.
 // V: values.
-typedef double V __attribute__((vector_size(ARENAGRAD_LANES * 8))); // NOLINT
+typedef double V __attribute__((vector_size(ARENAGRAD_LANES * 8)));
 // I: masks, as comparisons of V give them (-1: true, 0: false), and the bits of a V with its sign.
-typedef std::int64_t I __attribute__((vector_size(ARENAGRAD_LANES * 8))); // NOLINT
+typedef std::int64_t I __attribute__((vector_size(ARENAGRAD_LANES * 8)));
 // U: bits of a V for arithmetic on exponents, which may wrap around.
-typedef std::uint64_t U __attribute__((vector_size(ARENAGRAD_LANES * 8))); // NOLINT
+typedef std::uint64_t U __attribute__((vector_size(ARENAGRAD_LANES * 8)));
 
 constexpr double kInfinity = __builtin_inf();
 constexpr std::int64_t kSign = INT64_MIN;
@@ -75,7 +75,7 @@ ARENAGRAD_INLINE V at_least(double limit, V a) {
 }
 #elif ARENAGRAD_LANES == 4
 ARENAGRAD_INLINE V broadcast(double x) { return _mm256_set1_pd(x); }
-ARENAGRAD_INLINE I lane_mask(std::size_t count) { // NOLINT
+ARENAGRAD_INLINE I lane_mask(std::size_t count) {
   return (I{} + static_cast<std::int64_t>(count)) > I{0, 1, 2, 3};
 }
 ARENAGRAD_INLINE V load_partial(const double* at, std::size_t count) {
