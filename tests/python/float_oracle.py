@@ -177,18 +177,18 @@ def _bare(x: Number) -> float:
     return float.__pos__(x) if isinstance(x, float) else float(x)
 
 
-def _sum(xs: Sequence[float]) -> float:
-    total = 0.0
+def loop_sum(xs: Sequence[Any]) -> Any:
+    y = 0.0
     for x in xs:
-        total = total + x
-    return total
+        y = y + x
+    return y
 
 
-def _prod(xs: Sequence[float]) -> float:
-    total = 1.0
+def loop_product(xs: Sequence[Any]) -> Any:
+    y = 1.0
     for x in xs:
-        total = total * x
-    return total
+        y = y * x
+    return y
 
 
 def _maximum(a: float, b: float) -> float:
@@ -229,8 +229,8 @@ functions = SimpleNamespace(
     minimum=_function(lambda a, b: -_maximum(-a, -b)),
     power=_function(_power),
     where=_function(lambda condition, a, b: a if condition != 0.0 else b),
-    sum=_function(_sum),
-    mean=_function(lambda xs: _sum(xs) / len(xs)),
-    prod=_function(_prod),
-    dot=_function(lambda ws, xs: _sum([w * x for w, x in zip(ws, xs, strict=True)])),
+    sum=_function(loop_sum),
+    mean=_function(lambda xs: loop_sum(xs) / len(xs)),
+    prod=_function(loop_product),
+    dot=_function(lambda ws, xs: loop_sum([w * x for w, x in zip(ws, xs, strict=True)])),
 )

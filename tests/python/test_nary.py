@@ -16,6 +16,7 @@ from mpmath import mp, mpf
 
 import arenagrad as ag
 from arenagrad import Value, _core
+from float_oracle import loop_product, loop_sum
 from settled import settled_nodes
 
 Numbers = list[float]
@@ -38,20 +39,6 @@ class Oracle(NamedTuple):
     loop: Callable[[Numbers], float] | None = None
     plain: Callable[[list[Any]], Any] | None = None  # the same in operators of Values
     edges: int = 1  # the least number of operands
-
-
-def loop_sum(xs: list[Any]) -> Any:
-    y = 0.0
-    for x in xs:
-        y = y + x
-    return y
-
-
-def loop_product(xs: list[Any]) -> Any:
-    y = 1.0
-    for x in xs:
-        y = y * x
-    return y
 
 
 def loop_dot(xs: list[Any]) -> Any:

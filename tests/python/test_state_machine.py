@@ -13,12 +13,10 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 import arenagrad as ag
 from arenagrad import Value
+from lives import live
 
 LARGEST = 1e6  # of results: adjoints stay finite
 _order = count()
@@ -251,60 +249,13 @@ ACTIONS = [action for name, action in vars(World).items() if name.startswith("do
 NUMBERS = [0.0, 1.0, -1.0, 0.5, 2.0, -3.0, 0.1, 1e-3, 7.25]
 
 
-class Machine(RuleBasedStateMachine):
-    """A World in which Hypothesis chooses what happens."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        gc.collect()
-        ag.collect()
-        self.before = ag.arena_info()["nodes"]
-        self.world = World()
-
-    @invariant()
-    def everything_agrees_with_its_model(self) -> None:
-        self.world.check()
-
-    def teardown(self) -> None:
-        self.world.end()
-        assert ag.arena_info()["nodes"] == self.before
-
-
-def add_rule(action: Callable[..., None]) -> None:
-    def run(self: Machine, i: int, j: int, c: float) -> None:
-        action(self.world, i, j, c)
-
-    run.__name__ = action.__name__
-    choice = st.integers(0, 60)
-    setattr(Machine, action.__name__, rule(i=choice, j=choice, c=st.sampled_from(NUMBERS))(run))
-
-
-for action in ACTIONS:
-    add_rule(action)
-
-
-def live(examples: int) -> None:
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            phases=[Phase.generate],  # shrinking takes minutes; derandomized, a failure comes again
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-
-
 def test_a_few_lives_of_graphs_and_compiled_functions_agree_with_the_model() -> None:
-    live(3)
+    live(World, ACTIONS, NUMBERS, lives=3, steps=40)
 
 
 @pytest.mark.slow
 def test_lives_of_graphs_and_compiled_functions_agree_with_the_model() -> None:
-    live(100)
+    live(World, ACTIONS, NUMBERS, lives=100, steps=40)
 
 
 def test_the_model_knows_a_wrong_number_when_it_sees_one() -> None:

@@ -17,12 +17,10 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 import arenagrad
 from arenagrad import Value, topological_order
+from lives import live
 from oracle import real, reciprocal, tanh_partial
 
 Number = int | float
@@ -295,50 +293,9 @@ COMMON = [f for name, f in vars(World).items() if name.startswith("do_") and f n
 NUMBERS = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -3.0, 0.1, 1e-3, 7.25]
 
 
-class Machine(RuleBasedStateMachine):
-    def __init__(self) -> None:
-        super().__init__()
-        gc.collect()
-        arenagrad.collect()
-        self.before = arenagrad.arena_info()["nodes"]
-        self.world = World()
-
-    @invariant()
-    def every_value_agrees_with_its_model(self) -> None:
-        self.world.check()
-
-    def teardown(self) -> None:
-        self.world.end()
-        assert arenagrad.arena_info()["nodes"] == self.before
-
-
-def add_rule(action: Callable[..., None]) -> None:
-    def run(self: Machine, i: int, j: int, c: float) -> None:
-        action(self.world, i, j, c)
-
-    run.__name__ = action.__name__
-    choice = st.integers(0, 60)
-    setattr(Machine, action.__name__, rule(i=choice, j=choice, c=st.sampled_from(NUMBERS))(run))
-
-
-for action in COMMON + RARE:
-    add_rule(action)
-
-
 @pytest.mark.slow
 def test_values_agree_with_the_model_whatever_is_done_to_them() -> None:
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=40,
-            stateful_step_count=50,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            phases=[Phase.generate],  # shrinking takes minutes; derandomized, a failure comes again
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    live(World, COMMON + RARE, NUMBERS, lives=40, steps=50)
 
 
 @pytest.mark.slow
