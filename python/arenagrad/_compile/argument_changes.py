@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from operator import is_
 from typing import Any
 
+_NESTED = (list, tuple, dict)
+
 
 class WatchedCall:
     """A function to be called once, after which `changed` names the arguments that it changed."""
@@ -35,7 +37,7 @@ def _containers_in(thing: Any) -> Iterator[tuple[Any, list[Any]]]:
     if items is None:
         return
     yield thing, items
-    if isinstance(thing, list | tuple | dict):
+    if isinstance(thing, _NESTED):
         for item in items:
             yield from _containers_in(item)
 
@@ -43,7 +45,7 @@ def _containers_in(thing: Any) -> Iterator[tuple[Any, list[Any]]]:
 def _items_of(thing: Any) -> list[Any] | None:
     if isinstance(thing, dict):
         return [*thing, *thing.values()]
-    if isinstance(thing, list | tuple):
+    if isinstance(thing, _NESTED):
         return list(thing)
     if type(thing).__module__ == "numpy" and hasattr(thing, "flat") and thing.dtype.hasobject:
         return list(thing.flat)

@@ -26,6 +26,8 @@ _HEAP_TYPE = 1 << 9  # of classes that can be changed
 # Code of these reads no state of the user's but fields of the objects that it is given.
 _LIBRARIES = sys.stdlib_module_names | {"arenagrad", "numpy", "scipy"}
 _CONTAINERS = (list, tuple, set, frozenset, deque)
+_PLAIN = (str, float, int, bytes, type(None), Enum)  # these have nothing in them
+_UNCHANGING = (FunctionType, MethodType, NativeDispatch, partial, Enum)
 # Where objects that stand for a function have it.
 _INSIDE = ("__wrapped__", "__func__", "fget", "func", "_function")
 # Special methods that Python calls to make, to copy and to show an object.
@@ -92,14 +94,17 @@ class _Search:
 
     def _meet(self, thing: Any, is_root: bool = False) -> None:
         """Note something that has been found; is_root: it is as good as a first argument."""
-        if isinstance(thing, str) and thing.isidentifier():
-            self._texts.add(thing)
-        if isinstance(thing, float | int | str | bytes | Enum | None):
+        if isinstance(thing, _PLAIN):
+            if isinstance(thing, str) and thing.isidentifier():
+                self._texts.add(thing)
+            return
+        is_met = id(thing) in self._met
+        if is_met and not is_root:
             return
         is_object = is_root or is_module(thing) or _is_called_in_python(thing)
         if is_object and _can_change(thing) and len(self._objects) < MOST_THINGS:
             self._objects[id(thing)] = thing
-        if id(thing) not in self._met and len(self._met) < MOST_THINGS:
+        if not is_met and len(self._met) < MOST_THINGS:
             self._met[id(thing)] = thing
             self._todo.append(thing)
 
@@ -108,7 +113,11 @@ class _Search:
             self._visit(self._todo.pop())
 
     def _visit(self, thing: Any) -> None:
-        if isinstance(thing, FunctionType):
+        if isinstance(thing, _CONTAINERS):
+            self._meet_items(thing)
+        elif isinstance(thing, dict):
+            self._meet_items(thing.values())
+        elif isinstance(thing, FunctionType):
             self._visit_function(thing)
         elif isinstance(thing, ModuleType):
             if not _is_library(thing.__name__):
@@ -120,10 +129,6 @@ class _Search:
                 self._add_class(thing)
                 for name in _MAKING:
                     self._meet_methods(thing, name)
-        elif isinstance(thing, dict):
-            self._meet_items(thing.values())
-        elif isinstance(thing, _CONTAINERS):
-            self._meet_items(thing)
         elif isinstance(thing, partial):
             for part in (thing.func, *thing.args, *thing.keywords.values()):
                 self._meet(part, is_root=True)
@@ -215,8 +220,8 @@ def _is_library(module: str) -> bool:
 
 
 def _is_called_in_python(thing: Any) -> bool:
-    is_ours = _is_library(type(thing).__module__)
-    return not is_ours and isinstance(getattr(type(thing), "__call__", None), FunctionType)  # noqa: B004
+    call = getattr(type(thing), "__call__", None)  # noqa: B004, its type is asked for
+    return isinstance(call, FunctionType) and not _is_library(type(thing).__module__)
 
 
 def _stands_for_function(thing: Any) -> bool:
@@ -234,7 +239,7 @@ def _held_by(thing: Any) -> Iterator[Any]:
 
 
 def _can_change(thing: Any) -> bool:
-    if isinstance(thing, FunctionType | MethodType | NativeDispatch | partial | Enum):
+    if isinstance(thing, _UNCHANGING):
         return False
     cls = thing if isinstance(thing, type) else type(thing)
     return bool(cls.__flags__ & _HEAP_TYPE)
