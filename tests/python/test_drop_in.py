@@ -129,7 +129,6 @@ KEPT = {
     "leaks below 0": unary("relu", "x if x > 0 else 0.1 * x", "1.0 if x > 0 else 0.1"),
     "another partial at the kink": unary("relu", "max(0.0, x)", "1.0 if x >= 0 else 0.0")
     + unary("at_kink", "0.0", "0.0"),
-    "assigns instead of adding": unary("relu", "max(0.0, x)", "x > 0").replace("+=", "="),
     "is cut off": unary("tanh", "max(-0.9, min(0.9, math.tanh(x)))", "1 - y * y"),
     "is cut off far away": unary("exp", "math.exp(min(x, 100.0))", "y"),
     "has a small number added": unary("log", "math.log(abs(x) + 1e-9)", "1 / (x + 1e-9)"),
@@ -704,8 +703,10 @@ def test_a_module_is_run_by_its_name(python: Callable[..., Done], tmp_path: Path
             + "print(sys.argv[1:], __package__)\n",
         },
     )
-    done = python(*REPLACE, "-m", "pkg.train", "-x", "--", "y")
-    assert done.stdout == "arenagrad 4.0\n['-x', '--', 'y'] pkg\n", done.stderr
+    for package in ("", "from .engine import Value\n"):  # which is imported before the module
+        write(tmp_path, {"pkg/__init__.py": package})
+        done = python(*REPLACE, "-m", "pkg.train", "-x", "--", "y")
+        assert done.stdout == "arenagrad 4.0\n['-x', '--', 'y'] pkg\n", done.stderr
     assert python(*RUN, "-m", "pkg").stdout == "main of the package\n"
     done = python(*RUN, "-m", "absent")
     assert (done.returncode, "can't find module 'absent'" in done.stderr) == (2, True)
@@ -982,13 +983,142 @@ def test_comparisons_that_the_class_has_not_are_reflected(python: Callable[..., 
     both(python, engine(own=own) + use + "print(type(a).__module__)\n")
 
 
+CHANGES_OPERANDS = {
+    "cleared": "y._prev.clear()",
+    "added to": "y._prev.add(y2)",
+    "added to by another name": "p = y._prev; p.add(y2)",
+    "added to by getattr": "getattr(y, '_prev').discard(x)",
+    "joined in place": "y._prev |= {y2}",
+    "taken away": "y._prev = set()",
+    "taken away with the rule": "y._prev, y._backward = (), lambda: None",
+    "taken away by setattr": "setattr(y, '_prev', None or set())\nsetattr(y, '_prev', set())",
+}
+
+
+@pytest.mark.parametrize("case", CHANGES_OPERANDS)
+def test_a_class_is_left_alone_where_the_script_changes_the_operands_of_nodes(
+    python: Callable[..., Done], case: str
+) -> None:
+    use = "x = Value(3.0)\ny, y2 = x * x, x * 2\n" + CHANGES_OPERANDS[case]
+    use += "\nz = y * 2.0\nz.backward()\nprint(x.grad, y.grad, y2.grad, len(y._prev))\n"
+    alone = python("script.py", script=engine() + use)
+    done = python(*REPLACE, "script.py", script=engine() + use)
+    assert (done.stdout, done.returncode) == (alone.stdout, 0), done.stderr
+    assert "is left alone: the script " in done.stderr
+
+
+def test_an_element_of_the_operands_is_not_replaced_silently(python: Callable[..., Done]) -> None:
+    use = "x = Value(3.0)\ny = x * 2.0\ny._prev[0] = Value(1.0)\ny.backward()\nprint(x.grad)\n"
+    done = python(*REPLACE, "script.py", script=engine("list") + use)
+    assert done.stdout == python("script.py", script=engine("list") + use).stdout
+    assert "is left alone: the script changes _prev of a node in place" in done.stderr
+
+
+def test_a_sweep_that_frees_its_graph_is_the_scripts_own(python: Callable[..., Done]) -> None:
+    frees = engine().replace("v._backward()", "v._backward(); v._prev = set()")
+    use = "x = Value(3.0)\ny = x * x\n(y * y).backward()\nprint(x.grad, len(y._prev))\n"
+    done = python(*REPLACE, "script.py", script=frees + use)
+    assert done.stdout == "108.0 0\n", done.stderr
+    assert "is left alone: the script takes _prev away from nodes" in done.stderr
+
+
 def test_operands_of_a_native_node_are_not_taken_away_silently(
     python: Callable[..., Done],
 ) -> None:
-    use = "x = Value(3.0)\ny = x * x\ny._prev = {x}\ny._prev = set()\n"
+    use = "x = Value(3.0)\ny = x * x\ny._prev = {x}\nnone = set()\ny._prev = none\n"
     done = python(*REPLACE, "script.py", script=engine() + use)
     assert done.returncode == 1
     assert "a node that arenagrad made keeps its operands" in done.stderr
+
+
+def test_methods_that_a_loop_puts_on_the_class_count_for_all_others(
+    python: Callable[..., Done],
+) -> None:
+    patch = """
+for name in ("__mul__", "__add__"):
+    def rounded(self, other, old=getattr(Value, name)):
+        out = old(self, other)
+        out.data = round(out.data, 1)
+        return out
+    setattr(Value, name, rounded)
+x = Value(1.23)
+print((x * x).data, (x * x + x).data, (2 * x).data, (x + 0.07).data, (x - 0.5).data, (-x).data)
+print(type(x).__module__)
+"""
+    done = both(python, engine() + patch)
+    assert {"__rmul__", "__sub__"} <= set(said(done)["the script's own"])
+    settings = "class Settings:\n    def __init__(self, **named):\n"
+    settings += "        for key in named: setattr(self, key, named[key])\nSettings(rate=1)\n"
+    done = both(python, settings + engine() + USE.format(use=""))
+    assert "the script's own" not in said(done)  # attributes of other objects do not count
+
+
+def test_wrapped_operators_are_called_as_often_as_by_itself(python: Callable[..., Done]) -> None:
+    wrap = """
+calls = []
+def wrap(method):
+    def wrapped(self, *given):
+        calls.append(method.__name__)
+        return method(self, *given)
+    return wrapped
+for_mul, Value.__mul__ = Value.__mul__, wrap(Value.__mul__)
+Value.backward = wrap(Value.backward)
+x = Value(2.0)
+(x * x + 2.0 * x - x).backward()
+print(len(calls), x.grad)
+print(type(x).__module__)
+"""
+    both(python, engine() + wrap)
+
+
+def test_an_assigning_rule_with_sets_of_operands_is_left_alone(
+    python: Callable[..., Done],
+) -> None:
+    own = unary("tanh", "math.tanh(x)", "1 - y * y").replace("+=", "=")
+    done = python(*REPLACE, "script.py", script=engine(own=own) + USE.format(use=".tanh()"))
+    assert done.returncode == 0, done.stderr
+    assert "left alone: a rule assigns grad: the order of a set decides the result" in done.stderr
+
+
+def test_a_method_that_leaves_the_range_of_floats_does_so_replaced(
+    python: Callable[..., Done],
+) -> None:
+    own = unary("sigmoid", "1 / (1 + math.exp(-x))", "y * (1 - y)")
+    use = """
+for number in (3.0, -3.0, 700.0, -650.0, -705.0, -709.0, -710.0, -1e300):
+    try:
+        y = Value(number).sigmoid()
+    except OverflowError:
+        print(number, "too large")
+    else:
+        y.backward()
+        print(f"{y.data:.12g}")
+print(type(Value(1.0)).__module__)
+"""
+    assert "sigmoid" in said(both(python, engine(own=own) + use))["native"]
+
+
+@pytest.mark.parametrize("state", ["np.seterr(all='raise')", "np.seterr(all='ignore')", "pass"])
+def test_samples_leave_no_floating_point_error_to_numpy(
+    python: Callable[..., Done], state: str
+) -> None:
+    own = unary("exp", "math.exp(x)", "y") + unary("root", "np.sqrt(x)", "0.5 / y")
+    own += unary("sigmoid", "float(1 / (1 + np.exp(-x)))", "y * (1 - y)")
+    use = f"""
+{state}
+x = np.array([Value(1.0), Value(2.0)])
+print(*[f"{{v.data:.10g}}" for v in [*np.exp(x), *(x * x), x[0].root()]])
+for number in (1.0, -800.0):
+    try:
+        print(Value(number).sigmoid().data)
+    except FloatingPointError as error:
+        print("refused:", error)
+print(type(x[0]).__module__)
+"""
+    done = both(python, "import numpy as np\n" + engine(own=own) + use)
+    warned = {line.partition(":")[2] for line in done.stderr.splitlines() if "Warning" in line}
+    assert all("overflow encountered in exp" in line for line in warned)
+    assert len(warned) < 2
 
 
 def test_a_class_with_an_equality_of_its_own_keeps_its_sweep(python: Callable[..., Done]) -> None:

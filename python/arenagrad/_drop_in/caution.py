@@ -37,6 +37,7 @@ _WORLDLY_METHODS = (
 )  # fmt: skip
 _WRITES = ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_SUBSCR", "DELETE_SUBSCR", "DELETE_ATTR")
 _IMPORTED = ("math", "cmath", "numpy", "random")
+_ERROR_STATE = ("seterr", "errstate")  # NumPy's functions that change it
 _MISSING = object()
 
 
@@ -58,11 +59,15 @@ class Caution:
             return reason
         for each in ARITHMETIC:  # others may use them by an operator, which names nothing
             if each in self._members:
-                patched = each in self._facts.attributes
+                patched = self.is_patched(each)
                 reason = "the script changes it" if patched else self.why(self._members[each])
                 if reason:
                     return f"{each}: {reason}"
         return ""
+
+    def is_patched(self, name: str) -> bool:
+        """Whether the script may put another method of this name on the class."""
+        return self._facts.patches or name in self._facts.attributes
 
     def why(self, member: Any) -> str:
         """The first thing that this function, or one that it calls, reads or writes; or ""."""
@@ -142,6 +147,8 @@ class Caution:
                 yield f"writes with {name}"
             elif is_own_module(held):
                 yield f"reads {name}, a module of the script's"
+            elif held.__name__ == "numpy":
+                yield from self._of_error_state()
         elif isinstance(held, FunctionType) and is_own_module(
             sys.modules.get(held.__module__ or "")
         ):
@@ -158,8 +165,15 @@ class Caution:
         elif _is_constant(held):
             if self._facts.is_open:
                 yield f"reads {name}, which the script may change"
-        elif type(held).__name__ != "ufunc":
+        elif type(held).__name__ == "ufunc":
+            yield from self._of_error_state()
+        else:
             yield f"reads {name}, which may change"
+
+    def _of_error_state(self) -> Iterator[str]:
+        read = self._facts.read
+        if not read.isdisjoint(_ERROR_STATE) and not read.isdisjoint(("raise", "call")):
+            yield "reads NumPy's treatment of errors, which the script changes"
 
     def _of_attribute(self, name: str, seen: set[int]) -> Iterator[str]:
         if name in self.constants:
@@ -168,7 +182,7 @@ class Caution:
             yield f"writes with {name}"
         elif name in self.fields:
             return
-        elif name in self._facts.attributes:
+        elif name in self._facts.attributes or (self._facts.patches and name in self._members):
             yield f"reads {name}, which the script assigns"
         elif name in self._members:
             member = self._members[name]

@@ -13,6 +13,11 @@ from arenagrad._drop_in.source import assigned_by_rules, names_read
 
 _SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _CONTAINERS = ("set", "frozenset", "tuple", "list")
+_MUTATORS = (
+    "add", "append", "clear", "difference_update", "discard", "extend", "insert",
+    "intersection_update", "pop", "popleft", "remove", "reverse", "sort",
+    "symmetric_difference_update", "update",
+)  # fmt: skip
 
 
 class Facts:
@@ -25,7 +30,10 @@ class Facts:
         self.assigned: set[str] = set()  # attributes that rules may assign, and not add to
         self.rebound: set[str] = set()  # names of globals and free variables
         self.attributes: set[str] = set()  # that are assigned or deleted, on anything
+        self.mutated: set[str] = set()  # attributes whose container is changed in place
+        self.emptied: set[str] = set()  # attributes that are set to nothing after a constructor
         self.is_open = False  # some source may bind names that cannot be seen
+        self.patches = False  # some source may put methods on classes by names that cannot be seen
         self.constructors: dict[int, str] = {}  # why not native, or "", by the first line
         self._globals: Counter[str] = Counter()
         self._imports: set[tuple[str, str]] = set()
@@ -57,6 +65,8 @@ class _Bindings(ast.NodeVisitor):
         self, facts: Facts, names: "Counter[str]", imports: "set[tuple[str, str]]"
     ) -> None:
         self._facts, self._scopes, self._imports, self._loops = facts, [names], imports, 0
+        self._aliases: dict[str, set[str]] = {}  # the attributes that names were bound to
+        self._in_constructor = False
 
     def _bind(self, name: str) -> None:
         scope = self._scopes[-1]
@@ -81,7 +91,9 @@ class _Bindings(ast.NodeVisitor):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             self._bind(node.name)
             given = [a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)]
+            outside, self._in_constructor = self._in_constructor, node.name == "__init__"
             self._within(node, given)
+            self._in_constructor = outside
         elif isinstance(node, ast.ClassDef):
             self._bind(node.name)
             self._within(node)
@@ -111,6 +123,12 @@ class _Bindings(ast.NodeVisitor):
             self._bind(node.id)
         elif isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
             facts.attributes.add(node.attr)
+        elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            facts.mutated |= self._attributes_meant(node.value)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Attribute):
+            facts.mutated.add(node.target.attr)
+        elif isinstance(node, ast.Assign):
+            self._visit_assignment(node)
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             facts.rebound.add(node.target.id)
         elif isinstance(node, ast.Attribute) and node.attr == "path":
@@ -120,14 +138,46 @@ class _Bindings(ast.NodeVisitor):
         elif _is_use(node):
             self._visit_use(node)
 
+    def _visit_assignment(self, node: ast.Assign) -> None:
+        for target in node.targets:
+            pairs = [(target, node.value)]
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                pairs = list(zip(target.elts, node.value.elts, strict=False))
+            for name, value in pairs:
+                if isinstance(name, ast.Name):
+                    self._aliases.setdefault(name.id, set()).update(self._attributes_meant(value))
+                elif isinstance(name, ast.Attribute):
+                    self._note_emptied(name.attr, value)
+
+    def _note_emptied(self, name: str, value: ast.expr) -> None:
+        if not self._in_constructor and _is_nothing(value):
+            self._facts.emptied.add(name)
+
+    def _attributes_meant(self, expression: ast.expr) -> set[str]:
+        """The attributes that an expression may stand for."""
+        if isinstance(expression, ast.Attribute):
+            return {expression.attr}
+        if isinstance(expression, ast.Name):
+            return self._aliases.get(expression.id, set())
+        if _is_use(expression) and getattr(expression.func, "id", "") == "getattr":  # type: ignore[attr-defined]  # checked by _is_use
+            texts = (getattr(held, "value", None) for held in expression.args[1:2])  # type: ignore[attr-defined]  # as above
+            return {text for text in texts if isinstance(text, str)}
+        return set()
+
     def _visit_use(self, node: Any) -> None:
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        if name in ("setattr", "delattr", "__setattr__") and len(node.args) > 1:
+        if name in _MUTATORS and isinstance(node.func, ast.Attribute):
+            self._facts.mutated |= self._attributes_meant(node.func.value)
+        elif name in ("setattr", "delattr", "__setattr__") and len(node.args) > 1:
             text = getattr(node.args[-2] if name != "delattr" else node.args[1], "value", None)
             if isinstance(text, str):
                 self._facts.attributes.add(text)
+                self._note_emptied(text, node.args[-1])
             else:
                 self._facts.is_open = True
+                of_instance = len(node.args) == 2 and name == "__setattr__"
+                if not of_instance and getattr(node.args[0], "id", "") != "self":
+                    self._facts.patches = True
 
 
 # --- constructors ---------------------------------------------------------------------------------
@@ -149,6 +199,15 @@ def _not_plain(function: ast.FunctionDef) -> str:
 def _is_use(node: ast.AST) -> bool:
     """Whether this uses a function."""
     return "func" in node._fields
+
+
+def _is_nothing(value: Any) -> bool:
+    """Whether this is None, or an empty container."""
+    if isinstance(value, ast.Tuple | ast.List):
+        return not value.elts
+    if _is_use(value):
+        return getattr(value.func, "id", "") in _CONTAINERS and not value.args
+    return isinstance(value, ast.Constant) and value.value is None
 
 
 def _is_plain_statement(statement: ast.stmt, given: list[str]) -> bool:

@@ -78,6 +78,7 @@ def run(
             sys.path[0] = program.folder
         _prepare_notebook(program, namespace)
         sys.modules["__main__"] = module
+        _import_package(program)
         for code in codes:
             exec(code, namespace)
     except BaseException as error:
@@ -93,7 +94,10 @@ def _transformed(program: _Program, session: Session, folders: list[str]) -> lis
     trees = [(ast.parse(part.text, part.filename), part.filename) for part in program.parts]
     found = [each for tree, _ in trees for each in session.transform_tree(tree, *program.names)]
     package = (program.spec.parent or "") if program.spec is not None else ""
-    imported = list(source.modules_imported([tree for tree, _ in trees], folders, package))
+    importing = [tree for tree, _ in trees]
+    if package:  # which is imported before the module runs
+        importing.append(ast.parse(f"import {package}"))
+    imported = list(source.modules_imported(importing, folders, package))
     for _, path, read in imported:
         session.facts.note_bindings(read, path)
     for name, _, read in imported:
@@ -177,14 +181,14 @@ def _prepare_notebook(program: _Program, namespace: dict[str, Any]) -> None:
 
 
 def _read_module(name: str) -> _Program:
-    """The module that `python -m name` would run."""
+    """The module that `python -m name` would run; its package is not imported yet."""
     folder = os.getcwd()
     if not sys.flags.safe_path:
         sys.path[0] = folder
     try:
-        spec = importlib.util.find_spec(name)
+        spec = _find_without_import(name)
         if spec is not None and spec.submodule_search_locations is not None:
-            spec = importlib.util.find_spec(f"{name}.__main__")
+            spec = _find_without_import(f"{name}.__main__")
     except (ImportError, ValueError) as error:
         _refuse(f"can't find module {name!r}: {error}")
     if spec is None or spec.origin is None or not isinstance(spec.loader, SourceFileLoader):
@@ -192,6 +196,35 @@ def _read_module(name: str) -> _Program:
     text = spec.loader.get_data(spec.origin)
     names = ("__main__", spec.name)
     return _Program(spec.origin, spec.origin, folder, names, [_Part(text, spec.origin)], spec)
+
+
+def _find_without_import(name: str) -> ModuleSpec | None:
+    """The spec of a module, found through the folders of its packages, which are not imported.
+
+    Packages whose folders are only known after they have run are imported.
+    """
+    spec: ModuleSpec | None = None
+    path: list[str] | None = None
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        found = (each.find_spec(".".join(parts[:end]), path) for each in list(sys.meta_path))
+        try:
+            spec = next(filter(None, found), None)
+            inside = None if spec is None else spec.submodule_search_locations
+            path = None if inside is None else list(inside)
+        except KeyError:  # a package without a file, within another one
+            path = None
+        if path is None and end < len(parts):
+            return importlib.util.find_spec(name)
+    return spec or importlib.util.find_spec(name)
+
+
+def _import_package(program: _Program) -> None:
+    """Import the package of a module that is run, as Python does before the module's own code."""
+    if program.spec is not None and program.spec.parent:
+        argv, sys.argv = sys.argv, ["-m", *sys.argv[1:]]
+        importlib.import_module(program.spec.parent)
+        sys.argv = argv
 
 
 def _refuse(reason: str) -> NoReturn:
@@ -225,7 +258,9 @@ def _hide_own_frames(error: BaseException, namespace: dict[str, Any]) -> None:
     stays Python's business.
     """
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals is not namespace:
+    while trace is not None and not (
+        trace.tb_frame.f_globals is namespace or source.is_own(trace.tb_frame.f_code.co_filename)
+    ):
         trace = trace.tb_next
     show: Callable[[type[BaseException], BaseException, TracebackType | None], object]
     show = sys.excepthook

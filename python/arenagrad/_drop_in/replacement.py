@@ -8,6 +8,7 @@ makes way for the native method or for the script's own.
 import functools
 import inspect
 import operator
+import sys
 from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any
@@ -40,6 +41,7 @@ from arenagrad._drop_in.rules import (
     outcomes,
     points,
     points_without_end,
+    range_of,
     reflected,
     takes_foreign_operands,
     translation,
@@ -107,6 +109,7 @@ class Replacement:
         self._caution = Caution(kind, self._facts)
         self._installed: dict[str, Any] = {}  # what stands on Value for each compared method
         self._order_matters = False  # of a sweep, for a rule that was kept
+        self._range = 0.0  # of operands, within which no sample left the range of floats
 
     def install(self, facts: Facts) -> None:
         """Put the class's fields and methods on Value. Raises Unreadable, and changes nothing then.
@@ -148,6 +151,7 @@ class Replacement:
         if trace.changed:
             raise Unreadable(f"making one changes {trace.changed[0]}")
         self._refuse_properties()
+        self._refuse_changed_operands()
         if not {"float", "isinstance"}.isdisjoint(_names_of_constructor(self.kind)):
             self.layout.own_constructor = True  # which takes texts, or refuses numbers
         self._caution.constants = frozenset(self.layout.constants) - {"label", "op", "name"}
@@ -188,6 +192,17 @@ class Replacement:
             held = members.get(name)
             if hasattr(type(held), "__get__") and not inspect.ismemberdescriptor(held):
                 raise Unreadable(f"its {name} is computed by the class")
+
+    def _refuse_changed_operands(self) -> None:
+        """Leave the class alone if operands change later, or the order of a set decides."""
+        layout, facts = self.layout, self._facts
+        for name in {*layout.operands, "_prev"}:
+            if name in facts.mutated:
+                raise Unreadable(f"the script changes {name} of a node in place")
+            if name in facts.emptied:
+                raise Unreadable(f"the script takes {name} away from nodes")
+        if layout.grad in facts.assigned and not layout.is_ordered:
+            raise Unreadable(f"a rule assigns {layout.grad}: the order of a set decides the result")
 
     @property
     def is_empty(self) -> bool:
@@ -238,6 +253,7 @@ class Replacement:
                 is_native, member = self._verdict(each)
                 self._set(each, member)
                 (self.native if is_native else self.kept).append(each)
+        _clear_float_errors()
 
     def _verdict(self, name: str) -> tuple[bool, Any]:
         """Whether ours is the script's method too, and what to put on Value."""
@@ -250,6 +266,9 @@ class Replacement:
             return False, own
         if name == "backward" and (
             not {"__eq__", "__hash__"}.isdisjoint(names_of(self.kind))  # its sets are others
+            or any(
+                map(self._caution.is_patched, ("__add__", "__mul__", "__sub__"))
+            )  # samples use it
             or self._caution.why_not_swept(own)
         ):
             return False, own
@@ -267,6 +286,8 @@ class Replacement:
             return False, own
         if found is Agreement.WHERE_FINITE:
             return True, _native_where_finite(ours, own, len(needed))
+        if found is Agreement.WHERE_IN_RANGE:
+            return True, _native_in_range(ours, own, self._range)
         if found is Agreement.WHERE_OURS_ANSWERS:
             return True, _native_else_own(ours, own, len(needed))
         return True, _native_without_more(ours, own, len(needed)) if more else ours
@@ -291,6 +312,11 @@ class Replacement:
             results_beyond = outcomes(NativeEngine(), ours, beyond[: len(theirs_beyond)])
             if not all_agree(theirs_beyond, results_beyond):
                 found = Agreement.WHERE_FINITE
+        if found in (Agreement.FULL, Agreement.WHERE_FINITE):
+            largest = range_of(samples, theirs, results)
+            if largest is not None:
+                self._range = largest
+                found = Agreement.WHERE_IN_RANGE if arity == 0 else Agreement.NONE
         if found is not Agreement.NONE and not self._looks_alike(theirs, results):
             found = Agreement.NONE
         if found is Agreement.NONE:
@@ -446,6 +472,18 @@ def _native_where_finite(ours: Any, own: Any, arity: int) -> Any:
     return method
 
 
+def _native_in_range(ours: Any, own: Any, largest: float) -> Any:
+    """Ours, but the script's own beyond this size, where it may leave the range of floats."""
+
+    def method(*arguments: Any, **named: Any) -> Any:
+        if named or len(arguments) != 1 or not -largest <= read(arguments[0]) <= largest:
+            return own(*arguments, **named)
+        return ours(*arguments)
+
+    read = NativeEngine().number
+    return method
+
+
 def _native_else_own(ours: Any, own: Any, arity: int) -> Any:
     """Ours, but the script's own where ours refuses a number that the script's does not."""
 
@@ -458,6 +496,14 @@ def _native_else_own(ours: Any, own: Any, arity: int) -> Any:
         return own(*arguments, **named)
 
     return method
+
+
+def _clear_float_errors() -> None:
+    """Forget the floating-point errors of samples, which NumPy would report as the script's."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        with numpy.errstate(all="ignore"):
+            numpy.add(1.0, 1.0)
 
 
 def _redirect_class_cell(function: FunctionType) -> None:

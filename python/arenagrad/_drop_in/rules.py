@@ -363,6 +363,7 @@ class Agreement(enum.Enum):
 
     NONE = "they differ, or could not be compared"
     WHERE_OURS_ANSWERS = "the same numbers, but ours raises where the script's own method does not"
+    WHERE_IN_RANGE = "the same, but where the script's own method leaves the range of floats"
     WHERE_FINITE = "the same, but for numbers that are infinite or none"
     FULL = "the same"
 
@@ -397,6 +398,26 @@ def agreement(own: list[list[Outcome]], ours: list[list[Outcome]]) -> Agreement:
     if not compared:
         return Agreement.NONE
     return Agreement.WHERE_OURS_ANSWERS if refused else Agreement.FULL
+
+
+def range_of(
+    samples: Sequence[Sequence[Point]], own: list[list[Outcome]], ours: list[list[Outcome]]
+) -> float | None:
+    """Up to which size of the first operand ours may answer for the script's own method.
+
+    None, unless the script's raises OverflowError at a sample where ours answers: then it is the
+    largest sample below all those.
+    """
+    sizes: tuple[list[float], list[float]] = ([], [])
+    for kind, a, b in zip(samples, own, ours, strict=False):
+        for point, x, y in zip(kind, a, b, strict=False):  # those behind are repeated ones
+            overflows = x.raised is not None and issubclass(x.raised, OverflowError)
+            if isinstance(point[0], float | int):
+                sizes[overflows and not y.raised].append(abs(point[0]))
+    if not sizes[True]:
+        return None
+    least = min(sizes[True])
+    return max((size for size in sizes[False] if size < least), default=0.0)
 
 
 def all_agree(own: list[list[Outcome]], ours: list[list[Outcome]]) -> bool:
