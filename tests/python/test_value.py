@@ -381,6 +381,7 @@ def test_a_refused_sweep_names_the_value_and_changes_no_grad() -> None:
 def test_every_error_has_a_builtin_beside_the_common_base() -> None:
     bases = {D: ValueError, Z: ZeroDivisionError, R: OverflowError}
     bases |= {arenagrad.ArenaFullError: MemoryError, arenagrad.FormatError: ValueError}
+    bases |= {arenagrad.UntracedError: ValueError}
     for error, builtin in bases.items():
         assert error.__bases__ == (arenagrad.ArenagradError, builtin)
         assert error.__module__ == "arenagrad"

@@ -101,6 +101,9 @@ void bind_errors(py::module_& module) {
   classes.format =
       define(module, "FormatError", "Bytes or a file that should hold something saved do not.",
              PyExc_ValueError);
+  define(module, "UntracedError",
+         "A program alone, without its function, met an outcome that it was not traced for.",
+         PyExc_ValueError);
   py::register_local_exception_translator(translate);
 }
 

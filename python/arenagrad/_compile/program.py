@@ -9,7 +9,7 @@ from arenagrad._compile.naming import names_in_errors
 from arenagrad._compile.program_file import CallConvention, program_of_bytes, program_to_bytes
 from arenagrad._compile.trace_cache import Outcome, TraceVariant
 from arenagrad._compile.transforms import Chain, chain_of
-from arenagrad._core import FormatError
+from arenagrad._core import FormatError, UntracedError
 from arenagrad._core.compiled import Batch, NativeDispatch, PyTree, read_arguments
 from arenagrad._support.arguments import by_position, thread_count
 from arenagrad._support.files import complete_file
@@ -21,7 +21,7 @@ class Program(NativeDispatch):
     Called with arguments of that structure it gives what the function gives, a derivative's program
     the derivative, without the function: it can be saved, and run where there is no function.
 
-    It is one variant of the function: ValueError is raised for numbers that take another. The
+    It is one variant of the function: UntracedError is raised for numbers that take another. The
     errors of the mathematics are raised, whether the function catches them or not.
     """
 
@@ -144,7 +144,7 @@ class _SingleVariant:
         program.refuse([*numbers, *closure.numbers()])
         outcome, _ = self._variant.run(self._chain, numbers, None, None, False)
         if outcome is Outcome.OTHER_VARIANT:
-            raise ValueError(_OTHER_VARIANT)
+            raise UntracedError(_OTHER_VARIANT)
         return self._variant, False
 
 

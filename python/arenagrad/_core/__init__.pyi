@@ -294,6 +294,9 @@ class FrozenValueWarning(UserWarning):
 class FormatError(ArenagradError, ValueError):
     """Bytes or a file that should hold something saved do not."""
 
+class UntracedError(ArenagradError, ValueError):
+    """A program alone, without its function, met an outcome that it was not traced for."""
+
 @type_check_only
 class _OpRow(TypedDict):
     id: str
