@@ -358,7 +358,28 @@ def test_strict_raises_where_the_sweep_of_the_graph_does(in_axes: int | None) ->
         for _ in range(2):
             with pytest.raises(ZeroDivisionError, match="row 1" if in_axes == 0 else "in "):
                 strict.grad(shaped(bad))
+            with pytest.raises(ZeroDivisionError, match="row 1" if in_axes == 0 else "in "):
+                strict.jvp((shaped(bad),), (shaped(1.0),))
+        strict.jvp((shaped(1.0),), (shaped(1.0),))
         compile(function, in_axes=in_axes).grad(shaped(bad))
+        compile(function, in_axes=in_axes).jvp((shaped(bad),), (shaped(1.0),))
+
+
+@pytest.mark.parametrize("in_axes", [None, 0])
+def test_strict_forward_derivatives_do_not_raise_where_a_sweep_passes_nothing(
+    in_axes: int | None,
+) -> None:
+    x = 0.0 if in_axes is None else np.zeros(3)
+    f = compile(lambda x: ag.where(x, x**0.5, 3.0 * x), strict=True, in_axes=in_axes)
+    assert np.all(f.jvp((x,), (x + 1.0,))[1] == 3.0)
+    assert np.all(f.grad(x) == 3.0)
+
+
+def test_strict_jacobians_by_shared_arguments_raise_as_the_sweep_of_each_row_does() -> None:
+    f = compile(lambda w, x: (w * x) ** 0.5, in_axes=(None, 0), strict=True)
+    with pytest.raises(ZeroDivisionError, match="row 1"):
+        f.jacobian(2.0, np.array([1.0, 0.0]))
+    np.testing.assert_array_equal(f.jacobian(2.0, np.array([2.0, 8.0])), [0.5, 1.0])
 
 
 def test_a_value_has_or_refuses_every_public_name_that_floats_have() -> None:

@@ -14,8 +14,8 @@ Index first_of_sum(Index term) {
 } // namespace
 
 Adjoints::Adjoints(Marks active, Marks varies)
-    : active_(std::move(active)), varies_(std::move(varies)), first_(active_.size(), kNone),
-      last_(active_.size(), kNone) {}
+    : active_(std::move(active)), varies_(std::move(varies)), may_be_infinite_(active_.size(), 0),
+      first_(active_.size(), kNone), last_(active_.size(), kNone) {}
 
 void Adjoints::accumulate(Index operand, Symbolic term, bool varying_term) {
   if (!is_active(operand)) return;

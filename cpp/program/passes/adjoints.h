@@ -29,7 +29,15 @@ public:
   // The sum of an instruction's terms. Requires has_terms(i).
   Symbolic total(Index i) const;
 
-  void clear(Index i) { first_[i] = last_[i] = kNone; }
+  // Whether a term may be infinite because a derivative of the first order was: in products with
+  // such adjoints, 0 times infinity is 0.
+  bool may_be_infinite(Index i) const { return may_be_infinite_[i] != 0; }
+  void set_may_be_infinite(Index i) { may_be_infinite_[i] = 1; }
+
+  void clear(Index i) {
+    first_[i] = last_[i] = kNone;
+    may_be_infinite_[i] = 0;
+  }
   // Requires that no instruction has terms.
   void clear_terms() { terms_.clear(); }
 
@@ -40,6 +48,7 @@ private:
   };
 
   const Marks active_, varies_;
+  Marks may_be_infinite_;
   std::vector<Index> first_, last_; // of each instruction's terms, in terms_
   std::vector<Term> terms_;
 };

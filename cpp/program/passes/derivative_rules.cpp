@@ -55,15 +55,25 @@ bool is_zero(Symbolic number) {
   return builder.is_constant(number.index()) && builder.constant_of(number.index()) == 0.0;
 }
 
+// Whether an opcode stands in programs of derivatives alone, with operands that can be infinite.
+bool is_of_derivatives(Opcode opcode) {
+  return !is_table_opcode(opcode) && is_no_nan(opcode) && opcode != Opcode::PowerHalf;
+}
+
 // Where a pullback puts its terms.
 class Target {
 public:
   Target(Adjoints& adjoints, const Site& site)
       : adjoints_(adjoints),
         // An adjoint that does not vary counts once a row in a sum over the rows.
-        varies_(adjoints.varies(site.i) || site.instruction().opcode == Opcode::RowSum) {}
+        varies_(adjoints.varies(site.i) || site.instruction().opcode == Opcode::RowSum),
+        may_be_infinite_(adjoints.may_be_infinite(site.i) ||
+                         is_of_derivatives(site.instruction().opcode)) {}
 
-  void add(Index operand, Symbolic term) { adjoints_.accumulate(operand, term, varies_); }
+  void add(Index operand, Symbolic term) {
+    adjoints_.accumulate(operand, term, varies_);
+    if (may_be_infinite_) adjoints_.set_may_be_infinite(operand);
+  }
   // Writes a term only for an operand whose adjoint is wanted.
   template <class Term> void add_if_active(Index operand, Term&& term) {
     if (adjoints_.is_active(operand)) add(operand, term());
@@ -71,28 +81,31 @@ public:
 
 private:
   Adjoints& adjoints_;
-  const bool varies_;
+  const bool varies_, may_be_infinite_;
 };
 
 // The tangents of all instructions so far, and the sum of terms that is to be the next one.
 class TangentSum {
 public:
-  explicit TangentSum(const std::vector<Index>& tangents) : tangents_(tangents) {}
+  explicit TangentSum(const Tangents& tangents) : tangents_(tangents) {}
 
-  bool moves(Index operand) const { return tangents_[operand] != kNone; }
-  Symbolic of(Index operand) const { return Symbolic::of(tangents_[operand]); }
+  bool moves(Index operand) const { return tangents_.of[operand] != kNone; }
+  Symbolic of(Index operand) const { return Symbolic::of(tangents_.of[operand]); }
   Symbolic or_zero(Index operand) const { return moves(operand) ? of(operand) : Symbolic(0.0); }
 
   // Adds a term, written only if the operand moves.
   template <class Term> void add_if_moving(Index operand, Term&& term) {
     if (!moves(operand)) return;
+    const Symbolic::NoNan no_nan(Symbolic::no_nan() || tangents_.may_be_infinite[operand] != 0);
     const Symbolic written = term();
     sum_ = sum_ == kNone ? written.index() : (Symbolic::of(sum_) + written).index();
   }
   Index sum() const { return sum_; }
+  // Whether a partial of a moving operand, by which the sum was made, can be infinite.
+  bool meets_infinity = false;
 
 private:
-  const std::vector<Index>& tangents_;
+  const Tangents& tangents_;
   Index sum_ = kNone;
 };
 
@@ -223,7 +236,7 @@ bool is_no_nan_at(const Site& site) {
 
 // Whether an instruction is a power of a strict program whose rule may fail: its adjoints raise
 // where those of the graph do. Its tangents do not, since they cannot tell what an output is made
-// of.
+// of: write_checks_of_sweeps does that for them.
 bool is_strict_power(const Site& site) {
   const Instruction& at = site.instruction();
   if (at.opcode != Opcode::Pow || Symbolic::builder().passes().reorder) return false;
@@ -255,7 +268,7 @@ bool adds_nothing(const Site& site, Symbolic partial) {
 void pullback_by_partials(const Site& site, Symbolic g, Target& target) {
   const Instruction& at = site.instruction();
   const Index operands[] = {at.a, at.b, at.c};
-  const Symbolic::NoNan no_nan(is_no_nan_at(site));
+  const Symbolic::NoNan no_nan(Symbolic::no_nan() || is_no_nan_at(site));
   if (is_strict_power(site))
     return target.add_if_active(at.a,
                                 [&] { return strict_term_of_power(strict_partial(site, g), g); });
@@ -270,8 +283,23 @@ void pullback_by_partials(const Site& site, Symbolic g, Target& target) {
 void pullback_of_quotient(const Site& site, Symbolic g, Target& target) {
   const Instruction& at = site.instruction();
   target.add_if_active(at.a, [&] { return g / site.value(at.b); });
-  const Symbolic::NoNan no_nan(at.checked);
+  const Symbolic::NoNan no_nan(Symbolic::no_nan() || at.checked);
   target.add_if_active(at.b, [&] { return -site.result() / site.value(at.b) * g; });
+}
+
+// Whether the partial of a row with no_nan may be infinite: not if the row only selects.
+bool may_be_infinite(Symbolic partial) {
+  const Builder& builder = Symbolic::builder();
+  if (builder.is_constant(partial.index())) return false;
+  switch (builder.at(partial.index()).opcode) {
+  case Opcode::Select:
+  case Opcode::Wins:
+  case Opcode::Sign:
+  case Opcode::HypotPartial:
+    return false;
+  default:
+    return true;
+  }
 }
 
 Index pushforward_by_partials(const Site& site, TangentSum& tangents) {
@@ -279,10 +307,29 @@ Index pushforward_by_partials(const Site& site, TangentSum& tangents) {
   const Index operands[] = {at.a, at.b, at.c};
   const Symbolic::NoNan no_nan(is_no_nan_at(site) || (at.opcode == Opcode::Divide && at.checked));
   const OperandPartials d = partials_at(site, site.result());
-  for (std::size_t k = 0; k < operand_count(at.opcode); ++k)
-    if (!is_zero(d[k]))
-      tangents.add_if_moving(operands[k], [&] { return d[k] * tangents.of(operands[k]); });
+  for (std::size_t k = 0; k < operand_count(at.opcode); ++k) {
+    if (is_zero(d[k]) || !tangents.moves(operands[k])) continue;
+    tangents.meets_infinity |= Symbolic::no_nan() && may_be_infinite(d[k]);
+    tangents.add_if_moving(operands[k], [&] { return d[k] * tangents.of(operands[k]); });
+  }
   return tangents.sum();
+}
+
+Index tangent_of(const Site& site, TangentSum& tangents) {
+  const Instruction& at = site.instruction();
+  switch (at.opcode) {
+#define ARENAGRAD_NARY_OPCODE(Id, ...)                                                             \
+  case Opcode::Id:                                                                                 \
+    return NaryRule<Opcode::Id>::pushforward(site, tangents);
+#include "program/ir/opcodes.def"
+  case Opcode::RowSum:
+    return Symbolic::emit(Opcode::RowSum, tangents.of(at.a)).index();
+  case Opcode::Select:
+    if (!tangents.moves(at.b) && !tangents.moves(at.c)) return kNone;
+    return select(site.value(at.a), tangents.or_zero(at.b), tangents.or_zero(at.c)).index();
+  default:
+    return pushforward_by_partials(site, tangents);
+  }
 }
 
 } // namespace
@@ -290,6 +337,7 @@ Index pushforward_by_partials(const Site& site, TangentSum& tangents) {
 void pullback(const Site& site, Symbolic g, Adjoints& adjoints) {
   const Instruction& at = site.instruction();
   Target target(adjoints, site);
+  const Symbolic::NoNan no_nan(adjoints.may_be_infinite(site.i));
   switch (at.opcode) {
 #define ARENAGRAD_NARY_OPCODE(Id, ...)                                                             \
   case Opcode::Id:                                                                                 \
@@ -307,25 +355,16 @@ void pullback(const Site& site, Symbolic g, Adjoints& adjoints) {
   }
 }
 
-Index pushforward(const Site& site, const std::vector<Index>& all) {
-  const Instruction& at = site.instruction();
+void pushforward(const Site& site, Tangents& all) {
   TangentSum tangents(all);
-  bool moves = false;
-  site.program.for_each_operand(at, [&](Index o) { moves = moves || tangents.moves(o); });
-  if (!moves) return kNone;
-  switch (at.opcode) {
-#define ARENAGRAD_NARY_OPCODE(Id, ...)                                                             \
-  case Opcode::Id:                                                                                 \
-    return NaryRule<Opcode::Id>::pushforward(site, tangents);
-#include "program/ir/opcodes.def"
-  case Opcode::RowSum:
-    return Symbolic::emit(Opcode::RowSum, tangents.of(at.a)).index();
-  case Opcode::Select:
-    if (!tangents.moves(at.b) && !tangents.moves(at.c)) return kNone;
-    return select(site.value(at.a), tangents.or_zero(at.b), tangents.or_zero(at.c)).index();
-  default:
-    return pushforward_by_partials(site, tangents);
-  }
+  bool moves = false, may_be_infinite = false;
+  site.program.for_each_operand(site.instruction(), [&](Index o) {
+    moves = moves || tangents.moves(o);
+    may_be_infinite = may_be_infinite || all.may_be_infinite[o] != 0;
+  });
+  if (!moves) return;
+  all.of[site.i] = tangent_of(site, tangents);
+  all.may_be_infinite[site.i] = may_be_infinite || tangents.meets_infinity ? 1 : 0;
 }
 
 } // namespace arenagrad::program

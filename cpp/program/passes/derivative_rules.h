@@ -30,7 +30,15 @@ struct Site {
 // of the arena's sweep.
 void pullback(const Site& site, Symbolic adjoint, Adjoints& adjoints);
 
-// Forwards: the tangent of the instruction, given those of all before it. kNone stands for 0.
-Index pushforward(const Site& site, const std::vector<Index>& tangents);
+// The tangent of each instruction so far; kNone stands for 0. One that has met a partial which can
+// be infinite may be infinite itself: in products with it, 0 times infinity is 0, as in those with
+// the adjoints of a reverse sweep, so that both directions give the same derivatives.
+struct Tangents {
+  std::vector<Index> of;
+  Marks may_be_infinite;
+};
+
+// Forwards: sets the tangent of the instruction, given those of all before it.
+void pushforward(const Site& site, Tangents& tangents);
 
 } // namespace arenagrad::program

@@ -107,6 +107,7 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
     writer.copy_guards();
     result.rows.clear();
     result.columns.clear();
+    if (!result.by_reverse) write_checks_of_sweeps(program, wanted, writer, passes);
     for (const Entry& entry : result.by_reverse ? entries_by_reverse(program, wanted, writer)
                                                 : entries_by_tangents(program, wanted, writer)) {
       if (builder.is_constant(entry.value, 0.0)) continue;

@@ -44,11 +44,26 @@ void ReverseSweep::clear(const std::vector<Index>& inputs) {
 }
 
 std::vector<Index> sweep_forward(const Program& program, DerivativeWriter& writer,
-                                 std::vector<Index> tangents) {
+                                 std::vector<Index> of_inputs) {
+  Tangents tangents{std::move(of_inputs), Marks(program.size(), 0)};
   for (Index i = 0; i < program.size(); ++i)
-    if (program.instructions[i].opcode > Opcode::Input)
-      tangents[i] = pushforward(writer.site(i), tangents);
-  return tangents;
+    if (program.instructions[i].opcode > Opcode::Input) pushforward(writer.site(i), tangents);
+  return std::move(tangents.of);
+}
+
+void write_checks_of_sweeps(const Program& program, const Wanted& wanted, DerivativeWriter& writer,
+                            const Passes& passes) {
+  const auto has = [&](Opcode opcode) {
+    return std::ranges::any_of(program.instructions,
+                               [&](const Instruction& at) { return at.opcode == opcode; });
+  };
+  if (passes.reorder || !has(Opcode::Pow) || has(Opcode::StrictPartial)) return;
+  ReverseSweep sweep(program, wanted, writer);
+  for (const Index output : program.outputs) {
+    sweep.seed(output, Symbolic(1.0));
+    sweep.run();
+    sweep.clear(wanted.inputs);
+  }
 }
 
 } // namespace arenagrad::program

@@ -39,6 +39,12 @@ private:
 
 // The tangents of all instructions, given those of the inputs; kNone for those that are 0.
 std::vector<Index> sweep_forward(const Program& program, DerivativeWriter& writer,
-                                 std::vector<Index> tangents);
+                                 std::vector<Index> of_inputs);
+
+// Forward derivatives of a strict program are refused where a sweep of the graph, from any of its
+// outputs, would be: writes the checks of a reverse sweep from each. Programs that are derivatives
+// already have theirs.
+void write_checks_of_sweeps(const Program& program, const Wanted& wanted, DerivativeWriter& writer,
+                            const Passes& passes);
 
 } // namespace arenagrad::program
