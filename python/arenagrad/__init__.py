@@ -39,6 +39,7 @@ from arenagrad.functions import __all__ as __all__
 from arenagrad.grad_mode import custom, no_grad
 from arenagrad.pictures import Picture, draw, to_dot, to_mermaid, to_networkx
 from arenagrad.saving import load, save
+from arenagrad.structures import register_node
 
 if TYPE_CHECKING:
     from arenagrad import losses as losses
@@ -95,6 +96,7 @@ __all__ += (
     "jacobian",
     "load",
     "no_grad",
+    "register_node",
     "save",
     "set_capacity",
     "to_dot",

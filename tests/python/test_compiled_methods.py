@@ -143,5 +143,5 @@ def test_the_native_methods_of_a_function_show_what_they_stand_for() -> None:
         shown, method = getattr(f, name), getattr(ag.Compiled, name)
         assert shown.__doc__ == method.__doc__
         assert (shown.__name__, shown.__qualname__) == (name, f"Compiled.{name}")
-        assert list(inspect.signature(shown).parameters) == ["args", "argnums", "out"]
+        assert list(inspect.signature(shown).parameters) == ["args", "argnums", "out", "named"]
         assert method.__doc__.splitlines()[0] in pydoc.render_doc(shown)

@@ -4,7 +4,6 @@ import enum
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +12,6 @@ import pytest
 
 import arenagrad as ag
 from arenagrad import compile, nn
-
-
-@dataclass
-class Result:
-    loss: Any
 
 
 class Colour(enum.Enum):
@@ -31,7 +25,7 @@ class Colour(enum.Enum):
 @pytest.mark.parametrize(
     "wrap",
     [
-        *(Result, lambda x: {x}, lambda x: frozenset([x]), lambda x: deque([x])),
+        *(lambda x: {x}, lambda x: frozenset([x]), lambda x: deque([x])),
         *(lambda x: SimpleNamespace(x=x), lambda x: {x: 1}, lambda x: {(x,): 1}),
         *(lambda x: {1: x}.values(), lambda x: lambda: x, iter, lambda x: nn.Neuron(2)),
         lambda x: np.array([(x,)], dtype=[("x", "O")]),

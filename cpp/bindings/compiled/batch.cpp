@@ -10,7 +10,8 @@ namespace arenagrad::bindings {
 
 using Kind = TreeNode::Kind;
 
-Batch::Batch(const py::tuple& arguments, const py::object& axes, const std::vector<bool>& statics) {
+Batch::Batch(const py::tuple& arguments, const py::object& axes, const std::vector<bool>& statics,
+             const py::dict& keywords, const py::object& static_names) {
   BatchReader reader;
   const bool each = PyTuple_Check(axes.ptr()) || PyList_Check(axes.ptr());
   if (each && PySequence_Fast_GET_SIZE(axes.ptr()) != PyTuple_GET_SIZE(arguments.ptr()))
@@ -18,13 +19,16 @@ Batch::Batch(const py::tuple& arguments, const py::object& axes, const std::vect
                           std::to_string(PySequence_Fast_GET_SIZE(axes.ptr())) + " for " +
                           std::to_string(arguments.size()) + " arguments");
   const std::size_t opened = reader.builder.open(Kind::Tuple, type_of(arguments.ptr()));
-  for (std::size_t k = 0; k < arguments.size(); ++k) {
-    PyObject* argument = PyTuple_GET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k));
-    if (k < statics.size() && statics[k])
-      reader.add_static(argument);
-    else
-      reader.add_with(argument, each ? PySequence_Fast_GET_ITEM(axes.ptr(), k) : axes.ptr());
-  }
+  with_place_in_errors(reader.builder, [&] {
+    for (std::size_t k = 0; k < arguments.size(); ++k) {
+      PyObject* argument = PyTuple_GET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k));
+      if (k < statics.size() && statics[k])
+        reader.add_static(argument);
+      else
+        reader.add_with(argument, each ? PySequence_Fast_GET_ITEM(axes.ptr(), k) : axes.ptr());
+    }
+    reader.add_keywords_in_rows(keywords, static_names);
+  });
   reader.builder.close(opened);
   structure_ = reader.builder.finish();
   has_values_ = reader.has_values;

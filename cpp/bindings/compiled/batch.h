@@ -16,8 +16,10 @@ public:
   using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
   // `axes` says which axis of each argument has the rows: an int, None for none, or a tuple, list
-  // or dict of such, of the structure of the arguments. Throws TypeError and ValueError.
-  Batch(const py::tuple& arguments, const py::object& axes, const std::vector<bool>& statics);
+  // or dict of such, of the structure of the arguments. Those by name have their rows first, save
+  // single numbers and what is no number. Throws TypeError and ValueError.
+  Batch(const py::tuple& arguments, const py::object& axes, const std::vector<bool>& statics,
+        const py::dict& keywords, const py::object& static_names);
   // A batch of such numbers() as a batch of this structure gives; throws ValueError for others.
   static Batch of_numbers(const PyTree& structure, const Doubles& first, const Doubles& varying);
 

@@ -18,8 +18,10 @@ py::array_t<double> row_of_batch(const Batch& batch, std::size_t k) {
 void bind_batch(py::module_& module) {
   py::class_<Batch>(module, "Batch", "The arguments of a batch, with an axis of rows.",
                     collected<Batch>())
-      .def(py::init<const py::tuple&, const py::object&, const std::vector<bool>&>(),
+      .def(py::init<const py::tuple&, const py::object&, const std::vector<bool>&, const py::dict&,
+                    const py::object&>(),
            py::arg("arguments"), py::arg("axes"), py::arg("statics"),
+           py::arg("keywords") = py::dict(), py::arg("static_names") = py::tuple(),
            "Look at arguments; axes says which axis of each has the rows, None for none.\n\n"
            "Raises TypeError and ValueError for what has no such axis or other numbers of rows.")
       // A copy: a reference into the batch would keep it, with its arrays, as long as the

@@ -9,7 +9,10 @@ using Kind = TreeNode::Kind;
 
 namespace {
 
-bool is_axis(PyObject* axes) { return PyLong_Check(axes) && !PyBool_Check(axes); }
+// NumPy's ints, too.
+bool is_axis(PyObject* axes) {
+  return PyIndex_Check(axes) && !PyBool_Check(axes) && !is_array(axes);
+}
 
 // The axes for a key of a dict, borrowed.
 PyObject* axes_of_key(PyObject* axes, const py::object& key) {
@@ -28,7 +31,7 @@ bool starts_with_array(PyObject* object) {
     if (PySequence_Fast_GET_SIZE(object) == 0) return true;
     object = PySequence_Fast_GET_ITEM(object, 0);
   }
-  return is_array(object) || PyDict_Check(object) || is_value(object);
+  return is_array(object) || PyDict_Check(object) || is_value(object) || is_user_object(object);
 }
 
 py::ssize_t checked_axis(const py::array& array, PyObject* axis) {
@@ -58,14 +61,65 @@ py::array with_doubles(py::array array) {
 } // namespace
 
 void BatchReader::add_with(PyObject* object, PyObject* axes) {
-  if (axes == Py_None) {
-    add(object);
-    columns.resize(numbers.size(), {nullptr, 0});
-  } else if (is_axis(axes)) {
+  if (axes == Py_None)
+    add_for_all_rows(object);
+  else if (is_axis(axes))
     add_rows(object, axes);
-  } else {
+  else if (!is_value(object) && !is_enum(object) && is_user_object(object))
+    add_children_with(object, axes);
+  else
     add_items_with(object, axes);
+}
+
+void BatchReader::add_for_all_rows(PyObject* object) {
+  add(object);
+  columns.resize(numbers.size(), {nullptr, 0});
+}
+
+void BatchReader::add_keywords_in_rows(const py::dict& keywords, const py::object& statics) {
+  if (keywords.empty()) return;
+  const py::list names(keywords.attr("keys")());
+  names.attr("sort")();
+  const py::int_ first_axis(0);
+  const std::size_t opened = builder.open(Kind::Keywords, py::tuple(names));
+  for (const py::handle name : names) {
+    PyObject* const argument = keywords[name].ptr();
+    const bool has_rows = !is_enum(argument) &&
+                          (is_array(argument) || has_items(argument) || is_user_object(argument));
+    if (statics.contains(name))
+      add_static(argument);
+    else if (has_rows && !is_value(argument))
+      add_rows(argument, first_axis.ptr());
+    else
+      add_for_all_rows(argument);
   }
+  builder.close(opened);
+}
+
+void BatchReader::add_children_with(PyObject* object, PyObject* axes) {
+  const UserObject parts = take_apart(object);
+  TreeNode node;
+  node.kind = parts.kind;
+  node.extra = parts.extra;
+  node.children = parts.children.size();
+  std::optional<py::tuple> each;
+  if (PyTuple_CheckExact(axes))
+    each = py::reinterpret_borrow<py::tuple>(axes);
+  else if (Py_TYPE(axes) == Py_TYPE(object))
+    each = take_apart(axes).children;
+  if (!each || each->size() != node.children)
+    throw py::type_error(std::string("in_axes for ") + Py_TYPE(object)->tp_name +
+                         " must be an int, None, or such an object that holds axes, got " +
+                         Py_TYPE(axes)->tp_name);
+  add_children(builder, parts, [&](PyObject* child, std::size_t k, bool is_static) {
+    PyObject* const axis = PyTuple_GET_ITEM(each->ptr(), static_cast<Py_ssize_t>(k));
+    if (is_static || is_no_number(child))
+      add_static(child);
+    else if (is_axis(axis))
+      add_rows(child, axis, true);
+    else
+      add_with(child, axis);
+  });
 }
 
 void BatchReader::add_items_with(PyObject* object, PyObject* axes) {
@@ -85,13 +139,19 @@ void BatchReader::add_items_with(PyObject* object, PyObject* axes) {
   });
 }
 
-void BatchReader::add_rows(PyObject* object, PyObject* axis) {
+void BatchReader::add_rows(PyObject* object, PyObject* axis, bool in_user_object) {
   if (is_value(object)) {
     has_values = true;
+  } else if (!is_enum(object) && is_user_object(object)) {
+    add_children(builder, take_apart(object), [&](PyObject* child, std::size_t, bool is_static) {
+      is_static ? add_static(child) : add_rows(child, axis, true);
+    });
   } else if (is_array(object)) {
     add_array_of_rows(py::reinterpret_borrow<py::array>(object), axis);
   } else if (object == Py_None) {
     builder.leaf(Kind::Static, 0, {}, py::none());
+  } else if (in_user_object && is_no_number(object)) {
+    add_static(object);
   } else if (is_enum(object)) {
     refuse_rows(object);
   } else if (is_of_own_class(object)) {
@@ -100,7 +160,8 @@ void BatchReader::add_rows(PyObject* object, PyObject* axis) {
     need_numbers_in_rows(object);
     add_array_of_rows(py::array(py::reinterpret_borrow<py::object>(object)), axis);
   } else if (has_items(object)) {
-    add_items(builder, object, [&](PyObject* item, std::size_t) { add_rows(item, axis); });
+    add_items(builder, object,
+              [&](PyObject* item, std::size_t) { add_rows(item, axis, in_user_object); });
   } else {
     refuse_rows(object);
   }

@@ -13,6 +13,9 @@ public:
   // Adds an argument; `axes` is an int, None, or a structure of such as the argument's own. Throws
   // TypeError and ValueError.
   void add_with(PyObject* object, PyObject* axes);
+  // Adds arguments given by name: arrays, lists and structures have their rows first, everything
+  // else is the same in all rows.
+  void add_keywords_in_rows(const py::dict& keywords, const py::object& statics);
 
   std::vector<program::Column> columns; // `at` is null for what does not vary
   std::vector<py::object> held;
@@ -21,8 +24,13 @@ public:
 
 private:
   void add_items_with(PyObject* object, PyObject* axes);
+  // Adds an object of the user's; `axes` is such an object, or a tuple with an item for each child.
+  void add_children_with(PyObject* object, PyObject* axes);
+  // Adds something with the same numbers in all rows.
+  void add_for_all_rows(PyObject* object);
   // Adds something of which every array has an axis of rows.
-  void add_rows(PyObject* object, PyObject* axis);
+  // `in_user_object`: what is no number is the same in all rows.
+  void add_rows(PyObject* object, PyObject* axis, bool in_user_object = false);
   void need_numbers_in_rows(PyObject* object);
   void add_array_of_rows(py::array array, PyObject* given_axis);
   void add_columns(const py::array& array, py::ssize_t axis);

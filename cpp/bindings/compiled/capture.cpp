@@ -49,6 +49,19 @@ std::vector<py::object> inputs_of_trace(Trace& trace, const PyTree& arguments,
   return leaves;
 }
 
+// What the function gives; the last of the arguments is a dict of those by name if there are such.
+py::object called(const py::object& function, const py::tuple& given, bool has_keywords) {
+  const auto count = static_cast<Py_ssize_t>(given.size()) - has_keywords;
+  const auto by_position =
+      py::reinterpret_steal<py::object>(PyTuple_GetSlice(given.ptr(), 0, count));
+  if (!by_position) throw py::error_already_set();
+  PyObject* const by_name = has_keywords ? PyTuple_GET_ITEM(given.ptr(), count) : nullptr;
+  auto result =
+      py::reinterpret_steal<py::object>(PyObject_Call(function.ptr(), by_position.ptr(), by_name));
+  if (!result) throw py::error_already_set();
+  return result;
+}
+
 py::tuple capture(const py::object& function, const PyTree& arguments, const Numbers& numbers,
                   bool strict) {
   if (static_cast<std::size_t>(numbers.size()) != arguments.numbers())
@@ -60,7 +73,7 @@ py::tuple capture(const py::object& function, const PyTree& arguments, const Num
     Trace trace; // ends before anything below can run code of the user
     const py::tuple given =
         unflatten_values(arguments, inputs_of_trace(trace, arguments, numbers.data()));
-    results = flatten_results(function(*given));
+    results = flatten_results(called(function, given, arguments.has_keywords()), arguments);
     captured = trace.finish(results.values, passes_before_derivatives(strict));
     for (const core::NodeId node : captured.outer)
       outer.push_back(py::reinterpret_steal<py::object>(object_of(node)));
@@ -70,9 +83,10 @@ py::tuple capture(const py::object& function, const PyTree& arguments, const Num
 }
 
 // The function called on Values that it was given. They compare by number in it.
-py::object call_by_number(const py::object& function, const py::tuple& arguments) {
+py::object call_by_number(const py::object& function, const py::tuple& arguments,
+                          const py::dict& keywords) {
   const core::Counted calling(compiled_calls);
-  return function(*arguments);
+  return function(*arguments, **keywords);
 }
 
 // The exception, with which the trace under way ends whether the function catches it or not.
@@ -85,6 +99,7 @@ py::object refusal(py::object exception) {
 
 void bind_capture(py::module_& module) {
   module.def("call_by_number", call_by_number, py::arg("function"), py::arg("arguments"),
+             py::arg("keywords") = py::dict(),
              "Call a function in which Values compare by number.");
   module.def("refusal", refusal, py::arg("exception"),
              "The exception, to be raised: a function being traced cannot catch it for good.");

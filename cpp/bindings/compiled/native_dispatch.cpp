@@ -99,8 +99,8 @@ Argnums argnums_of(PyObject* given) {
 }
 
 // The result, or null with no error set if the fallback must find it.
-PyObject* known_result(PyNativeDispatch* self, PyObject* const* args, std::size_t count,
-                       PyObject* argnums, const py::object& out) {
+PyObject* known_result(PyNativeDispatch* self, const GivenArguments& given, PyObject* argnums,
+                       const py::object& out) {
   std::vector<KnownExecutable>& known = *self->known;
   Freshness freshness;
   for (std::size_t k = 0; k < known.size(); ++k) {
@@ -108,7 +108,7 @@ PyObject* known_result(PyNativeDispatch* self, PyObject* const* args, std::size_
     const PointExecutable* const executable = known[k].executable;
     const py::object keep = known[k].owner; // reading arguments may run what changes the list
     PointExecutable::Buffers buffers(*executable);
-    if (!executable->read_arguments(args, count, buffers)) continue;
+    if (!executable->read_arguments(given, buffers)) continue;
     executable->check_out(out);
     const program::Outcome outcome = executable->run(buffers);
     if (!outcome.good()) continue; // another variant may be the one
@@ -128,7 +128,7 @@ PyObject* call_dispatch(PyObject* self, PyObject* const* args, std::size_t nargs
     static PyObject* const out_name = PyUnicode_InternFromString("out");
     static PyObject* const argnums_name = PyUnicode_InternFromString("argnums");
     PyObject *out = Py_None, *argnums = nullptr;
-    bool usual = true;
+    GivenArguments arguments{args, count, names, args + count, 0};
     for (Py_ssize_t k = 0; names != nullptr && k < PyTuple_GET_SIZE(names); ++k) {
       PyObject* const name = PyTuple_GET_ITEM(names, k);
       PyObject* const given = args[count + static_cast<std::size_t>(k)];
@@ -137,11 +137,11 @@ PyObject* call_dispatch(PyObject* self, PyObject* const* args, std::size_t nargs
       else if (name == argnums_name)
         argnums = given;
       else
-        usual = false;
+        ++arguments.named;
     }
-    if (usual && !own->known->empty())
+    if (!own->known->empty())
       if (PyObject* result =
-              known_result(own, args, count, argnums, py::reinterpret_borrow<py::object>(out)))
+              known_result(own, arguments, argnums, py::reinterpret_borrow<py::object>(out)))
         return result;
   } catch (...) {
     set_python_error();

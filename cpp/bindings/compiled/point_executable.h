@@ -39,8 +39,8 @@ public:
   };
 
   // Writes the numbers of these arguments; false if their structure is another one.
-  bool read_arguments(PyObject* const* arguments, std::size_t count, Buffers& buffers) const {
-    return flatten_arguments(arguments_, arguments, count, buffers.inputs());
+  bool read_arguments(const GivenArguments& given, Buffers& buffers) const {
+    return flatten_arguments(arguments_, given, buffers.inputs());
   }
   // Requires that the numbers of the arguments and what else is given have been written.
   program::Outcome run(Buffers& buffers) const;

@@ -1,7 +1,7 @@
 // Reads arguments whose structure is not known yet. Needs the GIL.
 #pragma once
 
-#include "pytree.h"
+#include "user_classes.h"
 
 namespace arenagrad::bindings {
 
@@ -10,6 +10,9 @@ public:
   // Adds an argument and all in it; throws TypeError for what is neither numbers
   // nor a choice (a str, None, an Enum, a function and so on).
   void add(PyObject* object);
+  // Adds the arguments that are given by name, in the order of the names; those in `statics`, a
+  // container of names, as they are. Nothing for an empty dict.
+  void add_keywords(const py::dict& keywords, const py::object& statics);
   // Adds one that is taken as it is; throws TypeError unless it is hashable.
   void add_static(PyObject* object);
 
@@ -27,8 +30,13 @@ inline py::object type_of(PyObject* object) {
   return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(Py_TYPE(object)));
 }
 
+// Such as " (argument 1, at .w)" for the place "[1].w".
+std::string argument_text(const std::string& place);
+
 // Whether it is a member of an Enum, which is a choice even where it is a number or a tuple too.
 bool is_enum(PyObject* object);
+// Whether it is a bool, a member of an Enum, or a choice: an argument that chooses a program.
+bool is_no_number(PyObject* object);
 // Whether it is a float or an int of a class written in Python. What that class does otherwise
 // would be lost in a program, so it is no number here. NumPy's scalars are numbers.
 inline bool is_number_with_own_rules(PyObject* object) {
@@ -56,6 +64,31 @@ inline std::size_t open_for(PyTreeBuilder& builder, PyObject* object) {
   if (PyList_Check(object)) return builder.open(TreeNode::Kind::List);
   if (PyDict_Check(object)) return builder.open(TreeNode::Kind::Dict, keys_of(object));
   return builder.open(TreeNode::Kind::Tuple, type_of(object));
+}
+
+// Calls add(child, k, whether it is static whatever it is) for each child of an object of the
+// user's, as a node of `builder`.
+template <class Add>
+void add_children(PyTreeBuilder& builder, const UserObject& object, Add&& add) {
+  TreeNode node;
+  node.kind = object.kind;
+  node.extra = object.extra;
+  const std::size_t opened = builder.open(object.kind, object.extra);
+  for (std::size_t k = 0; k < object.children.size(); ++k)
+    add(PyTuple_GET_ITEM(object.children.ptr(), static_cast<Py_ssize_t>(k)), k,
+        is_static_child(node, k));
+  builder.close(opened);
+}
+
+// What `use` gives; errors of type and value that it throws say where in the arguments they arose.
+template <class Use> void with_place_in_errors(const PyTreeBuilder& builder, Use&& use) {
+  try {
+    use();
+  } catch (const py::type_error& error) {
+    throw py::type_error(error.what() + argument_text(builder.place()));
+  } catch (const py::value_error& error) {
+    throw py::value_error(error.what() + argument_text(builder.place()));
+  }
 }
 
 // Calls add(item, k) for each item of a list, tuple or dict, as a node of `builder`. Of a copy:

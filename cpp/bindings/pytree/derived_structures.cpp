@@ -7,15 +7,20 @@ using Kind = TreeNode::Kind;
 namespace {
 
 // Copies the subtree at node `i`, moving `i` behind it; `leaf(node)` adds something for each leaf.
-template <class Leaf>
-void copy_with_leaves(const PyTree& tree, std::size_t& i, PyTreeBuilder& to, Leaf&& leaf) {
+// But what is no number in an object of the user's stays: the object is made again with it.
+template <class Leaf> void copy_with_leaves(const PyTree& tree, std::size_t& i, PyTreeBuilder& to,
+                                            Leaf&& leaf, bool in_user_object = false) {
   const TreeNode& node = tree.nodes()[i++];
   if (!node.is_branch()) {
-    leaf(node);
+    if (in_user_object && node.kind == Kind::Static)
+      to.leaf(Kind::Static, 0, {}, node.extra);
+    else
+      leaf(node);
     return;
   }
   const std::size_t opened = to.open(node.kind, node.extra);
-  for (std::size_t k = 0; k < node.children; ++k) copy_with_leaves(tree, i, to, leaf);
+  for (std::size_t k = 0; k < node.children; ++k)
+    copy_with_leaves(tree, i, to, leaf, in_user_object || node.is_user_object());
   to.close(opened);
 }
 

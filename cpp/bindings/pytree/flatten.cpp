@@ -29,7 +29,7 @@ public:
     case Kind::Array:
       return array(object, node.shape, node.numbers, out);
     case Kind::Static:
-      return same_object(node.extra.ptr(), object);
+      return same_object(node.extra.ptr(), object) || (relaxed_ && object == Py_None);
     case Kind::Module:
       return node.extra.ptr() == object && parameters(object, node.numbers, out);
     case Kind::List:
@@ -43,6 +43,11 @@ public:
       return items(object, i, out);
     case Kind::Dict:
       return (relaxed_ ? PyDict_Check(object) : PyDict_CheckExact(object)) && dict(object, i, out);
+    case Kind::Dataclass:
+    case Kind::Registered:
+      return user_object(object, i, out);
+    case Kind::Keywords: // is no object
+      return false;
     }
     return false;
   }
@@ -115,6 +120,18 @@ private:
     return static_cast<std::size_t>(k) == node.children;
   }
 
+  bool user_object(PyObject* object, std::size_t i, double* out) {
+    const std::optional<py::tuple> children = children_like(nodes_[i], object);
+    if (!children) return false;
+    std::size_t at = i + 1;
+    for (std::size_t k = 0; k < nodes_[i].children; ++k, at = nodes_[at].end) {
+      if (!flatten(PyTuple_GET_ITEM(children->ptr(), static_cast<Py_ssize_t>(k)), at, out))
+        return false;
+      out += nodes_[at].numbers;
+    }
+    return true;
+  }
+
   bool array(PyObject* object, const Shape& shape, std::size_t count, double* out) {
     if (!is_array(object) || !has_shape(object, shape)) return false;
     if (holds_doubles(object, true)) {
@@ -161,21 +178,45 @@ private:
 
 } // namespace
 
-bool flatten_arguments(const PyTree& structure, PyObject* const* objects, std::size_t count,
-                       double* out) {
-  if (count != structure.children()) return false;
-  const std::vector<TreeNode>& nodes = structure.nodes();
-  Flattener flattener(nodes, false);
-  std::size_t at = 1;
-  for (std::size_t k = 0; k < count; ++k, at = nodes[at].end) {
-    // The many numbers of a Module are not read in vain.
-    if (nodes[at].kind == Kind::Module)
-      for (std::size_t i = k + 1, rest = nodes[at].end; i < count; rest = nodes[rest].end, ++i)
-        if (!flattener.may_fit(objects[i], rest)) return false;
-    if (!flattener.flatten(objects[k], at, out)) return false;
+// The argument of this name, borrowed, or null.
+static PyObject* argument_named(const GivenArguments& given, PyObject* name) {
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(given.names); ++k)
+    if (PyTuple_GET_ITEM(given.names, k) == name ||
+        PyUnicode_Compare(PyTuple_GET_ITEM(given.names, k), name) == 0)
+      return given.by_name[k];
+  return nullptr;
+}
+
+// Those by name, as the Keywords at node `i`.
+static bool flatten_keywords(Flattener& flattener, const std::vector<TreeNode>& nodes,
+                             std::size_t i, const GivenArguments& given, double* out) {
+  if (nodes[i].children != given.named) return false;
+  std::size_t at = i + 1;
+  for (std::size_t k = 0; k < given.named; ++k, at = nodes[at].end) {
+    PyObject* const argument =
+        argument_named(given, PyTuple_GET_ITEM(nodes[i].extra.ptr(), static_cast<Py_ssize_t>(k)));
+    if (argument == nullptr || !flattener.flatten(argument, at, out)) return false;
     out += nodes[at].numbers;
   }
   return true;
+}
+
+bool flatten_arguments(const PyTree& structure, const GivenArguments& given, double* out) {
+  if (given.count + (given.named != 0) != structure.children()) return false;
+  const std::vector<TreeNode>& nodes = structure.nodes();
+  Flattener flattener(nodes, false);
+  std::size_t at = 1;
+  for (std::size_t k = 0; k < given.count; ++k, at = nodes[at].end) {
+    // The many numbers of a Module are not read in vain.
+    if (nodes[at].kind == Kind::Module)
+      for (std::size_t i = k + 1, rest = nodes[at].end; i < given.count;
+           rest = nodes[rest].end, ++i)
+        if (!flattener.may_fit(given.objects[i], rest)) return false;
+    if (!flattener.flatten(given.objects[k], at, out)) return false;
+    out += nodes[at].numbers;
+  }
+  return given.named == 0 ||
+         (nodes[at].kind == Kind::Keywords && flatten_keywords(flattener, nodes, at, given, out));
 }
 
 std::vector<double> flatten(const PyTree& structure, const py::object& object, const char* what) {

@@ -7,10 +7,19 @@
 
 namespace arenagrad::bindings {
 
+// The arguments of a call as Python gives them. Those by name may be among more names and objects
+// in which they are not, and are not looked at.
+struct GivenArguments {
+  PyObject* const* objects = nullptr;
+  std::size_t count = 0;              // by position
+  PyObject* names = nullptr;          // a tuple
+  PyObject* const* by_name = nullptr; // one for each name
+  std::size_t named = 0;              // how many of the names are those of arguments
+};
+
 // Reads the numbers of arguments of this very structure, a Tuple. False, with nothing but `out`
 // changed, if the structure is another one or there are Values among them.
-bool flatten_arguments(const PyTree& structure, PyObject* const* objects, std::size_t count,
-                       double* out);
+bool flatten_arguments(const PyTree& structure, const GivenArguments& given, double* out);
 
 // The numbers of an object of this structure, in which arrays may stand for lists and lists for
 // tuples; throws TypeError, saying that `what` must have the structure, if it has another one.
@@ -21,16 +30,17 @@ struct FlatArguments {
   std::vector<double> numbers;
   bool has_values = false; // then the rest means nothing
 };
-// `statics` says of each argument whether it is static whatever it is. Throws TypeError for what is
-// neither a number nor hashable.
+// `statics` says of each argument whether it is static whatever it is, `static_names` which of
+// those by name are. Throws TypeError for what is neither a number nor hashable.
 FlatArguments flatten_unknown_arguments(const py::tuple& arguments,
-                                        const std::vector<bool>& statics);
+                                        const std::vector<bool>& statics, const py::dict& keywords,
+                                        const py::object& static_names);
 
 struct FlatResults {
   PyTree structure;
   std::vector<py::object> values; // one for each number; numbers have become leaves
 };
-// Throws TypeError for what a compiled function must not return.
-FlatResults flatten_results(const py::object& results);
+// Of a function with these arguments. Throws TypeError for what it must not return.
+FlatResults flatten_results(const py::object& results, const PyTree& arguments);
 
 } // namespace arenagrad::bindings

@@ -1,4 +1,6 @@
 // Structures of arguments and results as a function takes and returns them.
+#include <algorithm>
+
 #include "argument_reader.h"
 #include "bindings/value/record.h"
 #include "flatten.h"
@@ -77,8 +79,9 @@ bool is_choice(PyObject* object) {
         ": give its numbers as arguments, or name it in static_argnums, which takes it as it is "
         "when the function is traced";
   throw py::type_error(
-      "an argument of a compiled function must be made of numbers, arrays, Modules, "
-      "lists, tuples and dicts, or be a str, bytes, bool, None, Enum or function, "
+      "an argument of a compiled function must be made of numbers, arrays, Modules, lists, "
+      "tuples, dicts, dataclasses and registered classes, or be a str, bytes, bool, None, Enum or "
+      "function, "
       "got " +
       name + remedy);
 }
@@ -92,6 +95,10 @@ bool is_enum(PyObject* object) {
                             reinterpret_cast<PyTypeObject*>(kind)) != 0;
 }
 
+bool is_no_number(PyObject* object) {
+  return PyBool_Check(object) || is_enum(object) || is_choice(object);
+}
+
 void ArgumentReader::add(PyObject* object) {
   double number = 0.0;
   if (PyFloat_CheckExact(object)) {
@@ -99,6 +106,10 @@ void ArgumentReader::add(PyObject* object) {
     builder.leaf(Kind::Number, 1);
   } else if (is_enum(object)) {
     add_static(object);
+  } else if (!is_value(object) && is_user_object(object)) {
+    add_children(builder, take_apart(object), [&](PyObject* child, std::size_t, bool is_static) {
+      is_static ? add_static(child) : add(child);
+    });
   } else if (has_items(object)) {
     add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
   } else if (is_value(object)) {
@@ -163,17 +174,40 @@ void ArgumentReader::add_array(PyObject* object) {
   builder.leaf(Kind::Array, size, std::move(shape));
 }
 
+void ArgumentReader::add_keywords(const py::dict& keywords, const py::object& statics) {
+  if (keywords.empty()) return;
+  const py::list names(keywords.attr("keys")());
+  names.attr("sort")();
+  const std::size_t opened = builder.open(Kind::Keywords, py::tuple(names));
+  for (const py::handle name : names) {
+    PyObject* const argument = keywords[name].ptr();
+    statics.contains(name) ? add_static(argument) : add(argument);
+  }
+  builder.close(opened);
+}
+
+std::string argument_text(const std::string& place) {
+  const std::size_t end = place.find(']');
+  if (end == std::string::npos) return "";
+  const std::string rest = place.substr(end + 1);
+  return " (argument " + place.substr(1, end - 1) + (rest.empty() ? "" : ", at " + rest) + ")";
+}
+
 FlatArguments flatten_unknown_arguments(const py::tuple& arguments,
-                                        const std::vector<bool>& statics) {
+                                        const std::vector<bool>& statics, const py::dict& keywords,
+                                        const py::object& static_names) {
   ArgumentReader reader;
   const std::size_t opened = reader.builder.open(Kind::Tuple, type_of(arguments.ptr()));
-  for (std::size_t k = 0; k < arguments.size(); ++k) {
-    PyObject* argument = PyTuple_GET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k));
-    if (k < statics.size() && statics[k])
-      reader.add_static(argument);
-    else
-      reader.add(argument);
-  }
+  with_place_in_errors(reader.builder, [&] {
+    for (std::size_t k = 0; k < arguments.size(); ++k) {
+      PyObject* argument = PyTuple_GET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k));
+      if (k < statics.size() && statics[k])
+        reader.add_static(argument);
+      else
+        reader.add(argument);
+    }
+    reader.add_keywords(keywords, static_names);
+  });
   reader.builder.close(opened);
   return {reader.builder.finish(), std::move(reader.numbers), reader.has_values};
 }
@@ -191,11 +225,17 @@ bool is_plain(PyObject* object) {
 
 class ResultReader {
 public:
+  // An object that is static in the arguments may come back.
+  explicit ResultReader(const PyTree& arguments) : arguments_(arguments) {}
+
   void add(PyObject* object) {
     double number = 0.0;
     if (is_value(object)) {
       builder.leaf(Kind::Number, 1);
       values.push_back(py::reinterpret_borrow<py::object>(object));
+    } else if (!is_enum(object) && is_user_object(object)) {
+      add_children(builder, take_apart(object),
+                   [&](PyObject* child, std::size_t, bool) { add(child); });
     } else if (has_items(object)) {
       if (PyDict_Check(object))
         for (const py::handle key : py::reinterpret_borrow<py::tuple>(keys_of(object)))
@@ -225,12 +265,19 @@ private:
   }
 
   void add_static(PyObject* object) {
-    if (!is_plain(object))
+    if (!is_plain(object) && !is_given(object))
       throw py::type_error(
           std::string("a compiled function must return Values, numbers, arrays of them, text, "
-                      "bools and None, in lists, tuples and dicts, got ") +
+                      "bools and None, in lists, tuples, dicts, dataclasses and registered "
+                      "classes, got ") +
           Py_TYPE(object)->tp_name + remedy_for_own_class(object));
     builder.leaf(Kind::Static, 0, {}, py::reinterpret_borrow<py::object>(object));
+  }
+
+  bool is_given(PyObject* object) const {
+    return std::ranges::any_of(arguments_.nodes(), [&](const TreeNode& node) {
+      return node.kind == Kind::Static && node.extra.ptr() == object;
+    });
   }
 
   // Keys are kept as they are.
@@ -259,12 +306,14 @@ private:
     const std::size_t size = size_of(shape);
     builder.leaf(Kind::Array, size, std::move(shape));
   }
+
+  const PyTree& arguments_;
 };
 
 } // namespace
 
-FlatResults flatten_results(const py::object& results) {
-  ResultReader reader;
+FlatResults flatten_results(const py::object& results, const PyTree& arguments) {
+  ResultReader reader(arguments);
   reader.add(results.ptr());
   return {reader.builder.finish(), std::move(reader.values)};
 }

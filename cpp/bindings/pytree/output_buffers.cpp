@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "unflatten.h"
+#include "user_classes.h"
 
 namespace arenagrad::bindings {
 
@@ -50,6 +51,7 @@ public:
     if (node.kind == Kind::Static) return;
     if (node.kind == Kind::Number || node.kind == Kind::Array)
       refuse_out(std::string(", got ") + Py_TYPE(out)->tp_name);
+    if (node.is_user_object()) return read_user_object(node, out);
     const auto size = static_cast<std::size_t>(PyObject_Size(out));
     if (PyErr_Occurred()) throw py::error_already_set();
     const bool dict = node.kind == Kind::Dict;
@@ -64,6 +66,12 @@ public:
   }
 
 private:
+  void read_user_object(const TreeNode& node, PyObject* out) {
+    const std::optional<py::tuple> children = children_like(node, out);
+    if (!children) refuse_out(", in the same structure");
+    for (const py::handle child : *children) read(child.ptr());
+  }
+
   // Takes the numbers of the whole subtree.
   void read_array(PyObject* array) {
     const TreeNode& node = nodes_[next_];

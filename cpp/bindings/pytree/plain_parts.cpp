@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "user_classes.h"
+
 namespace arenagrad::bindings {
 
 using Kind = TreeNode::Kind;
@@ -11,8 +13,9 @@ using core::FormatError;
 
 namespace {
 
-constexpr std::array<const char*, 7> kKinds = {"number", "array",  "list",  "tuple",
-                                               "dict",   "module", "static"};
+constexpr std::array<const char*, 10> kKinds = {"number",     "array",   "list",   "tuple",
+                                                "dict",       "module",  "static", "dataclass",
+                                                "registered", "keywords"};
 constexpr std::size_t kMostNumbers = 0xffffffffu; // what a program can have as inputs
 
 [[noreturn]] void refuse_parts(const char* why) {
@@ -73,6 +76,24 @@ private:
           py::len(py::set(keys)) != count(size))
         refuse_parts("a dict with other keys");
       return branch(kind, keys, count(size));
+    }
+    case Kind::Keywords: {
+      const py::object names = extra_of(extra);
+      if (!names || !PyTuple_CheckExact(names.ptr()) || py::len(names) != count(size))
+        refuse_parts("arguments of other names");
+      for (const py::handle name : names)
+        if (!PyUnicode_CheckExact(name.ptr())) refuse_parts("an argument of no name");
+      return branch(kind, names, count(size));
+    }
+    case Kind::Dataclass:
+    case Kind::Registered: {
+      const py::object made = checked_extra(kind, extra_of(extra));
+      if (!made)
+        refuse_parts(kind == Kind::Dataclass ? "a dataclass that has other fields now"
+                                             : "an object whose class is not registered here");
+      if (kind == Kind::Dataclass && count(size) != fields_in(made))
+        refuse_parts("a dataclass with other fields");
+      return branch(kind, made, count(size));
     }
     }
   }

@@ -7,6 +7,7 @@
 #include "output_buffers.h"
 #include "plain_parts.h"
 #include "unflatten.h"
+#include "user_classes.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -15,10 +16,16 @@ py::array_t<double> as_array(const std::vector<double>& numbers) {
   return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
 }
 
-py::object read_arguments(const py::tuple& arguments, const std::vector<bool>& statics) {
-  FlatArguments read = flatten_unknown_arguments(arguments, statics);
+py::object read_arguments(const py::tuple& arguments, const std::vector<bool>& statics,
+                          const py::dict& keywords, const py::object& static_names) {
+  FlatArguments read = flatten_unknown_arguments(arguments, statics, keywords, static_names);
   if (read.has_values) return py::none();
   return py::make_tuple(std::move(read.structure), as_array(read.numbers));
+}
+
+py::object children_of(const py::object& object) {
+  const bool is_taken_apart = !is_value(object.ptr()) && is_user_object(object.ptr());
+  return is_taken_apart ? py::object(take_apart(object.ptr()).children) : py::none();
 }
 
 py::tuple as_tuple_of_lists(const OutputBuffers& buffers) {
@@ -29,6 +36,11 @@ py::list objects_of(const PyTree& structure) {
   py::list objects;
   for (const TreeNode& node : structure.nodes())
     if (node.kind == TreeNode::Kind::Static || node.kind == TreeNode::Kind::Module)
+      objects.append(node.extra);
+    else if (node.is_user_object())
+      objects.append(class_of(node));
+    else if (node.kind == TreeNode::Kind::Tuple &&
+             node.extra.ptr() != reinterpret_cast<PyObject*>(&PyTuple_Type))
       objects.append(node.extra);
   return objects;
 }
@@ -72,11 +84,14 @@ void bind_structure(PyTreeClass& cls) {
              return py::isinstance<PyTree>(other) && one == other.cast<const PyTree&>();
            })
       .def("__len__", &PyTree::children)
+      .def_property_readonly("positional", &PyTree::positional,
+                             "How many arguments are given by position.")
       .def("__str__", &PyTree::text)
       .def_property_readonly("numbers", &PyTree::numbers, "How many numbers it has.")
       .def_property_readonly("is_number", &PyTree::is_number, "Whether it is a single number.")
       .def_property_readonly("objects", &objects_of,
-                             "The objects that are no numbers, and the Modules, in order.")
+                             "The objects that are no numbers, the Modules, and the classes of "
+                             "named tuples,\ndataclasses and registered objects, in order.")
       .def_property_readonly("is_static", &PyTree::is_static,
                              "Whether it has objects that are no numbers, and nothing else.")
       .def_property_readonly("has_modules", &PyTree::has_modules, "Whether it has Modules in it.")
@@ -162,8 +177,15 @@ void bind_pytree(py::module_& module) {
   set_slots(cls);
   module.def(
       "read_arguments", read_arguments, py::arg("arguments"), py::arg("statics"),
+      py::arg("keywords") = py::dict(), py::arg("static_names") = py::tuple(),
       "The structure of arguments and their numbers; None if there are Values among them.\n\n"
       "Raises TypeError for what is neither made of numbers nor hashable.");
+  module.def("children_of", children_of, py::arg("object"),
+             "What a dataclass or an object of a registered class is made of, None for any other.");
+  module.def("register_node", register_node, py::arg("cls"), py::arg("flatten"),
+             py::arg("unflatten"),
+             "Take objects of a class apart, and make them again, by these functions.\n\n"
+             "Raises TypeError for other arguments, ValueError for a class that is registered.");
 }
 
 } // namespace arenagrad::bindings

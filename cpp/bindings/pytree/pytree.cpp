@@ -5,6 +5,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "user_classes.h"
+
 namespace arenagrad::bindings {
 
 using Kind = TreeNode::Kind;
@@ -60,6 +62,18 @@ void PyTreeBuilder::graft(const PyTree& tree, std::size_t first) {
   }
 }
 
+// Nodes that are open count the children that they have got: of each but the last, the one that is
+// being added is among them.
+std::string PyTreeBuilder::place() const {
+  std::string text;
+  for (std::size_t k = 0; k < open_.size(); ++k) {
+    const TreeNode& node = tree_.nodes_[open_[k]];
+    if (node.kind == Kind::Keywords) text.clear(); // a name says it all
+    text += child_path(node, k + 1 < open_.size() ? node.children - 1 : node.children);
+  }
+  return text;
+}
+
 // --- parts --------------------------------------------------------------------------------------
 
 PyTree PyTree::child(std::size_t k) const {
@@ -69,6 +83,13 @@ PyTree PyTree::child(std::size_t k) const {
   PyTreeBuilder builder;
   builder.graft(*this, i);
   return builder.finish();
+}
+
+std::size_t PyTree::positional() const {
+  std::size_t count = 0;
+  for (std::size_t i = 1; i < nodes_.size(); i = nodes_[i].end)
+    count += nodes_[i].kind != Kind::Keywords;
+  return count;
 }
 
 std::size_t PyTree::first_number(std::size_t k) const {
@@ -199,8 +220,10 @@ Py_hash_t PyTree::hash() const {
   for (const TreeNode& node : nodes_) {
     mix(static_cast<std::size_t>(node.kind) + (node.children << 4) + node.varies);
     for (const py::ssize_t n : node.shape) mix(static_cast<std::size_t>(n));
-    if (node.kind == Kind::Static || node.kind == Kind::Dict)
+    if (node.kind == Kind::Static || node.kind == Kind::Dict || node.kind == Kind::Keywords)
       mix(hash_of_object(node.extra.ptr()));
+    else if (node.is_user_object()) // a form may be another object that is equal
+      mix(reinterpret_cast<std::size_t>(class_of(node).ptr()) >> 4);
     else
       mix(reinterpret_cast<std::size_t>(node.extra.ptr()) >> 4);
   }
@@ -229,6 +252,12 @@ std::string PyTree::text_of(std::size_t i) const {
     return "[" + text_of_children(i) + "]";
   case Kind::Dict:
     return "{" + text_of_children(i) + "}";
+  case Kind::Dataclass:
+  case Kind::Registered:
+    return reinterpret_cast<PyTypeObject*>(class_of(node).ptr())->tp_name +
+           ("(" + text_of_children(i) + ")");
+  case Kind::Keywords:
+    return text_of_children(i);
   case Kind::Tuple:
     break;
   }
@@ -244,8 +273,7 @@ std::string PyTree::text_of_children(std::size_t i) const {
     if (k != 0) text += ", ";
     if (k == kShown && node.children > kShown + 1)
       return text + "... " + std::to_string(node.children - kShown) + " more";
-    if (node.kind == Kind::Dict) text += std::string(py::repr(py::tuple(node.extra)[k])) + ": ";
-    text += text_of(at);
+    text += child_label(node, k) + text_of(at);
     at = nodes_[at].end;
   }
   return text;

@@ -1,5 +1,6 @@
-// The structure of arguments or results: lists, tuples and dicts in each other, and at the leaves
-// numbers, arrays, the parameters of a Module, and static objects, which are no numbers. The
+// The structure of arguments or results: lists, tuples, dicts and objects of the user's classes in
+// each other, and at the leaves numbers, arrays, the parameters of a Module, and static objects,
+// which are no numbers. The
 // numbers themselves are kept apart, one after another in the order of the leaves: flatten.h takes
 // them out of objects, unflatten.h makes objects of them.
 //
@@ -16,9 +17,26 @@
 namespace arenagrad::bindings {
 
 struct TreeNode {
-  enum class Kind : std::uint8_t { Number, Array, List, Tuple, Dict, Module, Static };
+  // Keywords: a dict of arguments given by name, the last child of a tuple of arguments.
+  enum class Kind : std::uint8_t {
+    Number,
+    Array,
+    List,
+    Tuple,
+    Dict,
+    Module,
+    Static,
+    Dataclass,
+    Registered,
+    Keywords
+  };
 
-  bool is_branch() const { return kind == Kind::List || kind == Kind::Tuple || kind == Kind::Dict; }
+  bool is_branch() const {
+    return kind != Kind::Number && kind != Kind::Array && kind != Kind::Module &&
+           kind != Kind::Static;
+  }
+  // An object of a class of the user's, see user_classes.h.
+  bool is_user_object() const { return kind == Kind::Dataclass || kind == Kind::Registered; }
 
   Kind kind = Kind::Static;
   bool varies = false;      // has another number in each row of a batch
@@ -26,8 +44,10 @@ struct TreeNode {
   std::size_t numbers = 0;  // here and below
   std::size_t end = 0;      // index of the first node behind this subtree
   Shape shape;              // of an Array
-  // Of a Tuple its type, of a Dict the tuple of its keys, of a Module or Static the very object; of
-  // a Number in a result the object if the function gave none that was a Value.
+  // Of a Tuple its type, of a Dict the tuple of its keys, of Keywords that of the names, of a
+  // Module or Static the very object; of a Number in a result the object if the function gave none
+  // that was a Value; of an object of the user's the pair of its class and what is the same in all
+  // such objects of one structure.
   py::object extra;
 };
 
@@ -35,6 +55,9 @@ class PyTree {
 public:
   std::size_t numbers() const { return nodes_.empty() ? 0 : nodes_[0].numbers; }
   std::size_t children() const { return nodes_.at(0).children; }
+  // Of a tuple of arguments those that are given by position: all but the Keywords.
+  std::size_t positional() const;
+  bool has_keywords() const { return positional() != children(); }
   const std::vector<TreeNode>& nodes() const { return nodes_; }
   // The subtree of child k, and the index of its first number. Throw std::out_of_range.
   PyTree child(std::size_t k) const;
@@ -84,6 +107,8 @@ public:
   // A copy of the subtree of `tree` at node `first`.
   void graft(const PyTree& tree, std::size_t first = 0);
   PyTree finish() { return std::move(tree_); }
+  // Where the next node goes, such as "[1].w", from child k of the first branch on.
+  std::string place() const;
 
 private:
   // Counts what has been added for the node that is open.

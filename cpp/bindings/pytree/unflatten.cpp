@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "user_classes.h"
+
 namespace arenagrad::bindings {
 
 using Kind = TreeNode::Kind;
@@ -23,7 +25,11 @@ public:
     case Kind::Tuple:
       return tuple(node);
     case Kind::Dict:
+    case Kind::Keywords:
       return dict(node);
+    case Kind::Dataclass:
+    case Kind::Registered:
+      return put_together(node, children(node));
     case Kind::Static: // an array may be changed by whoever gets it
       return is_array(node.extra.ptr()) ? py::object(node.extra.attr("copy")()) : node.extra;
     default:
@@ -39,13 +45,22 @@ private:
     return list;
   }
 
+  // A named tuple, too, is made without its constructor, which may want something else.
   py::object tuple(const TreeNode& node) {
-    py::tuple tuple(node.children);
+    py::tuple items = children(node);
+    auto* const type = reinterpret_cast<PyTypeObject*>(node.extra.ptr());
+    if (type == &PyTuple_Type) return items;
+    auto made = py::reinterpret_steal<py::object>(
+        PyTuple_Type.tp_new(type, py::make_tuple(items).ptr(), nullptr));
+    if (!made) throw py::error_already_set();
+    return made;
+  }
+
+  py::tuple children(const TreeNode& node) {
+    py::tuple children(node.children);
     for (std::size_t k = 0; k < node.children; ++k)
-      PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(k), next().release().ptr());
-    if (node.extra.ptr() == reinterpret_cast<PyObject*>(&PyTuple_Type)) return tuple;
-    if (has_attribute(node.extra, "_fields")) return node.extra(*tuple); // a named tuple
-    return node.extra(tuple);
+      PyTuple_SET_ITEM(children.ptr(), static_cast<Py_ssize_t>(k), next().release().ptr());
+    return children;
   }
 
   py::object dict(const TreeNode& node) {
@@ -118,10 +133,24 @@ py::object unflatten_buffers(const PyTree& structure, const std::vector<py::arra
   });
 }
 
-py::object in_axes_of(const PyTree& arguments) {
-  return with_each_leaf(arguments, [](const TreeNode& node) -> py::object {
-    return node.varies ? py::object(py::int_(0)) : py::none();
-  });
+// A tuple stands for an object of the user's, whose class is not asked to hold axes.
+static py::object in_axes_at(const std::vector<TreeNode>& nodes, std::size_t i) {
+  const TreeNode& node = nodes[i];
+  if (!node.is_branch()) return node.varies ? py::object(py::int_(0)) : py::none();
+  const bool is_dict = node.kind == Kind::Dict || node.kind == Kind::Keywords;
+  py::dict by_key;
+  py::tuple axes(node.children);
+  std::size_t at = i + 1;
+  for (std::size_t k = 0; k < node.children; ++k, at = nodes[at].end) {
+    py::object axis = in_axes_at(nodes, at);
+    if (is_dict)
+      by_key[py::handle(PyTuple_GET_ITEM(node.extra.ptr(), static_cast<Py_ssize_t>(k)))] = axis;
+    else
+      axes[k] = std::move(axis);
+  }
+  return is_dict ? py::object(std::move(by_key)) : py::object(std::move(axes));
 }
+
+py::object in_axes_of(const PyTree& arguments) { return in_axes_at(arguments.nodes(), 0); }
 
 } // namespace arenagrad::bindings

@@ -23,7 +23,7 @@ from arenagrad._compile.transforms import (
     checked_argnums,
 )
 from arenagrad._core.compiled import NativeDispatch, PyTree, read_arguments
-from arenagrad._support.arguments import by_position, count
+from arenagrad._support.arguments import count
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -36,12 +36,20 @@ _R = TypeVar("_R")
 class Compiled(NativeDispatch, Generic[_P, _R]):
     """A function that `compile` has made fast: called as the function is, with numbers.
 
-    Arguments are numbers, NumPy arrays, Modules, and lists, tuples and dicts of them. A Module
-    stands for its parameters as they are at the call. A str, bytes, bool, None, Enum or function,
+    Arguments are numbers, NumPy arrays, Modules, and lists, tuples, named tuples, dicts,
+    dataclasses, pandas Series and DataFrames, and objects of classes told of by register_node, of
+    them. A Module stands for its parameters as they are at the call. They are given by position or
+    by name; a default that is not given is a constant. A str, bytes, bool, None, Enum or function,
     the object of a method, and what static_argnums names, choose a program of their own; any other
     object is refused. Values among the arguments call the function itself. Results are floats and
-    arrays in the lists, tuples and dicts that the function returns; text, bools and None are given
-    as they are, and any other object, in which a Value could hide, is refused.
+    arrays in the lists, tuples, dicts and objects that the function returns; text, bools, None and
+    what is no number in an argument are given as they are, and any other object, in which a Value
+    could hide, is refused.
+
+    A dataclass is taken for its fields, and made again without its constructor: `__post_init__` is
+    not run, and an object with attributes that are no fields is refused. A field that is made with
+    `metadata={"static": True}` is no number whatever it holds. Arguments by name have their rows
+    first where in_axes are given, save numbers and what is no number, which are the same in all.
 
     Closure cells, defaults and globals that the code of the function names, and the fields that it
     names of the object of a method, of static arguments and of all Modules that can be reached, are
@@ -94,27 +102,31 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
-    def value_and_grad(self, *args: Any, argnums: Argnums = 0, out: Any = None) -> Any:
+    def value_and_grad(
+        self, *args: Any, argnums: Argnums = 0, out: Any = None, **named: Any
+    ) -> Any:
         """The value and its gradient by the arguments that argnums names.
 
         Args:
             *args: the arguments of the function.
             argnums: the number of an argument, or a tuple of them.
             out: buffers for the gradient only.
+            **named: arguments of the function by name; there is no derivative by these.
 
         Returns:
             A pair. The gradient has the structure of the argument: a float for a float, an array
-            for an array, and for a Module a list of floats in the order of its parameters(); for a
-            tuple of argnums it is a tuple of such.
+            for an array, an object of the same class for a dataclass or a registered class (with
+            what is no number in it as it is there), and for a Module a list of floats in the order
+            of its parameters(); for a tuple of argnums it is a tuple of such.
 
         Raises:
             TypeError: for a function that does not give one number.
         """
-        return self._derived(TransformKind.VALUE_AND_GRAD, args, argnums, out)
+        return self._derived(TransformKind.VALUE_AND_GRAD, args, argnums, out, named)
 
-    def grad(self, *args: Any, argnums: Argnums = 0, out: Any = None) -> Any:
+    def grad(self, *args: Any, argnums: Argnums = 0, out: Any = None, **named: Any) -> Any:
         """The gradient alone; see value_and_grad."""
-        return self._derived(TransformKind.GRAD, args, argnums, out)
+        return self._derived(TransformKind.GRAD, args, argnums, out, named)
 
     def jvp(self, args: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         """The results at args, and how fast they change where args change by the tangents.
@@ -146,13 +158,14 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
         chain = (Transform(TransformKind.VJP),)
         return self._evaluation.run(chain, _tuple("args", args), None, Seeds(cotangents, axes))
 
-    def jacobian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False) -> Any:
+    def jacobian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False, **named: Any) -> Any:
         """All derivatives of all results by the arguments that argnums names.
 
         Args:
             *args: the arguments of the function.
             argnums: the number of an argument, or a tuple of them.
             sparse: whether entries that are always 0 are left out of the result.
+            **named: arguments of the function by name.
 
         Returns:
             As in JAX the structure of the results where each leaf is replaced by the structure of
@@ -162,16 +175,16 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
             computed.
         """
         if sparse:
-            return self._sparse((), args, argnums)
-        return self._derived(TransformKind.JACOBIAN, args, argnums, None)
+            return self._sparse((), args, argnums, named)
+        return self._derived(TransformKind.JACOBIAN, args, argnums, None, named)
 
-    def hessian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False) -> Any:
+    def hessian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False, **named: Any) -> Any:
         """All second derivatives: the jacobian of the jacobian. sparse needs a single result."""
         argnums = self._evaluation.checked_argnums(args, argnums)
         if sparse:
-            return self._sparse((Transform(TransformKind.GRAD, argnums),), args, argnums)
+            return self._sparse((Transform(TransformKind.GRAD, argnums),), args, argnums, named)
         jacobian = Transform(TransformKind.JACOBIAN, argnums)
-        return self._evaluation.run((jacobian, jacobian), args, None)
+        return self._evaluation.run((jacobian, jacobian), args, None, named=named)
 
     def hvp(self, args: tuple[Any, ...], v: Any, argnums: Argnums = 0) -> Any:
         """The product of the Hessian and v, without the Hessian.
@@ -192,6 +205,7 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
         executor: "Executor | None" = None,
         chunksize: int | None = None,
         out: Any = None,
+        **named: Any,
     ) -> Any:
         """What a call gives for a batch, worked on a chunk of rows at a time by an executor.
 
@@ -203,6 +217,7 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
                 fewer than a 64th of all. Results depend on it in their last bits, where rows are
                 summed, and not on the number of workers.
             out: buffers for the result.
+            **named: arguments of a call by name.
 
         Returns:
             The result of a call. For a derivative use `value_and_grad(f).map(...)` and so on.
@@ -215,7 +230,7 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
         evaluation, options = self._evaluation, self._evaluation.options
         return map_rows(
             evaluation.cache,
-            evaluation.batch(args, 0 if options.in_axes is None else options.in_axes),
+            evaluation.batch(args, 0 if options.in_axes is None else options.in_axes, named),
             evaluation.full_chain,
             evaluation.reduction,
             options.threads,
@@ -225,7 +240,7 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
             out,
         )
 
-    def program(self, *args: Any) -> Program:
+    def program(self, *args: Any, **named: Any) -> Program:
         """The program for such arguments, traced if it has not been yet.
 
         That of a derivative is `grad(f).program(*args)` and so on.
@@ -235,9 +250,9 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
         statics = tuple(k for k, static in enumerate(evaluation.statics(args)) if static)
         convention = CallConvention(options.in_axes, statics, *reduction)
         if options.in_axes is not None:
-            variant = evaluation.batch_run(args).variant()
+            variant = evaluation.batch_run(args, named).variant()
         else:
-            variant, _ = evaluation.run_for_variant(args, chain)
+            variant, _ = evaluation.run_for_variant(args, chain, named)
         return Program(variant, chain, convention, options.threads)
 
     def derive(self, *transforms: Transform) -> "Compiled[Any, Any]":
@@ -282,27 +297,33 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
     # The fallbacks of the native dispatches
 
     def _call(self, *args: Any, out: Any = None, **named: Any) -> Any:
-        by_position(named)
-        return self._evaluation.run((), args, out, remember_in=self)
+        return self._evaluation.run((), args, out, remember_in=self, named=named)
 
     def _derived(
-        self, kind: TransformKind, args: tuple[Any, ...], argnums: Argnums, out: Any
+        self,
+        kind: TransformKind,
+        args: tuple[Any, ...],
+        argnums: Argnums,
+        out: Any,
+        named: dict[str, Any],
     ) -> Any:
         checked = self._evaluation.checked_argnums(args, argnums)
         dispatch = self.__dict__.get(kind.value)
         if not isinstance(dispatch, NativeDispatch) or type(argnums) not in (int, tuple, list):
             dispatch = None
         chain = (Transform(kind, checked),)
-        return self._evaluation.run(chain, args, out, None, dispatch, argnums)
+        return self._evaluation.run(chain, args, out, None, dispatch, argnums, named)
 
-    def _sparse(self, before: Chain, args: tuple[Any, ...], argnums: Argnums) -> Any:
+    def _sparse(
+        self, before: Chain, args: tuple[Any, ...], argnums: Argnums, named: dict[str, Any]
+    ) -> Any:
         evaluation = self._evaluation
         if evaluation.options.in_axes is not None:
             raise ValueError("sparse is for one point, not for the rows of a batch")
         checked = evaluation.checked_argnums(args, argnums)
         entries = Transform(TransformKind.JACOBIAN_ENTRIES, checked)
         chain = (*evaluation.chain, *before, entries)
-        variant, numbers = evaluation.run_for_variant(args, chain)
+        variant, numbers = evaluation.run_for_variant(args, chain, named)
         pattern = variant.derived(chain).pattern
         assert pattern is not None
         several = checked if isinstance(checked, tuple) else (checked,)
@@ -330,24 +351,27 @@ class BoundMethod(partial[Any]):
         doc: str | None = self.func.__doc__
         return doc
 
-    def value_and_grad(self, *args: Any, argnums: Argnums = 0, out: Any = None) -> Any:
+    def value_and_grad(
+        self, *args: Any, argnums: Argnums = 0, out: Any = None, **named: Any
+    ) -> Any:
         """The value and its gradient; see Compiled.value_and_grad."""
         argnums = self._behind(args, argnums)
-        return self.func.value_and_grad(self.__self__, *args, argnums=argnums, out=out)
+        return self.func.value_and_grad(self.__self__, *args, argnums=argnums, out=out, **named)
 
-    def grad(self, *args: Any, argnums: Argnums = 0, out: Any = None) -> Any:
+    def grad(self, *args: Any, argnums: Argnums = 0, out: Any = None, **named: Any) -> Any:
         """The gradient alone; see Compiled.grad."""
-        return self.func.grad(self.__self__, *args, argnums=self._behind(args, argnums), out=out)
+        argnums = self._behind(args, argnums)
+        return self.func.grad(self.__self__, *args, argnums=argnums, out=out, **named)
 
-    def jacobian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False) -> Any:
+    def jacobian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False, **named: Any) -> Any:
         """All derivatives of all results; see Compiled.jacobian."""
         argnums = self._behind(args, argnums)
-        return self.func.jacobian(self.__self__, *args, argnums=argnums, sparse=sparse)
+        return self.func.jacobian(self.__self__, *args, argnums=argnums, sparse=sparse, **named)
 
-    def hessian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False) -> Any:
+    def hessian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False, **named: Any) -> Any:
         """All second derivatives; see Compiled.hessian."""
         argnums = self._behind(args, argnums)
-        return self.func.hessian(self.__self__, *args, argnums=argnums, sparse=sparse)
+        return self.func.hessian(self.__self__, *args, argnums=argnums, sparse=sparse, **named)
 
     def hvp(self, args: tuple[Any, ...], v: Any, argnums: Argnums = 0) -> Any:
         """The product of the Hessian and v; see Compiled.hvp."""
@@ -374,13 +398,16 @@ class BoundMethod(partial[Any]):
         executor: "Executor | None" = None,
         chunksize: int | None = None,
         out: Any = None,
+        **named: Any,
     ) -> Any:
         """What a call gives for a batch, by an executor; see Compiled.map."""
-        return self.func.map(self.__self__, *args, executor=executor, chunksize=chunksize, out=out)
+        return self.func.map(
+            self.__self__, *args, executor=executor, chunksize=chunksize, out=out, **named
+        )
 
-    def program(self, *args: Any) -> "Program":
+    def program(self, *args: Any, **named: Any) -> "Program":
         """The program for the object and such arguments; see Compiled.program."""
-        made: Program = self.func.program(self.__self__, *args)
+        made: Program = self.func.program(self.__self__, *args, **named)
         return made
 
     def derive(self, *transforms: Transform) -> "BoundMethod":

@@ -1,7 +1,7 @@
 """How a compiled function answers a call: reads arguments, finds the variant, runs its program."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from arenagrad._compile.batch_run import BatchRun, Reduction, Seeds
 from arenagrad._compile.function_references import is_object_of_method
@@ -17,6 +17,10 @@ from arenagrad._core.compiled import (
     read_arguments,
     refusal,
 )
+
+# Arguments of a call that are given by name.
+Named: TypeAlias = dict[str, Any]
+_NONE: Named = {}
 
 
 class Evaluation:
@@ -44,6 +48,7 @@ class Evaluation:
         seeds: Seeds | None = None,
         remember_in: NativeDispatch | None = None,
         argnums: Argnums | None = None,
+        named: Named = _NONE,
     ) -> Any:
         """The result of these transforms of the function.
 
@@ -54,13 +59,14 @@ class Evaluation:
             seeds: what the derivatives are multiplied by.
             remember_in: the native dispatch that may answer the next such call by itself.
             argnums: those that the call was given, which the dispatch compares.
+            named: the arguments that the call gives by name.
         """
         chain = (*self.full_chain, *transforms)
         if self.options.in_axes is not None:
-            return self.batch_run(args).run(chain, seeds, out)
-        read = read_arguments(args, self.statics(args))
+            return self.batch_run(args, named).run(chain, seeds, out)
+        read = self._read(args, named)
         if read is None and not chain and out is None:
-            return call_by_number(self.function, args)
+            return call_by_number(self.function, args, named)
         tree, numbers = _need_numbers(read)
         given = None if seeds is None else seeds.value
         variant, result = self._run_at_point(tree, numbers, chain, given, out)
@@ -68,9 +74,11 @@ class Evaluation:
             remember_in._remember(argnums, variant.point_executable(chain), variant.outer)
         return result
 
-    def run_for_variant(self, args: tuple[Any, ...], chain: Chain) -> tuple[TraceVariant, Any]:
+    def run_for_variant(
+        self, args: tuple[Any, ...], chain: Chain, named: Named = _NONE
+    ) -> tuple[TraceVariant, Any]:
         """The variant that these arguments take at one point, and the result of a whole chain."""
-        tree, numbers = _need_numbers(read_arguments(args, self.statics(args)))
+        tree, numbers = _need_numbers(self._read(args, named))
         return self._run_at_point(tree, numbers, chain, None, None)
 
     def _run_at_point(
@@ -114,16 +122,19 @@ class Evaluation:
             variant.check_derivatives(chain, numbers, seeds)
         return variant.run(chain, numbers, seeds, out, True)[1]
 
-    def batch(self, args: tuple[Any, ...], axes: Any) -> Batch:
+    def _read(self, args: tuple[Any, ...], named: Named) -> tuple[PyTree, Any] | None:
+        return read_arguments(args, self.statics(args), named, self._static_names(named))
+
+    def batch(self, args: tuple[Any, ...], axes: Any, named: Named = _NONE) -> Batch:
         """The rows of these arguments."""
         try:
-            return Batch(args, axes, self.statics(args))
+            return Batch(args, axes, self.statics(args), named, self._static_names(named))
         except TypeError as error:
             raise refusal(error) from None  # on floats there may be no error to catch
 
-    def batch_run(self, args: tuple[Any, ...]) -> BatchRun:
+    def batch_run(self, args: tuple[Any, ...], named: Named = _NONE) -> BatchRun:
         """A run on the rows that in_axes names."""
-        options, batch = self.options, self.batch(args, self.options.in_axes)
+        options, batch = self.options, self.batch(args, self.options.in_axes, named)
         return BatchRun(self.cache, batch, self.reduction, options.threads, options.progress)
 
     def structure(self, args: tuple[Any, ...]) -> PyTree:
@@ -137,6 +148,14 @@ class Evaluation:
         if args and is_object_of_method(self.function, args[0]):
             found[0] = True
         return found
+
+    def _static_names(self, named: Named) -> tuple[str, ...]:
+        """The arguments that static_argnums names and a call gives by name."""
+        code = getattr(self.function, "__code__", None)
+        if not named or code is None or not self.options.static_argnums:
+            return ()
+        names = code.co_varnames[: code.co_argcount]
+        return tuple(names[k] for k in self.options.statics(len(names)))
 
     def checked_argnums(self, args: tuple[Any, ...], argnums: Argnums) -> Argnums:
         """The argnums of a derivative by these arguments; raises what `checked_argnums` does."""

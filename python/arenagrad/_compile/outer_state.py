@@ -18,6 +18,7 @@ from typing import Any
 from arenagrad._compile.code_names import BY_TEXT, EVERY_FIELD, names_in
 from arenagrad._compile.function_references import is_module
 from arenagrad._core.compiled import NativeDispatch, OuterState, PyTree
+from arenagrad._support.attributes import slots_of
 from arenagrad._support.cells import contents_of
 
 # Functions, classes and objects that are looked at for one function, and items of one container.
@@ -232,10 +233,7 @@ def _stands_for_function(thing: Any) -> bool:
 def _held_by(thing: Any) -> Iterator[Any]:
     """What the fields and slots of an object hold."""
     yield from list(getattr(thing, "__dict__", {}).values())
-    for base in type(thing).__mro__:
-        for name, held in vars(base).items():
-            if isinstance(held, MemberDescriptorType):
-                yield getattr(thing, name, None)
+    yield from slots_of(thing)
 
 
 def _can_change(thing: Any) -> bool:

@@ -11,7 +11,7 @@ from arenagrad._compile.trace_cache import Outcome, TraceVariant
 from arenagrad._compile.transforms import Chain, chain_of
 from arenagrad._core import FormatError, UntracedError
 from arenagrad._core.compiled import Batch, NativeDispatch, PyTree, read_arguments
-from arenagrad._support.arguments import by_position, thread_count
+from arenagrad._support.arguments import thread_count
 from arenagrad._support.files import complete_file
 
 
@@ -98,15 +98,14 @@ class Program(NativeDispatch):
 
     def _call(self, *args: Any, out: Any = None, **named: Any) -> Any:
         """The fallback of the native dispatch."""
-        by_position(named)
         convention, source = self._convention, _SingleVariant(self._variant, self._chain)
         statics = [k in convention.static_argnums for k in range(len(args))]
         if convention.in_axes is not None:
-            batch = Batch(args, convention.in_axes, statics)
+            batch = Batch(args, convention.in_axes, statics, named)
             reduction = Reduction(convention.reduced, convention.mean)
             run = BatchRun(source, batch, reduction, self._threads, None)
             return run.run(self._chain, None, out)
-        read = read_arguments(args, statics)
+        read = read_arguments(args, statics, named)
         if read is None:
             raise TypeError("a program takes numbers, not Values")
         tree, numbers = read

@@ -125,6 +125,11 @@ def _parts(tree: PyTree, what: str) -> list[Any]:
             parts.append(["list", varies, size, []])
             parts += [["number", varies, None, []]] * size
             continue
+        if kind in ("dataclass", "registered"):
+            raise TypeError(
+                f"a program whose {what} hold {extra[0][0].__qualname__} cannot be saved: of "
+                "objects only lists, dicts and plain tuples can"
+            )
         if kind == "tuple":
             if extra[0] is not tuple:
                 raise TypeError(
@@ -139,7 +144,7 @@ def _parts(tree: PyTree, what: str) -> list[Any]:
 def _tree(parts: Any) -> PyTree:
     made = []
     for kind, varies, size, extra in parts:
-        if kind == "module":
+        if kind in ("module", "dataclass", "registered"):
             raise FormatError("it has an object of another making")
         things = tuple(map(_constant_of, extra))
         if kind == "number" and not all(type(thing) in (int, float) for thing in things):

@@ -110,7 +110,7 @@ class Transforms:
         """
         argnums = transform.argnums
         if argnums is not None:
-            argnums = checked_argnums(argnums, len(self.arguments), ())
+            argnums = checked_argnums(argnums, self.arguments.positional, ())
         return _RULES[transform.kind](self, source, argnums, self.varying if summed else [])
 
     def row_sum(self, source: DerivedProgram, _: Any, __: Any) -> DerivedProgram:
@@ -172,13 +172,13 @@ class Transforms:
         return DerivedProgram(entries, PyTree.array([len(rows)]), pattern=(rows, columns))
 
     def jvp(self, source: DerivedProgram, _: Any, __: Any) -> DerivedProgram:
-        by, inputs = self._by(tuple(range(len(self.arguments))), required=False)
+        by, inputs = self._by(tuple(range(self.arguments.positional)), required=False)
         program = source.program.tangent(inputs, self.strict)
         results = PyTree.tuple_of([source.results, source.results.gradient()])
         return DerivedProgram(program, results, seed_structure=by)
 
     def vjp(self, source: DerivedProgram, _: Any, varies: list[int]) -> DerivedProgram:
-        by, inputs = self._by(tuple(range(len(self.arguments))), required=False)
+        by, inputs = self._by(tuple(range(self.arguments.positional)), required=False)
         program = source.program.reverse(inputs, varies, True, self.strict)
         results = PyTree.tuple_of([source.results, by])
         seeds = source.results.gradient()

@@ -45,7 +45,13 @@ class PyTree:
 
     @property
     def objects(self) -> list[Any]:
-        """The objects that are no numbers, and the Modules, in order."""
+        """The objects that are no numbers, the Modules, and the classes of named tuples,
+        dataclasses and registered objects, in order.
+        """
+
+    @property
+    def positional(self) -> int:
+        """How many arguments are given by position."""
 
     @property
     def is_static(self) -> bool:
@@ -293,7 +299,14 @@ class NativeDispatch:
 class Batch:
     """The arguments of a batch, with an axis of rows."""
 
-    def __init__(self, arguments: tuple[Any, ...], axes: Any, statics: Sequence[bool]) -> None:
+    def __init__(
+        self,
+        arguments: tuple[Any, ...],
+        axes: Any,
+        statics: Sequence[bool],
+        keywords: dict[str, Any] = ...,
+        static_names: Sequence[str] = ...,
+    ) -> None:
         """Look at arguments; axes says which axis of each has the rows, None for none.
 
         Raises TypeError and ValueError for what has no such axis or other numbers of rows.
@@ -388,19 +401,35 @@ class BatchExecutable:
         """
 
 def read_arguments(
-    arguments: tuple[Any, ...], statics: Sequence[bool]
+    arguments: tuple[Any, ...],
+    statics: Sequence[bool],
+    keywords: dict[str, Any] = ...,
+    static_names: Sequence[str] = ...,
 ) -> tuple[PyTree, _Numbers] | None:
     """The structure of arguments and their numbers; None if there are Values among them.
 
     Raises TypeError for what is neither made of numbers nor hashable.
     """
 
+def register_node(
+    cls: type, flatten: Callable[[Any], Any], unflatten: Callable[[Any, Any], Any]
+) -> None:
+    """Take objects of a class apart, and make them again, by these functions.
+
+    Raises TypeError for other arguments, ValueError for a class that is registered.
+    """
+
+def children_of(object: Any) -> tuple[Any, ...] | None:
+    """What a dataclass or an object of a registered class is made of, None for any other."""
+
 def capture(
     function: Callable[..., Any], arguments: PyTree, numbers: _Numbers, strict: bool
 ) -> tuple[Program, PyTree, Closure]:
     """Run a function on Values of these numbers: its program, results and closure."""
 
-def call_by_number(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def call_by_number(
+    function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any] = ...
+) -> Any:
     """Call a function in which Values compare, and are true, by number."""
 
 def refusal(exception: _Exception) -> _Exception:

@@ -39,12 +39,3 @@ def count(name: str, value: Any, least: int = 0) -> int:
 def thread_count(value: Any) -> int:
     """The same for threads: at least 1, and not more than there is use for."""
     return min(count("threads", value, 1), _MOST_THREADS)
-
-
-def by_position(named: dict[str, Any]) -> None:
-    """Raise TypeError if a compiled function was given arguments by name, except out."""
-    if named:
-        names = ", ".join(f"{name}=" for name in named)
-        raise TypeError(
-            f"a compiled function takes its arguments by position, and out=, got {names}"
-        )
