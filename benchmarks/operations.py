@@ -21,9 +21,14 @@ _IN_C = {
     **{"arc" + name: "a" + name for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")},
     **{"power": "pow", "sigmoid": "exp", "silu": "exp", "softplus": "log1p", "gelu": "erfc"},
     **{"elu": "expm1", "hypot": "atan2", "lgamma": "lgamma"},
+    **{"remainder": "fmod", "floor_divide": "fmod", "logaddexp": "log1p", "log_sigmoid": "log1p"},
+    **{"norm_cdf": "erfc", "log_norm_cdf": "log"},
 }
 _PLAIN = "fabs"  # for those that are a comparison or a product
-_ALSO = {"softplus": "exp", "gelu": "exp"}  # the other function of those that are made of two
+_ALSO = {
+    **dict.fromkeys(("softplus", "gelu", "logaddexp", "log_sigmoid", "norm_cdf"), "exp"),
+    "log_norm_cdf": "erfc",
+}  # the other function of those that are made of two
 
 
 def _loop(call: Callable[..., Any], arguments: tuple[Any, ...]) -> float:
@@ -54,7 +59,7 @@ def _beyond(row: Any, rounds: int) -> tuple[float, float]:
     values = tuple(map(Value, numbers))
     if ours(*values).item() != ours(*numbers):
         raise DifferentAnswersError(f"{name} of Values and of floats differ at {numbers}")
-    plain = numbers if row["arity"] == 2 and library not in (math.fabs,) else numbers[:1]
+    plain = numbers if library in (math.pow, math.atan2, math.fmod) else numbers[:1]
     also: Callable[..., float] = getattr(math, _ALSO.get(name, _PLAIN))
 
     def in_c() -> float:

@@ -32,7 +32,7 @@ enum class Operands : std::uint8_t { None, Many, Part, Unary, Binary, Parametric
 
 // Index is no row's: an operand of take() that is the index of none of its values. Files hold these
 // numbers, so they stay what they are.
-enum class MayFail : std::uint8_t { Never, Range, Pole, Zero, Power, Index };
+enum class MayFail : std::uint8_t { Never, Range, Pole, Zero, Power, Index, Divide, Fmod };
 
 struct OpInfo {
   const char* id;

@@ -12,7 +12,17 @@ std::string call_text(Op op, double a, double b) {
     const std::string base = float_text(a);
     return (std::signbit(a) ? "(" + base + ")" : base) + " ** " + float_text(b);
   }
-  return std::string(op_info(op).name) + "(" + float_text(a) + ")";
+  const OpInfo& info = op_info(op);
+  if (info.may_fail == MayFail::Divide)
+    return float_text(a) + " " + info.symbol + " " + float_text(b);
+  const std::string second = info.operands == Operands::Binary ? ", " + float_text(b) : "";
+  return std::string(info.name) + "(" + float_text(a) + second + ")";
+}
+
+const char* zero_divisor_text(Op op) {
+  if (op == Op::Pow || op == Op::Power) return "0.0 cannot be raised to a negative power";
+  if (op == Op::Remainder) return "float modulo by zero";
+  return op == Op::FloorDivide ? "float floor division by zero" : "division by zero";
 }
 
 } // namespace
@@ -35,8 +45,7 @@ void throw_failure(Failure failure, Op op, double a, double b, NodeId node) {
   const std::string call = call_text(op, a, b) + ": ";
   switch (failure) {
   case Failure::DivisionByZero:
-    throw DivisionByZero(
-        call + (power ? "0.0 cannot be raised to a negative power" : "division by zero"), node);
+    throw DivisionByZero(call + zero_divisor_text(op), node);
   case Failure::Range:
     throw RangeError(call + (power ? "the result of ** is too large" : "math range error"), node);
   default:

@@ -46,6 +46,21 @@ inline Failure unary_failure(MayFail how, double a, double y) {
   return range ? Failure::Range : Failure::Domain;
 }
 
+// How a remainder or a whole quotient of a and b fails; `how` is Divide or Fmod.
+inline Failure divide_failure(MayFail how, double a, double b) {
+  if (how == MayFail::Divide) return b == 0.0 ? Failure::DivisionByZero : Failure::None;
+  const bool is_outside = (b == 0.0 && !std::isnan(a)) || (std::isinf(a) && !std::isnan(b));
+  return is_outside ? Failure::Domain : Failure::None;
+}
+
+// How an operation fails that is judged by its two operands alone.
+inline Failure binary_failure(MayFail how, double a, double b) {
+  return how == MayFail::Power ? power_failure(a, b) : divide_failure(how, a, b);
+}
+constexpr bool is_judged_by_operands(MayFail how) {
+  return how == MayFail::Power || how == MayFail::Divide || how == MayFail::Fmod;
+}
+
 // Whether x is one of 0, 1, ... below `limit`.
 inline bool is_whole_below(double x, double limit) {
   return x >= 0.0 && x < limit && x == std::floor(x);
@@ -56,20 +71,20 @@ inline Failure failure_of(Op op, double a, double b, double y) {
   const MayFail how = op_info(op).may_fail;
   if (how == MayFail::Never || std::isfinite(y)) [[likely]]
     return Failure::None;
-  return how == MayFail::Power ? power_failure(a, b) : unary_failure(how, a, y);
+  return is_judged_by_operands(how) ? binary_failure(how, a, b) : unary_failure(how, a, y);
 }
 
 // The Failure of an operation that may fail as the MayFail of number `how` says, as a number. `b`
-// is the result of a unary operation, the exponent of a power, how many values an index is for.
+// is the result of a unary operation, the second operand of a binary one, how many values an index
+// is for.
 inline double failure_number(double how, double a, double b) {
   Failure failure = Failure::None;
-  if (how == static_cast<double>(MayFail::Power))
-    failure = power_failure(a, b);
-  else if (how == static_cast<double>(MayFail::Index))
+  if (how == static_cast<double>(MayFail::Index))
     failure = is_whole_below(a, b) ? Failure::None : Failure::NoIndex;
-  else
-    for (const MayFail unary : {MayFail::Range, MayFail::Pole, MayFail::Zero})
-      if (how == static_cast<double>(unary)) failure = unary_failure(unary, a, b);
+  for (const MayFail unary : {MayFail::Range, MayFail::Pole, MayFail::Zero})
+    if (how == static_cast<double>(unary)) failure = unary_failure(unary, a, b);
+  for (const MayFail binary : {MayFail::Power, MayFail::Divide, MayFail::Fmod})
+    if (how == static_cast<double>(binary)) failure = binary_failure(binary, a, b);
   return static_cast<double>(failure);
 }
 

@@ -2,14 +2,15 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 namespace arenagrad::core {
 
 // The functions of C that ops.def names, so that its partials also have a meaning for other types.
 using std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atan2, std::atanh, std::cbrt,
-    std::ceil, std::cos, std::cosh, std::erf, std::exp, std::exp2, std::expm1, std::fabs,
-    std::floor, std::hypot, std::lgamma, std::log, std::log10, std::log1p, std::log2, std::pow,
-    std::sin, std::sinh, std::sqrt, std::tan, std::tanh;
+    std::ceil, std::cos, std::cosh, std::erf, std::erfc, std::exp, std::exp2, std::expm1, std::fabs,
+    std::floor, std::fmod, std::hypot, std::lgamma, std::log, std::log10, std::log1p, std::log2,
+    std::pow, std::sin, std::sinh, std::sqrt, std::tan, std::tanh;
 
 // x where the condition holds, else y.
 inline double select(bool condition, double x, double y) { return condition ? x : y; }
@@ -102,6 +103,24 @@ inline double arctan2_partial(double a, double b) {
   return std::fabs(sine) < 1e-290 ? a * kScale / y / y / kScale : sine / y;
 }
 
+// a % b as Python's floats have it: fmod(a, b), moved up or down by b if its sign is not that of b.
+inline double floor_mod(double a, double b) {
+  const double y = std::fmod(a, b);
+  if (y == 0.0) return std::copysign(0.0, b);
+  return std::signbit(y) != std::signbit(b) ? y + b : y;
+}
+
+// a // b as Python's floats have it: the remainder goes first, so that the rounding of the quotient
+// does not decide on which side of a whole number it is. nan where b is 0.
+inline double floor_divide(double a, double b) {
+  const double rest = std::fmod(a, b);
+  double y = (a - rest) / b;
+  if (rest != 0.0 && std::signbit(rest) != std::signbit(b)) y -= 1.0;
+  if (y == 0.0) return std::copysign(0.0, a / b);
+  const double whole = std::floor(y);
+  return y - whole > 0.5 ? whole + 1.0 : whole;
+}
+
 inline double sign(double a) { return std::isnan(a) ? a : double(a > 0.0) - double(a < 0.0); }
 
 // 1 - tanh(a)**2 for y = tanh(a), which by the square loses all digits as y nears 1.
@@ -132,6 +151,43 @@ inline double sigmoid(double a) {
 // log(1 + exp(a)) without overflow.
 inline double softplus(double a) {
   return a != a ? a : (a > 0.0 ? a : 0.0) + std::log1p(std::exp(-std::fabs(a)));
+}
+
+// a - b, and what it lacks for its rounding.
+struct Difference {
+  double high, low;
+
+  Difference(double a, double b) : high(a - b) {
+    const double back = a - high, rest = (back - b) + (a - (high + back));
+    low = std::isfinite(rest) ? rest : 0.0;
+  }
+};
+
+// log(exp(a) + exp(b)) without overflow.
+inline double logaddexp(double a, double b) {
+  if (a == b) return a + kLn2; // infinities too
+  const double largest = a > b ? a : b;
+  const Difference fall(a > b ? b : a, largest);
+  const double e = std::exp(fall.high);
+  return largest + std::log1p(e + e * fall.low);
+}
+
+// The partial of logaddexp(a, b) by a, sigmoid(a - b); a half where both are the same infinity.
+inline double logaddexp_partial(double a, double b) {
+  if (a == b) return 0.5;
+  const Difference d(a, b);
+  const double y = sigmoid(d.high);
+  return y + y * sigmoid(-d.high) * d.low;
+}
+
+// a / (1 + |a|).
+inline double softsign(double a) {
+  return std::isinf(a) ? std::copysign(1.0, a) : a / (1.0 + std::fabs(a));
+}
+
+inline double hardtanh(double a) {
+  if (a < -1.0) return -1.0;
+  return a > 1.0 ? 1.0 : a;
 }
 
 // a * sigmoid(a); far below, where sigmoid(a) has lost its digits, exp(a) in two halves.
@@ -209,6 +265,86 @@ inline double gelu_partial(double a) {
   if (a < kGeluTail) return gelu_tail(a, true);
   if (std::isinf(a)) return 1.0;
   return normal_below(a) + a * kOneOverRootTwoPi * exp_minus_square(a, 0.5);
+}
+
+// Far below 0 the logarithm of the standard normal distribution function is
+// -a a / 2 - log(-a sqrt(2 pi)) and the logarithm of an asymptotic series (Abramowitz and Stegun
+// 26.2.12), which is the sum of c[k] / a**2k.
+struct NormalTail {
+  static constexpr int kTerms = 20;
+  // Its least term is below 1e-17 from here on down.
+  static constexpr double kEnd = -12.0;
+  double c[kTerms + 1] = {};
+
+  constexpr NormalTail() {
+    double series[kTerms + 1] = {1.0}; // 1 - t + 3 t t - 15 t t t + ...
+    for (int k = 1; k <= kTerms; ++k) {
+      series[k] = -series[k - 1] * (2.0 * k - 1.0);
+      double sum = k * series[k];
+      for (int j = 1; j < k; ++j) sum -= j * c[j] * series[k - j];
+      c[k] = sum / k;
+    }
+  }
+  // The derivative of order n of that series at a.
+  double series(int n, double a) const {
+    double y = 0.0, before = std::numeric_limits<double>::infinity();
+    for (int k = 1; k <= kTerms; ++k) {
+      double term = c[k] * std::pow(a, -2.0 * k - n);
+      for (int m = 0; m < n; ++m) term *= -(2.0 * k + m);
+      if (!(std::fabs(term) < before)) break; // it diverges from there on
+      before = std::fabs(term);
+      y += term;
+    }
+    return y;
+  }
+};
+inline constexpr NormalTail kNormalTail;
+
+inline double log_norm_cdf(double a) {
+  if (a > 0.0) return std::log1p(-normal_below(-a));
+  if (a > NormalTail::kEnd || std::isnan(a)) return std::log(normal_below(a));
+  if (std::isinf(a)) return a;
+  return (-0.5 * a * a - std::log(-a / kOneOverRootTwoPi)) + kNormalTail.series(0, a);
+}
+
+// The standard normal density over its distribution function; far below by the continued fraction
+// of Mills' ratio (Abramowitz and Stegun 26.2.14), which has fewer roundings. It is begun with
+// about the value of all that is left out.
+inline double normal_density_ratio(double a) {
+  if (!(a < -3.0)) return kOneOverRootTwoPi * exp_minus_square(a, 0.5) / normal_below(a);
+  if (std::isinf(a)) return -a;
+  int k = 8 + static_cast<int>(300.0 / (a * a));
+  double rest = (std::hypot(a, 2.0 * std::sqrt(k + 1.0)) + a) / 2.0;
+  for (; k >= 1; --k) rest = k / (rest - a);
+  return rest - a;
+}
+
+// The derivative of order n of log_norm_cdf, n = 1, 2, ...: by that ratio p and p' = -p (a + p)
+// differentiated n - 2 times; far below, where a + p cancels, from the series.
+inline double log_norm_cdf_partial(double n, double a) {
+  constexpr int kMost = 30;
+  if (!(n >= 1.0 && n <= kMost)) return std::nan("");
+  const int count = static_cast<int>(n);
+  if (count == 1) return normal_density_ratio(a);
+  if (a < NormalTail::kEnd) {
+    const double square = count == 2 ? -1.0 : 0.0;
+    if (std::isinf(a)) return square;
+    double logarithm = -1.0 / a;
+    for (int m = 1; m < count; ++m) logarithm *= -m / a;
+    return square + (logarithm + kNormalTail.series(count, a));
+  }
+  double y[kMost] = {normal_density_ratio(a)}; // y[k]: of order k + 1
+  if (y[0] == 0.0) return 0.0;
+  for (int k = 1; k < count; ++k) {
+    double sum = a * y[k - 1], choose = 1.0;
+    if (k > 1) sum += (k - 1) * y[k - 2];
+    for (int j = 0; j < k; ++j) {
+      sum += choose * y[j] * y[k - 1 - j];
+      choose *= static_cast<double>(k - 1 - j) / (j + 1);
+    }
+    y[k] = -sum;
+  }
+  return y[count - 1];
 }
 
 // The derivative of lgamma: reflection to the right, recurrence up to 10, then the asymptotic

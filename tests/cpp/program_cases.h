@@ -43,7 +43,11 @@ inline std::vector<double> operands_of(Opcode opcode, std::mt19937& random) {
   if (opcode == Opcode::HypotPartialOf) x[2] = y(Op::Hypot);
   if (opcode == Opcode::TanhPartial) x[1] = y(Op::Tanh);
   if (opcode == Opcode::CbrtPartial) x[1] = y(Op::Cbrt);
-  if (opcode == Opcode::Polygamma) x[0] = std::floor(in(1.0, 4.0));
+  if (opcode == Opcode::Polygamma || opcode == Opcode::LogNormCdfPartial)
+    x[0] = std::floor(in(1.0, 4.0));
+  // Between the jumps.
+  if (opcode == Opcode::Remainder || opcode == Opcode::FloorDivide || opcode == Opcode::Fmod)
+    x[0] = x[1] * (std::floor(in(0.0, 5.0)) + in(0.1, 0.9));
   if (opcode == Opcode::Select) x[0] = in(0.0, 1.0) < 0.5 ? 0.0 : 1.0;
   x.resize(operand_count(opcode));
   return x;

@@ -22,6 +22,9 @@ inline Long wins(Long a, Long b) { return arenagrad::core::wins(double(a), doubl
 inline Long sign(Long a) { return arenagrad::core::sign(double(a)); }
 inline Long sigmoid(Long a) { return 1 / (1 + exp(-a)); }
 inline Long softplus(Long a) { return a > 60 ? a : log1p(exp(a)); }
+inline Long softsign(Long a) {
+  return std::isinf(a) ? std::copysign(Long(1), a) : a / (1 + fabs(a));
+}
 inline Long silu(Long a) { return std::isinf(a) && a < 0 ? -Long(0) : a * sigmoid(a); }
 inline Long silu_partial(Long a) {
   if (std::isinf(a)) return a > 0 ? 1 : 0;

@@ -27,8 +27,8 @@ double difference(const Program& program, std::vector<double> x, std::size_t k,
 }
 
 bool whole(Opcode opcode, std::size_t k) { // an operand that cannot be moved by a little
-  return k == 0 &&
-         (opcode == Opcode::Take || opcode == Opcode::Polygamma || opcode == Opcode::Select);
+  return k == 0 && (opcode == Opcode::Take || opcode == Opcode::Polygamma ||
+                    opcode == Opcode::LogNormCdfPartial || opcode == Opcode::Select);
 }
 
 } // namespace

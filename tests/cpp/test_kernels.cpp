@@ -111,7 +111,8 @@ struct Points {
     if (opcode == Opcode::CbrtPartial) y = std::cbrt(x);
     if (opcode == Opcode::PowerPartialOf || opcode == Opcode::PowerPartialB) z = std::pow(x, y);
     if (opcode == Opcode::HypotPartialOf) z = std::hypot(x, y);
-    if (opcode == Opcode::Polygamma) x = std::fmod(std::floor(std::fabs(x)), 4.0) + 1.0;
+    if (opcode == Opcode::Polygamma || opcode == Opcode::LogNormCdfPartial)
+      x = std::fmod(std::floor(std::fabs(x)), 4.0) + 1.0;
     if (opcode == Opcode::Polygamma && y < -1e3) y = -0.3;
     if (opcode == Opcode::ExpMinusSquare) y = std::exp2(std::round(std::fmod(y, 4.0)));
     a.push_back(x), b.push_back(y), c.push_back(z);

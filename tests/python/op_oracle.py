@@ -9,6 +9,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ class Oracle:
     ulps: float  # allowed error of the value; 0.5 is correctly rounded
     partial_ulps: float = 4.0
     partial_error: Callable[..., Any] = lambda *operands: 0  # allowed beside the ulps, absolute
+    value_error: Callable[..., Any] = lambda *operands: 0  # the same for the value
     constants: tuple[float, ...] = ()  # what tests choose a Parametric's constant from
 
 
@@ -166,6 +168,45 @@ def half(a: Any, b: Any) -> Any:
     return mpf(1) if a > b else mpf(0) if a < b else mpf(1) / 2
 
 
+def fraction(a: Any) -> Fraction:
+    """The very number, since a remainder of large ones needs more than 50 digits."""
+    sign, mantissa, exponent, _ = mpf(a)._mpf_
+    return (-1) ** sign * Fraction(int(mantissa)) * Fraction(2) ** exponent
+
+
+def quotient(a: Any, b: Any) -> int:
+    """The whole part of a / b, towards 0."""
+    return int(fraction(a) / fraction(b))
+
+
+def exactly(number: Fraction) -> Any:
+    return mpf(number.numerator) / number.denominator
+
+
+def logaddexp(a: Any, b: Any) -> Any:
+    return max(a, b) + mp.log1p(mp.exp(-abs(a - b)))
+
+
+def logaddexp_error(a: Any, b: Any) -> Any:
+    """Where the larger one is cancelled by the logarithm, three roundings of its size remain."""
+    return 3 * ROUNDING * abs(max(a, b)) if max(a, b) < 0 else 0
+
+
+def float_logaddexp(a: float, b: float) -> float:
+    if math.isnan(a) or math.isnan(b):
+        return math.nan
+    return float(logaddexp(mpf(a), mpf(b))) if math.isfinite(a + b) else max(a, b)
+
+
+def error_function_complement(a: Any) -> Any:
+    """That of mpmath; far above, where mpmath gives up, its asymptote."""
+    return mp.erfc(a) if a < 1e9 else mp.exp(-a * a) / (a * mp.sqrt(mp.pi))
+
+
+def log_normal_below(a: Any) -> Any:
+    return mp.log1p(-normal_below(-a)) if a > 0 else mp.log(normal_below(a))
+
+
 def part(a: Any, size: Any) -> Any:
     """A / size, and 0 where both are."""
     return a / size if size else mpf(0)
@@ -302,10 +343,73 @@ ORACLES = {
     "ceil": Oracle(mp.ceil, (lambda a: 0,), lambda a: float(np.ceil(a)), ulps=0, partial_ulps=0),
     "erf": Oracle(mp.erf, (lambda a: 2 / mp.sqrt(mp.pi) * mp.exp(-a * a),), math.erf, ulps=1.5),
     "lgamma": Oracle(log_gamma, (mp.digamma,), math.lgamma, ulps=4, partial_error=digamma_error),
+    "remainder": Oracle(
+        value=lambda a, b: exactly(fraction(a) % fraction(b)),
+        partials=(lambda a, b: 1, lambda a, b: mpf(-(fraction(a) // fraction(b)))),
+        python=operator.mod,
+        ulps=0.5,
+        partial_ulps=1,
+    ),
+    "floor_divide": Oracle(
+        value=lambda a, b: mpf(fraction(a) // fraction(b)),
+        partials=(lambda a, b: 0, lambda a, b: 0),
+        python=operator.floordiv,
+        ulps=1,
+        partial_ulps=0,
+    ),
+    "fmod": Oracle(
+        value=lambda a, b: exactly(fraction(a) - quotient(a, b) * fraction(b)),
+        partials=(lambda a, b: 1, lambda a, b: mpf(-quotient(a, b))),
+        python=math.fmod,
+        ulps=0,
+        partial_ulps=1,
+    ),
+    "logaddexp": Oracle(
+        value=logaddexp,
+        partials=(lambda a, b: sigmoid(a - b), lambda a, b: sigmoid(b - a)),
+        python=float_logaddexp,
+        ulps=2,
+        value_error=logaddexp_error,
+    ),
+    "log_sigmoid": Oracle(
+        value=lambda a: -softplus(-a),
+        partials=(lambda a: sigmoid(-a),),
+        python=floats_of(lambda a: -softplus(-a), -math.inf, -0.0),
+        ulps=1.5,
+    ),
+    "softsign": Oracle(
+        value=lambda a: a / (1 + abs(a)),
+        partials=(lambda a: 1 / (1 + abs(a)) ** 2,),
+        python=floats_of(lambda a: a / (1 + abs(a)), -1.0, 1.0),
+        ulps=1.5,
+    ),
+    "hardtanh": Oracle(
+        value=lambda a: max(-1, min(1, a)),
+        partials=(lambda a: int(abs(a) < 1),),  # 0 at the kinks, as in torch
+        python=lambda a: a if math.isnan(a) else max(-1.0, min(1.0, a)),
+        ulps=0,
+        partial_ulps=0,
+    ),
+    "erfc": Oracle(
+        error_function_complement,
+        (lambda a: -2 / mp.sqrt(mp.pi) * mp.exp(-a * a),),
+        math.erfc,
+        ulps=3,
+    ),
+    "norm_cdf": Oracle(normal_below, (mp.npdf,), floats_of(normal_below, 0.0, 1.0), ulps=3),
+    "log_norm_cdf": Oracle(
+        value=log_normal_below,
+        partials=(lambda a: mp.npdf(a) / normal_below(a) if a > -1e9 else -a - 1 / a,),
+        python=floats_of(log_normal_below, -math.inf, -0.0),
+        ulps=3,
+    ),
 }
 # Python's math has its own lgamma and hypot, and none of the others here; what is not here is C's
 # in both, bit for bit.
-NOT_IN_C = ["sigmoid", "softplus", "silu", "gelu", "lgamma", "hypot", "elu"]
+NOT_IN_C = [
+    *("sigmoid", "softplus", "silu", "gelu", "lgamma", "hypot", "elu", "logaddexp", "log_sigmoid"),
+    *("softsign", "norm_cdf", "log_norm_cdf"),
+]
 
 # Points beside the edges at which a formula that is right elsewhere goes wrong: where it
 # overflows, underflows, cancels, changes branch, or has lost what its operand was rounded by.
@@ -341,6 +445,14 @@ NOTABLE: dict[str, list[float]] = {
         *(-0.504083008264455, -22.750254369195112, 1.4616321449683623, 1.4642, 0.43, 0.0625),
         *(1 + 2 * EPS, 2 - 2 * EPS, 10.0, 9.9999, 171.5, 1e10, 2.5e305),
     ],
+    **{name: [7.5, -7.5, 1e16, -1e300, 0.3] for name in ("remainder", "floor_divide", "fmod")},
+    "logaddexp": [-math.log(2.0), -0.5, 700.5, 1e308, -1e308, -745.13],
+    "log_sigmoid": [-800.0, 800.0, 745.0, 740.0, -36.9, 37.0],
+    "softsign": [1e160, -1e160, 1e200, 0.5],
+    "hardtanh": [1 + 2 * EPS, 1 - EPS, -1 + EPS],
+    "erfc": [5.0, -5.0, 6.0, 26.0, 26.5, 27.2, 28.0, 0.84375, 1.25, 0.5, -0.5],
+    "norm_cdf": [-37.4, -37.6, -38.4, 38.0, 8.3, -20.0, 0.7],
+    "log_norm_cdf": [-12.0, -11.999999, -12.1, -37.5, -1e154, -2e154, 38.5, 40.0, 8.3, 0.5, -0.5],
 }
 
 # Partials at kinks, jumps, ends of domains and infinity: for each partial, the points that have
@@ -372,6 +484,12 @@ CONVENTIONS: dict[str, dict[float, str]] = {
     "gelu": {0.5: "0.0 -0.0", 1: "40 inf", 0: "-40 -inf", math.nan: "nan"},
     "erf": {0: "28 -28 inf -inf", math.nan: "nan"},
     "lgamma": {math.inf: "-5e-324 inf", -math.inf: "5e-324", math.nan: "nan"},
+    "log_sigmoid": {0.5: "0.0", 0: "800 inf", 1: "-800 -inf", math.nan: "nan"},
+    "softsign": {1: "0.0 -0.0", 0: "inf -inf", math.nan: "nan"},
+    "hardtanh": {0: "1 -1 2 -2 inf -inf nan", 1: "0.0 -0.0 0.5 -0.9999999999999999"},
+    "erfc": {0: "28 -28 inf -inf", math.nan: "nan"},
+    "norm_cdf": {0: "40 -40 inf -inf", math.nan: "nan"},
+    "log_norm_cdf": {0: "40 inf", math.inf: "-inf", math.nan: "nan"},
 }
 
 # What is refused, with the class of the error left to Python's own function.
@@ -390,9 +508,12 @@ OUTSIDE: dict[str, list[tuple[float, ...]]] = {
     "arccosh": [(1 - EPS,), (0.0,), (-1.0,), (-math.inf,)],
     "arctanh": [(1.0,), (-1.0,), (1 + 2 * EPS,), (-2.0,), (math.inf,), (-math.inf,)],
     "lgamma": [(0.0,), (-0.0,), (-1.0,), (-7.0,), (-HUGE,), (HUGE,), (2.6e305,)],
+    **{name: [(1.0, 0.0), (-2.5, -0.0)] for name in ("remainder", "floor_divide")},
+    "fmod": [(1.0, 0.0), (math.inf, 2.0)],
 }
 NEVER_REFUSED = [
     *("add", "multiply", "relu", "cbrt", "square", "arctan", "tanh", "arcsinh", "sigmoid"),
     *("softplus", "silu", "gelu", "leaky_relu", "elu", "abs", "sign", "floor", "ceil", "erf"),
-    *("maximum", "minimum", "hypot", "arctan2"),
+    *("maximum", "minimum", "hypot", "arctan2", "logaddexp", "log_sigmoid", "softsign"),
+    *("hardtanh", "erfc", "norm_cdf", "log_norm_cdf"),
 ]

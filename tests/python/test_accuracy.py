@@ -33,9 +33,19 @@ MADE_OF: dict[str, tuple[Callable[[float], float], Callable[[Any], Any], Callabl
     "silu": (math.exp, mp.exp, lambda a: -abs(a)),
     "gelu": (math.erfc, mp.erfc, lambda a: -a * math.sqrt(0.5)),
     "elu": (math.expm1, mp.expm1, lambda a, _: min(a, 0.0)),
+    "log_sigmoid": (math.log1p, mp.log1p, lambda a: math.exp(-abs(a))),
+    "logaddexp": (math.log1p, mp.log1p, lambda a, b: math.exp(-abs(a - b))),
+    "norm_cdf": (math.erfc, mp.erfc, lambda a: -a * math.sqrt(0.5)),
+    "log_norm_cdf": (math.erfc, mp.erfc, lambda a: -a * math.sqrt(0.5)),
 }
-EXACT = ("add", "multiply", "square", "reciprocal", "sqrt", "leaky_relu")  # one rounding, or none
-CHOICES = ("relu", "abs", "sign", "floor", "ceil", "maximum", "minimum")  # no rounding
+# One rounding, or none.
+EXACT = ("add", "multiply", "square", "reciprocal", "sqrt", "leaky_relu", "remainder")
+# No rounding.
+CHOICES = (
+    *("relu", "abs", "sign", "floor", "ceil", "maximum", "minimum", "hardtanh", "fmod"),
+    "floor_divide",
+)
+MADE_OF_NONE = ("softsign",)  # two roundings
 
 HEAD = """# The operations
 
@@ -88,12 +98,15 @@ def measured(row: dict[str, Any]) -> tuple[float, float, float]:
     value = c = partial = 0.0
     for operands in points(row):
         y, values = node(row, operands)
-        error = error_in_ulps(y.data, oracle.value(*map(mpf, operands)))
+        exact = oracle.value(*map(mpf, operands))
+        error = error_in_ulps(y.data, exact)
+        if abs(mpf(y.data) - exact) <= oracle.value_error(*map(mpf, operands)):
+            error = 0.0  # it cancels
         value = max(value, error)
         if row["name"] in MADE_OF:
             function, exact, at = MADE_OF[row["name"]]
             c = max(c, error_in_ulps(function(at(*operands)), exact(mpf(at(*operands)))))
-        elif row["name"] not in (*EXACT, *CHOICES):
+        elif row["name"] not in (*EXACT, *CHOICES, *MADE_OF_NONE):
             c = max(c, error)  # it is C's own function
         y.backward()
         partial = max(partial, partial_error(row, operands, values))
@@ -111,7 +124,7 @@ def comments() -> dict[str, str]:
 def line(row: dict[str, Any], errors: tuple[float, float, float]) -> str:
     kind = "a, constant" if row["parametric"] else "a, b" if row["arity"] == 2 else "a"
     value, c, partial = (f"{error:.2f}" for error in errors)
-    library = "-" if row["name"] in (*EXACT, *CHOICES) else c
+    library = "-" if row["name"] in (*EXACT, *CHOICES, *MADE_OF_NONE) else c
     domain = f"{row['low']:g} to {row['high']:g}"
     cells = f"`{row['name']}`", f"`{row['symbol']}`", kind, domain, value, library, partial
     return f"| {' | '.join(cells)} | {comments()[row['name']]} |"
@@ -171,7 +184,7 @@ def test_the_operations_that_are_c_functions_give_the_bits_of_python_s_math() ->
         function = getattr(math, row["name"], None) or getattr(
             math, ours.get(row["name"], ""), None
         )
-        if function is None or row["name"] in ("hypot", "lgamma"):  # Python has its own
+        if function is None or row["name"] in ("hypot", "lgamma", "remainder"):  # Python's own
             continue
         for operands in points(row):
             assert node(row, operands)[0].data == function(*operands), (row["name"], operands)

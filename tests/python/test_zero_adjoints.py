@@ -39,6 +39,8 @@ POLES: dict[str, list[tuple[float, ...]]] = {
     "hypot": [(0.0, 0.0)],
     "arctan2": [(0.0, 0.0), (1e-310, 0.0), (5e-324, -5e-324)],
     "lgamma": [(5e-324,), (1e-300,)],
+    "remainder": [(1e300, 1e-300)],
+    "fmod": [(1e300, 1e-300)],
 }
 # Operands at which a partial is 0 because another is chosen, or by convention: which one.
 SELECTIONS: dict[str, list[tuple[tuple[float, ...], int]]] = {
@@ -53,6 +55,10 @@ SELECTIONS: dict[str, list[tuple[tuple[float, ...], int]]] = {
     "minimum": [((1.0, 0.0), 0), ((0.0, 1.0), 1)],
     "hypot": [((0.0, 0.0), 0), ((0.0, 0.0), 1)],
     "arctan2": [((0.0, 0.0), 0), ((0.0, 0.0), 1)],
+    "remainder": [((0.5, 2.0), 1)],
+    "floor_divide": [((7.5, 2.0), 0), ((7.5, 2.0), 1)],
+    "fmod": [((0.5, 2.0), 1)],
+    "hardtanh": [((2.0,), 0), ((1.0,), 0), ((-1.0,), 0)],
 }
 AT_POLES = [(name, point) for name, points in POLES.items() for point in points]
 SELECTED = [(name, *which) for name, points in SELECTIONS.items() for which in points]

@@ -36,17 +36,8 @@ inline NodeId push_power(Arena& g, PyObject* base, double exponent, bool integer
   return note_fallible(g.push(Op::Pow, y, {use(base), b}));
 }
 
-// Raises TypeError for an operation that floats have and Values have not. A trace under way ends
-// with it even if the function catches it, since a float would not have raised it.
-PyObject* refuse_operation(PyObject* x, PyObject* y, const char* operation, const char* remedy) {
-  PyErr_Format(PyExc_TypeError,
-               "unsupported operand type(s) for %s: '%.100s' and '%.100s' while a function is "
-               "compiled: %s",
-               operation, Py_TYPE(x)->tp_name, Py_TYPE(y)->tp_name, remedy);
-  remember_refusal();
-  return nullptr;
-}
-
+// A trace under way ends with it even if the function catches it, since a float would not have
+// raised it.
 PyObject* refuse_complex(PyObject* object) {
   PyErr_Format(
       PyExc_TypeError,
@@ -73,25 +64,18 @@ template <class Record> inline PyObject* with_number(PyObject* object, Record&& 
                                                          : Py_NewRef(Py_NotImplemented);
 }
 
-// Whether an operation with this operand is one of floats too, while a function is traced.
-bool floats_operate_with(PyObject* other) {
-  return tracing() != nullptr &&
-         (is_value(other) || PyComplex_Check(other) || PyFloat_Check(other) || PyLong_Check(other));
-}
+PyObject* remainder(PyObject* x, PyObject* y) { return value_binary(Op::Remainder, x, y); }
 
-PyObject* remainder(PyObject* x, PyObject* y) {
-  if (!floats_operate_with(is_value(x) ? y : x)) Py_RETURN_NOTIMPLEMENTED;
-  return refuse_operation(x, y, "%", "write x - y * math.floor(x / y)");
-}
-
-PyObject* floor_divide(PyObject* x, PyObject* y) {
-  if (!floats_operate_with(is_value(x) ? y : x)) Py_RETURN_NOTIMPLEMENTED;
-  return refuse_operation(x, y, "//", "write math.floor(x / y)");
-}
+PyObject* floor_divide(PyObject* x, PyObject* y) { return value_binary(Op::FloorDivide, x, y); }
 
 PyObject* quotient_and_remainder(PyObject* x, PyObject* y) {
-  if (!floats_operate_with(is_value(x) ? y : x)) Py_RETURN_NOTIMPLEMENTED;
-  return refuse_operation(x, y, "divmod()", "write n = math.floor(x / y) and x - y * n");
+  PyObject* quotient = floor_divide(x, y);
+  if (quotient == nullptr || quotient == Py_NotImplemented) return quotient;
+  PyObject* rest = remainder(x, y);
+  PyObject* pair = rest == nullptr ? nullptr : PyTuple_Pack(2, quotient, rest);
+  Py_DECREF(quotient);
+  Py_XDECREF(rest);
+  return pair;
 }
 
 // x op y, where a number on either side becomes the second operand, as micrograd's __radd__ does.

@@ -196,7 +196,9 @@ bool note_hash(PyObject* value) {
 
 void throw_recorded(core::Failure failure, core::Op op, Operand a, Operand b) {
   if (Trace* trace = tracing()) trace->failed(op, a.value, a.number, b.value, b.number, failure);
-  const PyObject* const blamed = a.value != nullptr ? a.value : b.value;
+  const bool divides = core::op_info(op).may_fail == core::MayFail::Divide;
+  const bool first = a.value != nullptr && (b.value == nullptr || !divides);
+  const PyObject* const blamed = first ? a.value : b.value;
   const NodeId node = blamed == nullptr ? core::kNoNode : node_of(const_cast<PyObject*>(blamed));
   core::throw_failure(failure, op, a.number, b.number, node);
 }

@@ -82,6 +82,15 @@ ARENAGRAD_INLINE V atanh(V a) {
   return y;
 }
 
+ARENAGRAD_INLINE V hardtanh(V a) {
+  const V below = a > 1.0 ? broadcast(1.0) : a;
+  return below < -1.0 ? broadcast(-1.0) : below;
+}
+ARENAGRAD_INLINE V softsign(V a) {
+  const V x = fabs(a), y = a / (1.0 + x);
+  return x == kInfinity ? with_sign(broadcast(1.0), a) : y;
+}
+
 // exp(u u) times what erf(u) lacks of 1, for u from 0 to 27.5, as a quotient with 1 + 2u.
 ARENAGRAD_INLINE V tail_ratio(V u) {
   const V t = (u - 4.0) / (u + 4.0);

@@ -186,8 +186,8 @@ private:
     const core::MayFail how =
         f.op == Op::Take ? core::MayFail::Index : core::op_info(f.op).may_fail;
     const Index a = operand(f.left, f.left_number);
-    const bool unary = how != core::MayFail::Power && how != core::MayFail::Index;
-    const Index b = unary ? builder_.emit(opcode_of(f.op), a) : operand(f.right, f.right_number);
+    const bool two = core::is_judged_by_operands(how) || how == core::MayFail::Index;
+    const Index b = two ? operand(f.right, f.right_number) : builder_.emit(opcode_of(f.op), a);
     const Index failure =
         builder_.emit(Opcode::Failure, builder_.constant(static_cast<double>(how)), a, b);
     const Index kind = builder_.constant(static_cast<double>(f.failure));

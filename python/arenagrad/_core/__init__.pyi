@@ -85,6 +85,12 @@ class Value:
     def __rtruediv__(self, other: Value | _Real, /) -> Value: ...
     def __pow__(self, other: Value | _Real, mod: None = None, /) -> Value: ...
     def __rpow__(self, other: _Real, mod: None = None, /) -> Value: ...
+    def __mod__(self, other: Value | _Real, /) -> Value: ...
+    def __rmod__(self, other: _Real, /) -> Value: ...
+    def __floordiv__(self, other: Value | _Real, /) -> Value: ...
+    def __rfloordiv__(self, other: _Real, /) -> Value: ...
+    def __divmod__(self, other: Value | _Real, /) -> tuple[Value, Value]: ...
+    def __rdivmod__(self, other: _Real, /) -> tuple[Value, Value]: ...
     def __neg__(self) -> Value: ...
     def __pos__(self) -> Value: ...
     def __abs__(self) -> Value: ...
@@ -214,6 +220,36 @@ class Value:
 
     def lgamma(self) -> Value:
         """The logarithm of the magnitude of gamma of self. Raises DomainError at its poles."""
+
+    def log_sigmoid(self) -> Value:
+        """The logarithm of sigmoid(self), exact where that is near 0 or 1."""
+
+    def softsign(self) -> Value:
+        """Self / (1 + abs(self))."""
+
+    def hardtanh(self) -> Value:
+        """Self between -1 and 1, the nearer of the two elsewhere; partial 0 at the kinks."""
+
+    def erfc(self) -> Value:
+        """1 - erf(self), exact where that is small."""
+
+    def norm_cdf(self) -> Value:
+        """The standard normal distribution function of self, SciPy's ndtr."""
+
+    def log_norm_cdf(self) -> Value:
+        """The logarithm of norm_cdf(self), exact far below 0 too: SciPy's log_ndtr."""
+
+    def remainder(self, other: Value | _Real, /) -> Value:
+        """Self % other, with the sign of other. Raises DivisionByZeroError where other is 0."""
+
+    def floor_divide(self, other: Value | _Real, /) -> Value:
+        """Self // other; partials 0 everywhere. Raises DivisionByZeroError where other is 0."""
+
+    def fmod(self, other: Value | _Real, /) -> Value:
+        """The remainder with the sign of self, C's fmod. Raises DomainError where other is 0."""
+
+    def logaddexp(self, other: Value | _Real, /) -> Value:
+        """log(exp(self) + exp(other)), without overflow."""
 
     def power(self, other: Value | _Real, /) -> Value:
         """Self ** other as one node, where other may be a Value. Raises what ** raises."""

@@ -29,12 +29,16 @@ __all__: tuple[str, ...] = (
     "dot",
     "elu",
     "erf",
+    "erfc",
     "exp",
     "exp2",
     "expm1",
     "floor",
+    "floor_divide",
+    "fmod",
     "gelu",
     "grad_of",
+    "hardtanh",
     "hypot",
     "leaky_relu",
     "lgamma",
@@ -43,16 +47,21 @@ __all__: tuple[str, ...] = (
     "log1p",
     "log2",
     "log10",
+    "log_norm_cdf",
+    "log_sigmoid",
     "log_softmax",
+    "logaddexp",
     "logsumexp",
     "maximum",
     "mean",
     "minimum",
     "norm",
+    "norm_cdf",
     "power",
     "prod",
     "reciprocal",
     "relu",
+    "remainder",
     "sigmoid",
     "sign",
     "silu",
@@ -60,6 +69,7 @@ __all__: tuple[str, ...] = (
     "sinh",
     "softmax",
     "softplus",
+    "softsign",
     "sqrt",
     "square",
     "sum",
@@ -141,6 +151,16 @@ floor: _Function
 ceil: _Function
 erf: _Function
 lgamma: _Function
+remainder: _Function2
+floor_divide: _Function2
+fmod: _Function2
+logaddexp: _Function2
+log_sigmoid: _Function
+softsign: _Function
+hardtanh: _Function
+erfc: _Function
+norm_cdf: _Function
+log_norm_cdf: _Function
 
 # A result is a Value if an operand is one, else a float. Of mixed lists only the run knows.
 _Operands: TypeAlias = Iterable[Any]
