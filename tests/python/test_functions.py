@@ -9,7 +9,7 @@ import pytest
 from mpmath import mp, mpf
 
 import arenagrad as ag
-from arenagrad import Value
+from arenagrad import Value, _core
 from op_oracle import ORACLES
 
 
@@ -81,3 +81,88 @@ def test_an_infinite_tie_of_logaddexp_gives_half_to_each() -> None:
         assert (z.data, x.grad, y.grad) == (infinity, 0.5, 0.5)
         f = ag.compile(lambda x, y: ag.logaddexp(x, y))
         assert (f(infinity, infinity), f.grad(infinity, infinity)) == (infinity, 0.5)
+
+
+TABLE = [row for row in _core.op_table() if row["name"] not in ("add", "multiply", "pow")]
+every_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row["name"])
+
+
+def operands_of(row: dict[str, Any]) -> tuple[Any, Any]:
+    """Two by three numbers inside of the domain, and a row of three."""
+    numbers = np.linspace(0.6, 0.95, 9) * row["high"]
+    return numbers[:6].reshape(2, 3), numbers[6:]
+
+
+@every_row
+def test_functions_of_one_and_two_operands_take_arrays_and_lists(row: dict[str, Any]) -> None:
+    function, (a, b) = function_of(row["name"]), operands_of(row)
+    one, two = ag.values(a), ag.values(b)
+    if row["arity"] == 1:
+        wanted = [[function(x) for x in line] for line in a.tolist()]
+        given: list[tuple[Any, ...]] = [(a,), (one,), (a.tolist(),), (one.tolist(),)]
+    else:
+        wanted = [[function(x, y) for x, y in zip(line, b, strict=True)] for line in a.tolist()]
+        given = [(a, b), (one, b), (a, two), (one, two), (one, two.tolist()), (a.tolist(), two)]
+        given += [(a.tolist(), b.tolist()), (one.tolist(), two.tolist())]
+    for operands in given:
+        found = function(*operands)
+        assert type(found) is (np.ndarray if np.ndarray in map(type, operands) else list)
+        has_values = any(type(np.ravel(np.array(x, dtype=object))[0]) is Value for x in operands)
+        if isinstance(found, np.ndarray):
+            assert found.dtype == (object if has_values else float)
+        assert ag.data_of(found).tolist() == wanted
+        assert {type(x) for x in np.ravel(np.array(found, dtype=object))} == {
+            Value if has_values else float
+        }
+
+
+@every_row
+def test_elements_of_traced_arrays_are_those_of_one_call_each(row: dict[str, Any]) -> None:
+    function, (a, b) = function_of(row["name"]), operands_of(row)
+    two = [b] if row["arity"] == 2 else []
+
+    def total(x: Any) -> Any:
+        return ag.sum(np.ravel(function(x, *two)).tolist())
+
+    one = ag.values(a)
+    total(one).backward()
+    for f in (ag.compile(total), ag.compile(lambda x: total(x.tolist()))):
+        assert f(a) == pytest.approx(total(a), rel=1e-14)
+        assert f.grad(a) == pytest.approx(ag.grad_of(one), rel=1e-13)
+
+
+def test_elements_that_are_refused_are_refused_as_they_are_alone() -> None:
+    with pytest.raises(ag.DomainError, match=r"log\(-1\.0\)"):
+        ag.log([2.0, -1.0])
+    with pytest.raises(TypeError, match="the argument must be"):
+        ag.exp([1.0, "2"])
+    with pytest.raises(ValueError, match="broadcast"):
+        ag.maximum([1.0, 2.0], [1.0, 2.0, 3.0])
+    assert ag.maximum(Value(2.0), [1, 3])[1].data == 3.0
+    assert Value(2.0).maximum(np.array([1.0, 3.0]))[0].data == 2.0
+    assert ag.leaky_relu([-1.0, 2.0], 0.5) == [-0.5, 2.0]
+    assert ag.exp(np.array(0.0)) == 1.0
+    assert ag.exp([]) == []
+
+
+def test_clip_is_the_larger_and_the_smaller_of_its_bounds() -> None:
+    for a, low, high in ((0.5, 0.0, 1.0), (-3.0, -1.0, 2.0), (3.0, -1.0, 2.0), (0.5, 2.0, 1.0)):
+        assert ag.clip(a, low, high) == np.clip(a, low, high)
+        assert ag.clip(Value(a), low, a_max=high).data == np.clip(a, low, high)
+        assert ag.clip(a, a_max=high) == min(a, high)
+        assert ag.clip(a, low, None) == max(a, low)
+        x, y = Value(a), Value(low)
+        ag.clip(x, y, high).backward()
+        assert (x.grad, y.grad) == (float(low < a < high), float(a < low < high))
+    x = Value(1.0)
+    ag.clip(x, -1.0, 1.0).backward()
+    assert x.grad == 0.5
+    assert ag.clip([1, -5, 9], 0, [4, 4, 5]) == [1.0, 0.0, 5.0]
+    assert type(ag.clip(3)) is float
+    assert ag.compile(lambda x: ag.clip(x, 0.0, 1.0)).grad(0.5) == 1.0
+    with pytest.raises(TypeError, match="must be"):
+        ag.clip("3")
+
+
+def test_mod_is_remainder_by_numpy_s_other_name() -> None:
+    assert ag.mod is ag.remainder

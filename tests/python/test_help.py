@@ -26,6 +26,7 @@ NARY = {
     "log_softmax": "(xs)",
     "dot": "(ws, xs, start=0.0)",
     "where": "(condition, x, y)",
+    "clip": "(a, a_min=None, a_max=None)",
     "linear": "(weights, x, biases=None)",
     "take": "(values, index)",
     "zero_grad": "(roots)",

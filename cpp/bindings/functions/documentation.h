@@ -97,6 +97,25 @@ Raises:
     ValueError: a row and x, or biases and the rows, are not equally many.
     TypeError: as sum() does.)";
 
+inline constexpr char kClipDoc[] = R"(clip($module, a, a_min=None, a_max=None)
+--
+
+The number a, or the bound beyond which it is: minimum(maximum(a, a_min), a_max).
+
+At a bound, a and the bound get half of the gradient each; beyond it the bound gets all.
+
+Args:
+    a: a Value or number; or a list or array of such, as the bounds may be.
+    a_min: the least result, or None for no such bound.
+    a_max: the largest result, or None. Where a_min is above it, the result is a_max.
+
+Returns:
+    A Value if an operand is one, else a float. Lists and arrays are taken element by element,
+    broadcast as NumPy does; the result is then an array, or a list if all of them are lists.
+
+Raises:
+    TypeError: an operand is neither a Value nor a real number.)";
+
 inline constexpr char kZeroGradDoc[] = R"(zero_grad($module, roots)
 --
 

@@ -10,6 +10,7 @@
 #include "bindings/value/record.h"
 #include "core/nary.h"
 #include "documentation.h"
+#include "elementwise.h"
 #include "operands.h"
 
 namespace arenagrad::bindings {
@@ -158,27 +159,13 @@ PyObject* function<Op::Dot>(PyObject*, Args args, Py_ssize_t count, PyObject* ke
   });
 }
 
-// Element by element over arrays and lists, as NumPy broadcasts them.
-PyObject* where_of_arrays(const Arguments<3>& a) {
-  static PyObject* of_scalars = nullptr;
-  const py::handle scalar = once(
-      of_scalars, [] { return py::module_::import("arenagrad._core.functions").attr("where"); });
-  const py::module_ numpy = py::module_::import("numpy");
-  const py::object function = numpy.attr("frompyfunc")(scalar, 3, 1);
-  py::object results = function(py::handle(a[0]), py::handle(a[1]), py::handle(a[2]));
-  for (std::size_t i = 0; i < 3; ++i)
-    if (is_array_like(a[i])) return results.release().ptr();
-  return results.attr("tolist")().release().ptr();
-}
-
 template <>
 PyObject* function<Op::Where>(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
   Arguments<3> a;
   if (!a.read("where", {"condition", "x", "y"}, 3, args, count, keywords)) return nullptr;
   return guarded([&]() -> PyObject* {
-    for (std::size_t i = 0; i < 3; ++i)
-      if (PyList_Check(a[i]) || PyTuple_Check(a[i]) || is_array_like(a[i]))
-        return where_of_arrays(a);
+    for (PyObject* operand : a.given)
+      if (is_list_or_array(operand)) return elementwise("where", a.given, 3).release().ptr();
     py::object condition = py::reinterpret_borrow<py::object>(a[0]);
     if (!is_value(a[0])) {
       const int truth = PyObject_IsTrue(a[0]);

@@ -1,8 +1,12 @@
 // The table of operations as methods of Value and as functions of the module: exp(x) of a Value is
-// a Value, of a number a float, by the same formula and with the same errors.
+// a Value, of a number a float, by the same formula and with the same errors; of lists and arrays
+// element by element.
 #include <array>
 
+#include "arguments.h"
 #include "bindings/value/record.h"
+#include "documentation.h"
+#include "elementwise.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -45,7 +49,21 @@ template <Op op> PyObject* parametric(PyObject* a, double constant) {
   return as_object(out);
 }
 
+// Whether an operand is a list or an array, which the usual operands are seen not to be at once.
+template <std::size_t N> bool any_list_or_array(PyObject* const (&operands)[N]) {
+  for (PyObject* operand : operands)
+    if (!is_value(operand) && !PyFloat_CheckExact(operand) && is_list_or_array(operand))
+      return true;
+  return false;
+}
+
+template <std::size_t N> PyObject* for_each_element(Op op, PyObject* const (&operands)[N]) {
+  return as_floats(elementwise(core::op_info(op).name, operands, N)).release().ptr();
+}
+
 template <Op op> PyObject* apply_parametric(PyObject* a, PyObject* const* given, Py_ssize_t count) {
+  if (count == 0 && any_list_or_array({a})) return for_each_element(op, {a});
+  if (count != 0 && any_list_or_array({a, given[0]})) return for_each_element(op, {a, given[0]});
   const double constant =
       count == 0 ? core::op_info(op).b : need_number(given[0], "the second argument");
   if (is_value(a)) return parametric<op>(a, constant);
@@ -53,6 +71,7 @@ template <Op op> PyObject* apply_parametric(PyObject* a, PyObject* const* given,
 }
 
 PyObject* apply_binary(Op op, PyObject* a, PyObject* b) {
+  if (any_list_or_array({a, b})) return for_each_element(op, {a, b});
   if (is_value(a) || is_value(b)) {
     PyObject* out = value_binary(op, a, b);
     if (out != Py_NotImplemented) return out;
@@ -84,7 +103,10 @@ template <Op op> PyObject* unary_function(PyObject*, PyObject* x) {
   if (PyObject* out = recorded_at_once<op>(x)) [[likely]]
     return out;
   if (is_value(x)) return value_unary(op, x);
-  return guarded([&] { return of_numbers(op, need_number(x, "the argument"), 0.0); });
+  return guarded([&] {
+    if (any_list_or_array({x})) return for_each_element(op, {x});
+    return of_numbers(op, need_number(x, "the argument"), 0.0);
+  });
 }
 
 template <Op op> PyObject* binary_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -97,6 +119,25 @@ template <Op op> PyObject* binary_function(PyObject*, PyObject* const* args, Py_
 template <Op op> PyObject* parametric_function(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (wrong_count(op, count, 1, 2)) return nullptr;
   return guarded([&] { return apply_parametric<op>(args[0], args + 1, count - 1); });
+}
+
+PyObject* clip(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<3> a;
+  if (!a.read("clip", {"a", "a_min", "a_max"}, 1, args, count, keywords)) return nullptr;
+  return guarded([&] {
+    auto result = py::reinterpret_borrow<py::object>(a[0]);
+    const auto bound = [&](Op op, PyObject* limit) {
+      if (limit == nullptr || limit == Py_None) return;
+      PyObject* bounded = apply_binary(op, result.ptr(), limit);
+      if (bounded == nullptr) throw py::error_already_set();
+      result = py::reinterpret_steal<py::object>(bounded);
+    };
+    bound(Op::Maximum, a[1]);
+    bound(Op::Minimum, a[2]);
+    if (!is_value(result.ptr()) && !is_list_or_array(result.ptr()))
+      result = py::float_(need_number(result.ptr(), "a"));
+    return result.release().ptr();
+  });
 }
 
 // What Python spells with an operator has no method or function.
@@ -120,9 +161,11 @@ const char* doc_of(Op op, const char* receiver) {
   const auto* text = new std::string(
       std::string(info.name) + "(" + receiver + (method ? "" : ", a") + second + ", /)\n--\n\n" +
       kFormulas[row] +
-      (method ? ", where a is self: a new Value."
-              : ": a Value if an argument is "
-                "one, a float for real numbers.") +
+      (method
+           ? ", where a is self: a new Value."
+           : ": a Value if an argument is one, a float for real numbers."
+             "\n\nLists and arrays are taken element by element, broadcast as NumPy does: an array "
+             "if one\nis an array, else a list.") +
       "\n\nRaises what Python's math raises outside the domain, TypeError for what is neither a "
       "Value\nnor a real number. Its errors and conventions stand in cpp/OPERATIONS.md.");
   return text->c_str();
@@ -190,11 +233,15 @@ std::vector<PyMethodDef> op_methods() {
 
 void bind_ops(py::module_& module) {
   static std::array<PyMethodDef, core::kOpCount> definitions{}; // ends with an empty one
+  static PyMethodDef others[] = {definition("clip", clip, kClipDoc),
+                                 {nullptr, nullptr, 0, nullptr}};
   PyMethodDef* next = definitions.data();
 #define ARENAGRAD_OP(Id, ...)                                                                      \
   if (!is_operator(Op::Id)) *next++ = function_of<Op::Id>();
 #include "core/ops.def"
-  if (PyModule_AddFunctions(module.ptr(), definitions.data()) != 0) throw py::error_already_set();
+  for (PyMethodDef* functions : {definitions.data(), others})
+    if (PyModule_AddFunctions(module.ptr(), functions) != 0) throw py::error_already_set();
+  module.attr("mod") = module.attr("remainder"); // NumPy's other name
 }
 
 } // namespace arenagrad::bindings

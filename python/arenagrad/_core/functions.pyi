@@ -4,7 +4,7 @@
 only lists of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, overload, type_check_only
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__: tuple[str, ...] = (
     "assign",
     "cbrt",
     "ceil",
+    "clip",
     "cos",
     "cosh",
     "data_of",
@@ -55,6 +56,7 @@ __all__: tuple[str, ...] = (
     "maximum",
     "mean",
     "minimum",
+    "mod",
     "norm",
     "norm_cdf",
     "power",
@@ -81,6 +83,9 @@ __all__: tuple[str, ...] = (
     "zero_grad",
 )
 
+# Nested lists and arrays, which are taken element by element.
+_Many: TypeAlias = Sequence[Any] | np.ndarray[Any, Any]
+
 @type_check_only
 class _Function(Protocol):
     """A Value for a Value, a float for a real number; see the method of the same name."""
@@ -89,6 +94,8 @@ class _Function(Protocol):
     def __call__(self, x: Value, /) -> Value: ...
     @overload
     def __call__(self, x: _Real, /) -> float: ...
+    @overload
+    def __call__(self, x: _Many, /) -> Any: ...
 
 @type_check_only
 class _Function2(Protocol):
@@ -100,6 +107,10 @@ class _Function2(Protocol):
     def __call__(self, x: _Real, y: Value, /) -> Value: ...
     @overload
     def __call__(self, x: _Real, y: _Real, /) -> float: ...
+    @overload
+    def __call__(self, x: _Many, y: _Many | Value | _Real, /) -> Any: ...
+    @overload
+    def __call__(self, x: Value | _Real, y: _Many, /) -> Any: ...
 
 @type_check_only
 class _Parametric(Protocol):
@@ -109,6 +120,8 @@ class _Parametric(Protocol):
     def __call__(self, x: Value, constant: _Real = ..., /) -> Value: ...
     @overload
     def __call__(self, x: _Real, constant: _Real = ..., /) -> float: ...
+    @overload
+    def __call__(self, x: _Many, constant: _Many | _Real = ..., /) -> Any: ...
 
 power: _Function2
 maximum: _Function2
@@ -152,6 +165,7 @@ ceil: _Function
 erf: _Function
 lgamma: _Function
 remainder: _Function2
+mod: _Function2
 floor_divide: _Function2
 fmod: _Function2
 logaddexp: _Function2
@@ -311,6 +325,31 @@ def log_softmax(xs: _Operands) -> Any:
 
     Raises:
         TypeError: as sum() does.
+    """
+
+@overload
+def clip(
+    a: Value, a_min: Value | _Real | None = None, a_max: Value | _Real | None = None
+) -> Value: ...
+@overload
+def clip(a: _Real, a_min: _Real | None = None, a_max: _Real | None = None) -> float: ...
+@overload
+def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    """The number a, or the bound beyond which it is: minimum(maximum(a, a_min), a_max).
+
+    At a bound, a and the bound get half of the gradient each; beyond it the bound gets all.
+
+    Args:
+        a: a Value or number; or a list or array of such, as the bounds may be.
+        a_min: the least result, or None for no such bound.
+        a_max: the largest result, or None. Where a_min is above it, the result is a_max.
+
+    Returns:
+        A Value if an operand is one, else a float. Lists and arrays are taken element by element,
+        broadcast as NumPy does; the result is then an array, or a list if all of them are lists.
+
+    Raises:
+        TypeError: an operand is neither a Value nor a real number.
     """
 
 def where(condition: Any, x: Any, y: Any) -> Any:
