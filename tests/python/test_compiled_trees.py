@@ -239,6 +239,31 @@ def test_sparse_derivatives_hold_what_is_not_always_zero() -> None:
     assert second.toarray() == pytest.approx(g.hessian(x))
 
 
+def test_a_sparse_derivative_is_its_callers_own() -> None:
+    pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
+    f = compile(lambda x: [x[2] * x[0], x[1], x[2] * x[2]])
+    for _ in range(3):
+        got = f.jacobian(np.array([1.0, 2.0, 0.0]), sparse=True)
+        assert got.toarray().tolist() == [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+        assert got.has_canonical_format
+        assert got.indices.tolist() == [0, 2, 1, 2]
+        got.eliminate_zeros()  # in place, in all three arrays
+        got.data[:] = -1.0
+        assert got.nnz == 2
+
+
+def test_sparse_derivatives_are_answered_natively_and_by_several_arguments() -> None:
+    pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
+    f = compile(lambda x, y: [x * y if x > 0.0 else y, x])
+    for x, expected in ((2.0, [[3.0, 2.0], [1.0, 0.0]]), (-2.0, [[0.0, 1.0], [1.0, 0.0]])) * 2:
+        for _ in range(2):
+            got = f.jacobian(x, 3.0, argnums=(0, 1), sparse=True)
+            assert got.toarray().tolist() == expected
+    assert f.jacobian(2.0, 3.0, argnums=-1, sparse=True).toarray().tolist() == [[2.0], [0.0]]
+    with pytest.raises(ValueError, match="one point"):
+        compile(lambda x: x, in_axes=0).jacobian(np.ones(2), sparse=True)
+
+
 def test_statistics_of_a_jacobian_say_how_it_is_computed() -> None:
     tall = jacobian(lambda x: [x * k for k in range(1, 50)])
     wide = jacobian(lambda x: ag.sum(x) ** 2)

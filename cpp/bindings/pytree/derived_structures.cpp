@@ -70,6 +70,12 @@ PyTree single_array(const Shape& shape) {
   return builder.finish();
 }
 
+PyTree single_static(const py::object& object) {
+  PyTreeBuilder builder;
+  builder.leaf(Kind::Static, 0, {}, object);
+  return builder.finish();
+}
+
 PyTree gradient_of(const PyTree& arguments) { return with_plain_numbers(arguments, false); }
 
 PyTree summed(const PyTree& results) { return with_plain_numbers(results, true); }

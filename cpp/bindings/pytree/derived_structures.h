@@ -7,6 +7,7 @@ namespace arenagrad::bindings {
 
 PyTree tuple_of(const std::vector<PyTree>& parts);
 PyTree single_array(const Shape& shape);
+PyTree single_static(const py::object& object);
 
 // The structure of a gradient by `arguments`: lists for Modules, None for static objects.
 PyTree gradient_of(const PyTree& arguments);

@@ -109,6 +109,7 @@ void bind_structure(PyTreeClass& cls) {
 
 void bind_derived_structures(PyTreeClass& cls) {
   cls.def_static("array", &single_array, py::arg("shape"), "A single array.")
+      .def_static("static", &single_static, py::arg("object"), "An object that is no number.")
       .def_static("tuple_of", &tuple_of, py::arg("parts"), "A tuple of these.")
       .def("gradient", &gradient_of,
            "The structure of a gradient by this: lists for Modules, None for what is no number.")

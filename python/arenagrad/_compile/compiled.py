@@ -12,7 +12,6 @@ from arenagrad._compile.function_references import holder_at, place_of, portable
 from arenagrad._compile.options import Options
 from arenagrad._compile.program import Program
 from arenagrad._compile.program_file import CallConvention
-from arenagrad._compile.sparse import sparse_array
 from arenagrad._compile.trace_cache import TraceCache
 from arenagrad._compile.transforms import (
     Argnums,
@@ -93,6 +92,8 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
         # Native dispatches in front of the methods of these names, which are their fallbacks.
         for method in (self.value_and_grad, self.grad):
             self.__dict__[method.__name__] = update_wrapper(NativeDispatch(method), method)
+        for entries in (self._jacobian_entries, self._hessian_entries):
+            self.__dict__[entries.__name__] = NativeDispatch(entries)
 
     if TYPE_CHECKING:
         # The second: numbers may stand for the Values that a signature names.
@@ -175,14 +176,16 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
             computed.
         """
         if sparse:
-            return self._sparse((), args, argnums, named)
+            entries, pattern = self._jacobian_entries(*args, argnums=argnums, **named)
+            return pattern.array(entries)
         return self._derived(TransformKind.JACOBIAN, args, argnums, None, named)
 
     def hessian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False, **named: Any) -> Any:
         """All second derivatives: the jacobian of the jacobian. sparse needs a single result."""
-        argnums = self._evaluation.checked_argnums(args, argnums)
         if sparse:
-            return self._sparse((Transform(TransformKind.GRAD, argnums),), args, argnums, named)
+            entries, pattern = self._hessian_entries(*args, argnums=argnums, **named)
+            return pattern.array(entries)
+        argnums = self._evaluation.checked_argnums(args, argnums)
         jacobian = Transform(TransformKind.JACOBIAN, argnums)
         return self._evaluation.run((jacobian, jacobian), args, None, named=named)
 
@@ -299,6 +302,15 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
     def _call(self, *args: Any, out: Any = None, **named: Any) -> Any:
         return self._evaluation.run((), args, out, remember_in=self, named=named)
 
+    def _jacobian_entries(self, *args: Any, argnums: Argnums, **named: Any) -> Any:
+        """The entries of a sparse Jacobian and their SparsePattern."""
+        return self._derived(TransformKind.JACOBIAN_ENTRIES, args, argnums, None, named)
+
+    def _hessian_entries(self, *args: Any, argnums: Argnums, **named: Any) -> Any:
+        """The entries of a sparse Hessian and their SparsePattern."""
+        gradient = (TransformKind.GRAD,)
+        return self._derived(TransformKind.JACOBIAN_ENTRIES, args, argnums, None, named, gradient)
+
     def _derived(
         self,
         kind: TransformKind,
@@ -306,31 +318,19 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
         argnums: Argnums,
         out: Any,
         named: dict[str, Any],
+        before: tuple[TransformKind, ...] = (),
     ) -> Any:
+        """The result of a transform by these arguments, and of others before it."""
+        is_sparse = kind is TransformKind.JACOBIAN_ENTRIES
+        if is_sparse and self._evaluation.options.in_axes is not None:
+            raise ValueError("sparse is for one point, not for the rows of a batch")
         checked = self._evaluation.checked_argnums(args, argnums)
-        dispatch = self.__dict__.get(kind.value)
+        name = ("_hessian_entries" if before else "_jacobian_entries") if is_sparse else kind.value
+        dispatch = self.__dict__.get(name)
         if not isinstance(dispatch, NativeDispatch) or type(argnums) not in (int, tuple, list):
             dispatch = None
-        chain = (Transform(kind, checked),)
+        chain = tuple(Transform(each, checked) for each in (*before, kind))
         return self._evaluation.run(chain, args, out, None, dispatch, argnums, named)
-
-    def _sparse(
-        self, before: Chain, args: tuple[Any, ...], argnums: Argnums, named: dict[str, Any]
-    ) -> Any:
-        evaluation = self._evaluation
-        if evaluation.options.in_axes is not None:
-            raise ValueError("sparse is for one point, not for the rows of a batch")
-        checked = evaluation.checked_argnums(args, argnums)
-        entries = Transform(TransformKind.JACOBIAN_ENTRIES, checked)
-        chain = (*evaluation.chain, *before, entries)
-        variant, numbers = evaluation.run_for_variant(args, chain, named)
-        pattern = variant.derived(chain).pattern
-        assert pattern is not None
-        several = checked if isinstance(checked, tuple) else (checked,)
-        tree = variant.arguments
-        width = sum(tree.child(k).numbers for k in several)
-        height = variant.derived(chain[:-1]).results.numbers
-        return sparse_array(numbers, *pattern, (height, width))
 
 
 class BoundMethod(partial[Any]):

@@ -97,7 +97,11 @@ class TraceVariant:
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "_stages" in state:  # a pickle of an earlier version
             state["_derived"] = state.pop("_stages")
-        state["_derived"] = {chain_of(k): derived for k, derived in state["_derived"].items()}
+        state["_derived"] = {
+            chain_of(k): derived
+            for k, derived in state["_derived"].items()
+            if not vars(derived).pop("pattern", None)  # earlier versions had lists of positions
+        }
         vars(self).update(state)
         self.outer = None  # is set where it is added to a cache
         self._transforms = Transforms(self.arguments, len(self.closure), self.strict)

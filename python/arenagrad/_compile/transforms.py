@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
+from arenagrad._compile.sparse import SparsePattern
 from arenagrad._core import compiled as native
 from arenagrad._core.compiled import PyTree
 
@@ -23,7 +24,7 @@ class TransformKind(Enum):
     VALUE_AND_GRAD = "value_and_grad"
     GRAD = "grad"
     JACOBIAN = "jacobian"
-    JACOBIAN_ENTRIES = "entries"  # those that are not always 0, side by side
+    JACOBIAN_ENTRIES = "entries"  # those that are not always 0, and their SparsePattern
     JVP = "jvp"
     VJP = "vjp"
     HVP = "hvp"
@@ -62,8 +63,7 @@ class DerivedProgram:
 
     Its inputs are the numbers of the arguments, then those of the closure, then those of the seeds
     (tangents, cotangents or the vector of a product) if seed_structure is not None. buffered is the
-    child of the results that an `out` holds, or -1 for the whole. pattern has the rows and columns
-    of the entries of a sparse Jacobian.
+    child of the results that an `out` holds, or -1 for the whole.
     """
 
     def __init__(
@@ -73,10 +73,9 @@ class DerivedProgram:
         buffered: int = -1,
         seed_structure: PyTree | None = None,
         stats: dict[str, Any] | None = None,
-        pattern: tuple[Sequence[int], Sequence[int]] | None = None,
     ) -> None:
         self.program, self.results, self.buffered = program, results, buffered
-        self.seed_structure, self.stats, self.pattern = seed_structure, stats or {}, pattern
+        self.seed_structure, self.stats = seed_structure, stats or {}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "more_of" in state:  # a pickle of an earlier version
@@ -168,8 +167,10 @@ class Transforms:
         _, inputs = self._by(argnums)
         program, rows, columns, _ = source.program.jacobian(inputs, varies, self.strict)
         first = source.results.numbers
-        entries = program.select(range(first, first + len(rows)))
-        return DerivedProgram(entries, PyTree.array([len(rows)]), pattern=(rows, columns))
+        pattern = SparsePattern(rows, columns, (first, len(inputs)))
+        entries = program.select([first + k for k in pattern.order])
+        results = [PyTree.array([len(rows)]), PyTree.static(pattern)]
+        return DerivedProgram(entries, PyTree.tuple_of(results))
 
     def jvp(self, source: DerivedProgram, _: Any, __: Any) -> DerivedProgram:
         by, inputs = self._by(tuple(range(self.arguments.positional)), required=False)

@@ -43,6 +43,10 @@ class PyTree:
     def array(shape: Sequence[int]) -> PyTree:
         """A single array."""
 
+    @staticmethod
+    def static(object: Any) -> PyTree:
+        """An object that is no number."""
+
     @property
     def objects(self) -> list[Any]:
         """The objects that are no numbers, the Modules, and the classes of named tuples,
