@@ -118,3 +118,38 @@ def test_a_list_of_buffers_may_change_while_they_are_written() -> None:
 
     f = compile(long, in_axes=0, progress=lambda done, rows: out.clear())
     assert len(f(np.random.default_rng(1).normal(size=rows), out=out)) == 0
+
+
+# Results that are no numbers, in rows
+
+
+@pytest.mark.parametrize(("yes", "no"), [(True, False), ("a", "b"), (None, True), (True, 1)])
+@pytest.mark.parametrize("reduce", [None, "sum"])
+def test_what_is_no_number_must_be_equal_in_all_rows(yes: Any, no: Any, reduce: Any) -> None:
+    def f(x: Any) -> Any:
+        return {"y": 2.0 * x, "kind": yes if x > 0 else no}
+
+    compiled = compile(f, in_axes=0, reduce=reduce)
+    positive, negative = np.array([1.0, 3.0]), np.array([-1.0, -3.0])
+    for _ in range(2):  # whichever variant was used last
+        for rows, kind in ((positive, yes), (negative, no)):
+            found = compiled(rows)
+            np.testing.assert_array_equal(
+                found["y"], 2 * rows if reduce is None else 2 * rows.sum()
+            )
+            if not isinstance(kind, int) or isinstance(kind, bool):
+                assert found["kind"] is kind
+        for first in (positive, negative):
+            with pytest.raises(TypeError, match="must all give results of one structure, got"):
+                compiled(np.concatenate([first, -first]))
+    for chunksize in (1, 2, 4):
+        with pytest.raises(TypeError, match="must all give results of one structure, got"):
+            compile(f, in_axes=0, reduce=reduce).map(
+                np.concatenate([positive, negative]), chunksize=chunksize
+            )
+
+
+def test_numbers_of_the_functions_own_may_differ_from_row_to_row() -> None:
+    f = compile(lambda x: (x, 1 if x > 0 else 2.5), in_axes=0)
+    for rows in ([1.0, -1.0, 2.0], [-1.0, -2.0], [3.0, 1.0]):
+        np.testing.assert_array_equal(f(np.array(rows))[1], [1.0 if x > 0 else 2.5 for x in rows])

@@ -17,6 +17,7 @@ from arenagrad._core.compiled import (
 )
 
 Progress = Callable[[int, int], object] | None
+RowsOfVariant = tuple[TraceVariant, list[int]]
 
 
 class Seeds(NamedTuple):
@@ -79,9 +80,15 @@ class BatchRun:
         derived = variant.derived(chain)
         if seeds is not None:
             self._seeds = _read_seeds(seeds, derived, len(self._batch))
-        results = derived.results.stacked(len(self._batch), not self._reduction.is_summed)
-        buffers = OutputBuffers(results, derived.buffered, out, self._batch)
-        self._fill(buffers.arrays, buffers.stacked, variant, chain)
+        buffers = self._buffers(derived, out)
+        groups = self._fill_by_one(buffers.arrays, buffers.stacked, variant, chain)
+        if groups:
+            like = groups[0][0].derived(chain)
+            if not like.results.same_layout(derived.results):  # no row takes the variant used last
+                buffers = self._buffers(like, out)
+            self._fill_by_groups(buffers.arrays, buffers.stacked, groups, like, chain)
+        if self._progress is not None:
+            self._progress.end()
         if self._reduction.is_mean:
             divide_arrays(buffers.arrays, len(self._batch))
         return buffers.result()
@@ -98,12 +105,19 @@ class BatchRun:
         arrays, stacked = results.stacked(
             len(self._batch), not self._reduction.is_summed
         ).new_output_buffers()
-        self._fill(arrays, stacked, variant, chain)
+        groups = self._fill_by_one(arrays, stacked, variant, chain)
+        if groups:  # chunks must all give what the variant used last does
+            self._fill_by_groups(arrays, stacked, groups, variant.derived(chain), chain)
         return pack_arrays(arrays)
 
-    def _fill(
+    def _buffers(self, derived: DerivedProgram, out: Any) -> "OutputBuffers":
+        results = derived.results.stacked(len(self._batch), not self._reduction.is_summed)
+        return OutputBuffers(results, derived.buffered, out, self._batch)
+
+    def _fill_by_one(
         self, leaves: Sequence[Any], stacked: list[bool], variant: TraceVariant, chain: Chain
-    ) -> None:
+    ) -> list[RowsOfVariant]:
+        """Run all rows by one variant; returns the rows of each where they do not all take it."""
         is_finite, one_variant = self._executable(variant, chain).run(
             self._batch,
             variant.closure,
@@ -119,20 +133,27 @@ class BatchRun:
             one_variant = not others
             if one_variant:
                 self._check_derivatives(variant, chain, None)
-        if not one_variant:
-            clear_arrays(leaves)
-            for taken, rows in self._rows_by_variant():
-                self._add(taken, rows, chain, variant.derived(chain), leaves, stacked)
-        if self._progress is not None:
-            self._progress.end()
+        return [] if one_variant else self._rows_by_variant()
+
+    def _fill_by_groups(
+        self,
+        leaves: Sequence[Any],
+        stacked: list[bool],
+        groups: list[RowsOfVariant],
+        like: DerivedProgram,
+        chain: Chain,
+    ) -> None:
+        clear_arrays(leaves)
+        for taken, rows in groups:
+            self._add(taken, rows, chain, like, leaves, stacked)
 
     def _executable(self, variant: TraceVariant, chain: Chain) -> Any:
         seeds_vary = () if self._seeds is None else tuple(self._seeds.tree.varying())
         return variant.batch_executable(chain, seeds_vary)
 
-    def _rows_by_variant(self) -> list[tuple[TraceVariant, list[int]]]:
+    def _rows_by_variant(self) -> list[RowsOfVariant]:
         """The rows that each variant takes, the variant that was found first in front."""
-        groups: list[tuple[TraceVariant, list[int]]] = []
+        groups: list[RowsOfVariant] = []
         tree, rest = self._batch.tree, list(range(len(self._batch)))
         for variant in self._source.of(tree):
             own, rest = self._split(variant, rest)
@@ -178,7 +199,8 @@ class BatchRun:
         if not results.same_layout(like.results):
             raise TypeError(
                 "the rows of a batch must all give results of one structure, got "
-                f"{like.results} and {results}"
+                f"{like.results} and {results}; numbers may differ, so give 1.0 and 0.0 for True "
+                "and False"
             )
         is_finite, _ = self._executable(variant, chain).run(
             self._batch,
