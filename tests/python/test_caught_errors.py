@@ -432,6 +432,13 @@ def test_a_refusal_that_the_function_catches_is_raised_all_the_same() -> None:
     for refused, words in (
         (writes, "data cannot be assigned"),
         (lambda x: batch(np.array([x, x])), "rows of a batch must be real numbers"),
+        (lambda x: [1.0, 2.0][x], "cannot be interpreted as an integer: index with"),
+        (lambda x: list(range(x)), "name an argument that is an int in static_argnums"),
+        (lambda x: 1 << x, "for <<: .* name an argument that is an int in static_argnums"),
+        (lambda x: x >> 1, "for >>: "),
+        (lambda x: x & 1, "for &: "),
+        (lambda x: x | x, r"for \|: "),
+        (lambda x: x ^ True, r"for \^: "),
         (lambda x: x * 1j, "a Value is a real number, got 'complex'"),
         (lambda x: 1j - x, "a Value is a real number, got 'complex'"),
         (lambda x: other.grad(x), "not for Values"),
@@ -447,6 +454,17 @@ def test_a_refusal_that_the_function_catches_is_raised_all_the_same() -> None:
         for _ in range(2):
             with pytest.raises(TypeError, match=words):
                 compile(f)(2.0)
+
+
+def test_an_index_that_numpy_refuses_in_its_own_words_is_refused_all_the_same() -> None:
+    def f(x: Any) -> Any:
+        try:
+            return x * np.ones(3)[x]
+        except IndexError:
+            return x
+
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer: index with"):
+        compile(f)(2)
 
 
 def test_a_warning_that_is_an_error_cannot_be_caught_for_good() -> None:

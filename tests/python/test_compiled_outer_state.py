@@ -602,3 +602,87 @@ def test_copies_of_arguments_may_be_changed_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert compile(f)(np.ones(2), [2.0]) == 6.0
+
+
+class Plain:
+    scale = 2.0
+
+    def __call__(self, x: Any) -> Any:
+        return x * self.scale
+
+
+class Slotted:
+    __slots__ = ("scale",)
+
+    def __init__(self) -> None:
+        self.scale = 2.0
+
+    def __call__(self, x: Any) -> Any:
+        return x * self.scale
+
+
+class Other(Plain):
+    scale = 11.0
+
+
+def change_class(thing: Any) -> None:
+    thing.__class__ = Other
+
+
+def change_dict(thing: Any) -> None:
+    thing.__dict__ = {"scale": 13.0}
+
+
+def change_field(thing: Any) -> None:
+    thing.scale = 3.0
+
+
+def delete_field(thing: Any) -> None:
+    thing.scale = 5.0
+    compile(thing)(1.0)
+    del thing.scale
+
+
+def change_field_and_another(thing: Any) -> None:
+    thing.other = 1.0
+    thing.scale = 7.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [change_class, change_dict, change_field, delete_field, change_field_and_another],
+)
+def test_a_field_is_compared_wherever_it_stands(change: Callable[[Any], None]) -> None:
+    thing = Plain()
+    f = compile(lambda x: thing(x))
+    for _ in range(4):
+        assert f(1.5) == 3.0
+    change(thing)
+    for _ in range(3):
+        assert f(1.5) == thing(1.5)
+    thing.unrelated = 1.0  # type: ignore[attr-defined]  # it has a dict
+    assert f(1.5) == thing(1.5)
+    thing.scale = 17.0
+    assert f(1.5) == 25.5
+
+
+def test_a_class_a_slot_and_a_default_are_compared_after_many_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slotted, thing = Slotted(), Plain()
+    of_slot, of_class = compile(lambda x: slotted(x)), compile(lambda x: thing(x))
+
+    def scaled(x: Any, by: float = 2.0) -> Any:
+        return x * by
+
+    scaled.note = "a function with a dict"  # type: ignore[attr-defined]  # functions have one
+    of_default = compile(lambda x: scaled(x))
+    for _ in range(4):
+        assert (of_slot(1.0), of_class(1.0), of_default(1.0)) == (2.0, 2.0, 2.0)
+    slotted.scale = 3.0
+    monkeypatch.setattr(Plain, "scale", 5.0)
+    scaled.__defaults__ = (7.0,)
+    for _ in range(3):
+        assert (of_slot(1.0), of_class(1.0), of_default(1.0)) == (3.0, 5.0, 7.0)
+    monkeypatch.setattr(Plain, "scale", property(lambda self: 9.0))
+    assert of_class(1.0) == 9.0

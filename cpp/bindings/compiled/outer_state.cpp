@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <utility>
 
 #include "bindings/value/instance.h"
 
@@ -19,6 +20,24 @@ std::uint64_t version_of(PyObject* dict) {
   static_cast<void>(dict);
   return 0;
 #endif
+}
+
+// The dict of an object that keeps its fields in one, or null.
+PyObject* dict_of(PyObject* object) {
+#if PY_VERSION_HEX < 0x030C0000
+  PyObject** const dict = _PyObject_GetDictPtr(object);
+  return dict == nullptr ? nullptr : *dict;
+#else
+  static_cast<void>(object);
+  return nullptr; // it would not tell its version
+#endif
+}
+
+// A number that changes whenever a class or one of its bases does, and that no other class has; 0
+// if nothing has been looked up in it since.
+unsigned class_version_of(PyObject* holder) {
+  return PyType_Check(holder) ? reinterpret_cast<PyTypeObject*>(holder)->tp_version_tag
+                              : Py_TYPE(holder)->tp_version_tag;
 }
 
 // The defaults of a function, which its class gives through a descriptor. Null for other names.
@@ -64,29 +83,47 @@ bool is_same(PyObject* one, PyObject* other) {
 
 } // namespace
 
+OuterState::Holder::Holder(py::object object, const py::tuple& all) : holder(std::move(object)) {
+  for (const py::handle name : all) {
+    if (!PyUnicode_CheckExact(name.ptr())) throw py::type_error("a name is a str");
+    names.push_back({borrowed(name.ptr()), found_in(holder.ptr(), name.ptr())});
+  }
+  set_has_slots();
+}
+
+void OuterState::Holder::set_has_slots() const {
+  has_slots = false;
+  for (const Name& name : names) {
+    PyObject* const of_class = _PyType_Lookup(Py_TYPE(holder.ptr()), name.name.ptr());
+    has_slots |= of_class != nullptr && Py_IS_TYPE(of_class, &PyMemberDescr_Type);
+  }
+}
+
 OuterState::OuterState(const py::tuple& cells, const py::list& holders) {
   for (const py::handle cell : cells) {
     if (!PyCell_Check(cell.ptr())) throw py::type_error("an outer state is of closure cells");
     cells_.push_back({borrowed(cell.ptr()), borrowed(PyCell_GET(cell.ptr()))});
   }
   for (const py::handle pair : holders) {
-    const auto [holder, names] = py::cast<std::pair<py::object, py::tuple>>(pair);
-    Holder& added = holders_.emplace_back();
-    added.holder = holder;
-    for (const py::handle name : names) {
-      if (!PyUnicode_CheckExact(name.ptr())) throw py::type_error("a name is a str");
-      added.names.push_back({borrowed(name.ptr()), found_in(holder.ptr(), name.ptr())});
-    }
-    if (PyDict_CheckExact(holder.ptr())) added.version = version_of(holder.ptr());
+    auto [holder, names] = py::cast<std::pair<py::object, py::tuple>>(pair);
+    holders_.emplace_back(std::move(holder), names);
   }
 }
 
 bool OuterState::Holder::is_current() const {
-  const std::uint64_t now = PyDict_CheckExact(holder.ptr()) ? version_of(holder.ptr()) : 0;
-  if (now != 0 && now == version) return true;
+  PyObject* const object = holder.ptr();
+  const bool is_dict = PyDict_CheckExact(object), is_class = PyType_Check(object) != 0;
+  const unsigned of_class = is_dict ? 0 : class_version_of(object);
+  const bool same_class = is_dict || (of_class != 0 && of_class == class_version);
+  if (!same_class) set_has_slots();
+  PyObject* dict = is_dict ? object : nullptr;
+  if (!is_dict && !is_class && !has_slots && !PyFunction_Check(object)) dict = dict_of(object);
+  const std::uint64_t now = dict == nullptr ? 0 : version_of(dict);
+  if (same_class && (is_class || (now != 0 && now == version))) return true;
   for (const Name& name : names)
-    if (!is_same(name.value.ptr(), found_in(holder.ptr(), name.name.ptr()).ptr())) return false;
+    if (!is_same(name.value.ptr(), found_in(object, name.name.ptr()).ptr())) return false;
   version = now;
+  class_version = of_class;
   return true;
 }
 

@@ -78,6 +78,21 @@ PyObject* quotient_and_remainder(PyObject* x, PyObject* y) {
   return pair;
 }
 
+constexpr const char* kOperationsOfInts[] = {"<<", ">>", "&", "|", "^"};
+
+// Ints have these, and an argument of a function that is traced may have been one: the trace ends
+// with the error even if the function catches it.
+template <std::size_t k> PyObject* of_ints(PyObject* x, PyObject* y) {
+  PyObject* const other = is_value(x) ? y : x;
+  if (tracing() == nullptr || !(is_value(other) || PyLong_Check(other))) Py_RETURN_NOTIMPLEMENTED;
+  PyErr_Format(PyExc_TypeError,
+               "unsupported operand type(s) for %s: '%.100s' and '%.100s' while a function is "
+               "compiled: name an argument that is an int in static_argnums",
+               kOperationsOfInts[k], Py_TYPE(x)->tp_name, Py_TYPE(y)->tp_name);
+  remember_refusal();
+  return nullptr;
+}
+
 // x op y, where a number on either side becomes the second operand, as micrograd's __radd__ does.
 template <Op op> [[gnu::noinline]] PyObject* commutative_general(PyObject* x, PyObject* y) {
   if (!is_value(x)) std::swap(x, y);
@@ -200,6 +215,11 @@ PyType_Slot value_number_slots[] = {
     {Py_nb_remainder, reinterpret_cast<void*>(remainder)},
     {Py_nb_floor_divide, reinterpret_cast<void*>(floor_divide)},
     {Py_nb_divmod, reinterpret_cast<void*>(quotient_and_remainder)},
+    {Py_nb_lshift, reinterpret_cast<void*>(of_ints<0>)},
+    {Py_nb_rshift, reinterpret_cast<void*>(of_ints<1>)},
+    {Py_nb_and, reinterpret_cast<void*>(of_ints<2>)},
+    {Py_nb_or, reinterpret_cast<void*>(of_ints<3>)},
+    {Py_nb_xor, reinterpret_cast<void*>(of_ints<4>)},
     {Py_nb_negative, reinterpret_cast<void*>(negative)},
     {Py_nb_positive, reinterpret_cast<void*>(positive)},
     {Py_nb_absolute, reinterpret_cast<void*>(absolute)},

@@ -22,13 +22,16 @@ PyObject* item(PyObject* self, PyObject*) {
   return note_frozen(self, "reading the number") ? PyFloat_FromDouble(data_of(self)) : nullptr;
 }
 
-// A Value is no index, as a float is none: the slot is there to say what helps.
+// A Value is no index, as a float is none: the slot is there to say what helps. The argument of a
+// function that is traced may have been an int, so the trace ends with it, caught or not.
 PyObject* to_index(PyObject* self) {
-  return PyErr_Format(PyExc_TypeError,
-                      "'%.100s' object cannot be interpreted as an integer: index with "
-                      "arenagrad.take(values, i), or name an argument that is an int in "
-                      "static_argnums of compile",
-                      Py_TYPE(self)->tp_name);
+  PyErr_Format(PyExc_TypeError,
+               "'%.100s' object cannot be interpreted as an integer: index with "
+               "arenagrad.take(values, i), or name an argument that is an int in "
+               "static_argnums of compile",
+               Py_TYPE(self)->tp_name);
+  remember_refusal();
+  return nullptr;
 }
 
 enum class Rounding : std::uint8_t { Down, Up, TowardsZero, HalfToEven };
