@@ -1007,6 +1007,36 @@ def test_a_class_is_left_alone_where_the_script_changes_the_operands_of_nodes(
     assert "is left alone: the script " in done.stderr
 
 
+CHANGES_CLASS = {
+    "its constructor": "old = Value.__init__\ndef init(self, data, *more):\n"
+    "    old(self, data * 10, *more)\nValue.__init__ = init\n",
+    "a field by vars": "vars(x)['data'] = 7.0\n",
+    "a field by its dict": "x.__dict__['data'] = 7.0\n",
+    "fields by its dict": "x.__dict__.update(data=7.0, grad=2.0)\n",
+    "a field of the class": "Value.data = property(lambda self: 7.0)\n",
+    "a field of the class by setattr": "setattr(Value, 'grad', property(lambda self: 7.0))\n",
+}
+
+
+@pytest.mark.parametrize("case", CHANGES_CLASS)
+def test_a_class_is_left_alone_where_the_script_changes_it_later(
+    python: Callable[..., Done], case: str
+) -> None:
+    script = engine() + "x = Value(3.0)\n" + CHANGES_CLASS[case]
+    script += "print(x.data, x.grad, (x * 2).data)\n"
+    alone, done = python("script.py", script=script), python(*REPLACE, "script.py", script=script)
+    assert (done.stdout, done.returncode) == (alone.stdout, alone.returncode), done.stderr
+    assert "is left alone: the script " in done.stderr
+
+
+def test_a_class_that_configures_itself_by_its_dict_does_not_count(
+    python: Callable[..., Done],
+) -> None:
+    settings = "class Settings:\n    def __init__(self, **named):\n"
+    settings += "        self.__dict__.update(named)\nSettings(rate=1)\n"
+    both(python, settings + engine() + USE.format(use=""))
+
+
 def test_an_element_of_the_operands_is_not_replaced_silently(python: Callable[..., Done]) -> None:
     use = "x = Value(3.0)\ny = x * 2.0\ny._prev[0] = Value(1.0)\ny.backward()\nprint(x.grad)\n"
     done = python(*REPLACE, "script.py", script=engine("list") + use)

@@ -32,6 +32,7 @@ class Facts:
         self.attributes: set[str] = set()  # that are assigned or deleted, on anything
         self.mutated: set[str] = set()  # attributes whose container is changed in place
         self.emptied: set[str] = set()  # attributes that are set to nothing after a constructor
+        self.of_names: set[str] = set()  # attributes assigned as `Name.attribute`, so written
         self.is_open = False  # some source may bind names that cannot be seen
         self.patches = False  # some source may put methods on classes by names that cannot be seen
         self.constructors: dict[int, str] = {}  # why not native, or "", by the first line
@@ -123,6 +124,7 @@ class _Bindings(ast.NodeVisitor):
             self._bind(node.id)
         elif isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
             facts.attributes.add(node.attr)
+            facts.of_names.add(ast.unparse(node))
         elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
             facts.mutated |= self._attributes_meant(node.value)
         elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Attribute):
@@ -155,10 +157,14 @@ class _Bindings(ast.NodeVisitor):
 
     def _attributes_meant(self, expression: ast.expr) -> set[str]:
         """The attributes that an expression may stand for."""
+        if ast.unparse(expression) in ("self.__dict__", "vars(self)"):
+            return set()  # of a class of the script's own kind, which configures itself
         if isinstance(expression, ast.Attribute):
             return {expression.attr}
         if isinstance(expression, ast.Name):
             return self._aliases.get(expression.id, set())
+        if _is_use(expression) and getattr(expression.func, "id", "") == "vars":  # type: ignore[attr-defined]  # checked by _is_use
+            return {"__dict__"}
         if _is_use(expression) and getattr(expression.func, "id", "") == "getattr":  # type: ignore[attr-defined]  # checked by _is_use
             texts = (getattr(held, "value", None) for held in expression.args[1:2])  # type: ignore[attr-defined]  # as above
             return {text for text in texts if isinstance(text, str)}
@@ -172,6 +178,7 @@ class _Bindings(ast.NodeVisitor):
             text = getattr(node.args[-2] if name != "delattr" else node.args[1], "value", None)
             if isinstance(text, str):
                 self._facts.attributes.add(text)
+                self._facts.of_names.add(f"{ast.unparse(node.args[0])}.{text}")
                 self._note_emptied(text, node.args[-1])
             else:
                 self._facts.is_open = True

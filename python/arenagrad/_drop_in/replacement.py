@@ -151,7 +151,7 @@ class Replacement:
         if trace.changed:
             raise Unreadable(f"making one changes {trace.changed[0]}")
         self._refuse_properties()
-        self._refuse_changed_operands()
+        self._refuse_later_changes()
         if not {"float", "isinstance"}.isdisjoint(_names_of_constructor(self.kind)):
             self.layout.own_constructor = True  # which takes texts, or refuses numbers
         self._caution.constants = frozenset(self.layout.constants) - {"label", "op", "name"}
@@ -193,9 +193,16 @@ class Replacement:
             if hasattr(type(held), "__get__") and not inspect.ismemberdescriptor(held):
                 raise Unreadable(f"its {name} is computed by the class")
 
-    def _refuse_changed_operands(self) -> None:
-        """Leave the class alone if operands change later, or the order of a set decides."""
+    def _refuse_later_changes(self) -> None:
+        """Leave the class alone if it changes later, operands do, or the order of a set decides."""
         layout, facts = self.layout, self._facts
+        if "__init__" in facts.attributes or "__new__" in facts.attributes:
+            raise Unreadable("the script changes its constructor")
+        if "__dict__" in facts.mutated:
+            raise Unreadable("the script writes into the __dict__ of something")
+        for name in (*_FIELDS, layout.data, layout.grad, layout.rule, *layout.operands):
+            if f"{self.kind.__name__}.{name}" in facts.of_names:
+                raise Unreadable(f"the script changes {name} of the class")
         for name in {*layout.operands, "_prev"}:
             if name in facts.mutated:
                 raise Unreadable(f"the script changes {name} of a node in place")
