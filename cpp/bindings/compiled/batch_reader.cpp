@@ -143,6 +143,8 @@ void BatchReader::add_rows(PyObject* object, PyObject* axis, bool in_user_object
   if (is_value(object)) {
     has_values = true;
   } else if (!is_enum(object) && is_user_object(object)) {
+    if (const std::optional<TableRows> table = rows_of_table(object, axis))
+      return add_rows_of_table(*table, axis);
     add_children(builder, take_apart(object), [&](PyObject* child, std::size_t, bool is_static) {
       is_static ? add_static(child) : add_rows(child, axis, true);
     });
@@ -165,6 +167,13 @@ void BatchReader::add_rows(PyObject* object, PyObject* axis, bool in_user_object
   } else {
     refuse_rows(object);
   }
+}
+
+void BatchReader::add_rows_of_table(const TableRows& table, PyObject* axis) {
+  if (table.like.is_none()) return add_array_of_rows(table.array, axis);
+  const std::size_t opened = builder.open(Kind::Registered, take_apart(table.like.ptr()).extra);
+  add_array_of_rows(table.array, axis);
+  builder.close(opened);
 }
 
 // NumPy would take members of Enums and numbers of classes of one's own for plain numbers.

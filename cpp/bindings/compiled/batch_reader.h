@@ -31,6 +31,7 @@ private:
   // Adds something of which every array has an axis of rows.
   // `in_user_object`: what is no number is the same in all rows.
   void add_rows(PyObject* object, PyObject* axis, bool in_user_object = false);
+  void add_rows_of_table(const TableRows& table, PyObject* axis);
   void need_numbers_in_rows(PyObject* object);
   void add_array_of_rows(py::array array, PyObject* given_axis);
   void add_columns(const py::array& array, py::ssize_t axis);

@@ -45,7 +45,7 @@ public:
       return (relaxed_ ? PyDict_Check(object) : PyDict_CheckExact(object)) && dict(object, i, out);
     case Kind::Dataclass:
     case Kind::Registered:
-      return user_object(object, i, out);
+      return user_object(object, i, out) || (relaxed_ && as_array(object, i, out));
     case Kind::Keywords: // is no object
       return false;
     }

@@ -86,16 +86,19 @@ private:
       return branch(kind, names, count(size));
     }
     case Kind::Dataclass:
-    case Kind::Registered: {
-      const py::object made = checked_extra(kind, extra_of(extra));
-      if (!made)
-        refuse_parts(kind == Kind::Dataclass ? "a dataclass that has other fields now"
-                                             : "an object whose class is not registered here");
-      if (kind == Kind::Dataclass && count(size) != fields_in(made))
-        refuse_parts("a dataclass with other fields");
-      return branch(kind, made, count(size));
+    case Kind::Registered:
+      return user_object(kind, extra_of(extra), count(size));
     }
-    }
+  }
+
+  void user_object(Kind kind, const py::object& extra, std::size_t children) {
+    py::object made = checked_extra(kind, extra);
+    if (!made)
+      refuse_parts(kind == Kind::Dataclass ? "a dataclass that has other fields now"
+                                           : "an object whose class is not registered here");
+    if (kind == Kind::Dataclass && children != fields_in(made))
+      refuse_parts("a dataclass with other fields");
+    branch(kind, std::move(made), children);
   }
 
   void branch(Kind kind, py::object extra, std::size_t children) {

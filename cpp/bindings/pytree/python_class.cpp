@@ -184,8 +184,9 @@ void bind_pytree(py::module_& module) {
   module.def("children_of", children_of, py::arg("object"),
              "What a dataclass or an object of a registered class is made of, None for any other.");
   module.def("register_node", register_node, py::arg("cls"), py::arg("flatten"),
-             py::arg("unflatten"),
+             py::arg("unflatten"), py::arg("rows") = py::none(),
              "Take objects of a class apart, and make them again, by these functions.\n\n"
+             "rows, of an object and an axis, gives what is like a row, or None, and an array.\n\n"
              "Raises TypeError for other arguments, ValueError for a class that is registered.");
 }
 

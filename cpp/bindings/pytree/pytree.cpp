@@ -285,6 +285,10 @@ bool uniform_shape(const std::vector<TreeNode>& nodes, std::size_t i, Shape& sha
     shape = node.shape;
     return true;
   }
+  if (node.kind == Kind::Registered && node.children == 1 && nodes[i + 1].kind == Kind::Array) {
+    shape = nodes[i + 1].shape;
+    return true;
+  }
   if (node.kind != Kind::List && node.kind != Kind::Tuple) return false;
   Shape part;
   shape.clear();

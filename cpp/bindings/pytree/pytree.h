@@ -122,8 +122,8 @@ private:
 // the items of tuples; floats by their bits, arrays by dtype, shape and bytes. Throws what == does.
 bool same_object(PyObject* one, PyObject* other);
 
-// The shape of the array that could stand for node i: its own, or that of a list of equal parts.
-// False if there is none.
+// The shape of the array that could stand for node i: its own, that of a list of equal parts, or
+// that of the one array of a registered class, such as a pandas Series. False if there is none.
 bool uniform_shape(const std::vector<TreeNode>& nodes, std::size_t i, Shape& shape);
 
 } // namespace arenagrad::bindings

@@ -16,7 +16,7 @@ namespace {
 // ---------------------------------------------------------------------------
 
 struct Registration {
-  py::object cls, flatten, unflatten;
+  py::object cls, flatten, unflatten, rows;
 };
 
 // Lives as long as the process: objects in it must not be dropped when the interpreter is gone. No
@@ -383,7 +383,15 @@ py::object checked_extra(Kind kind, const py::object& extra) {
 
 std::size_t fields_in(const py::object& extra) { return py::len(part_of(form_in(extra), kNames)); }
 
-void register_node(const py::object& cls, const py::object& flatten, const py::object& unflatten) {
+std::optional<TableRows> rows_of_table(PyObject* object, PyObject* axis) {
+  const Registration* registration = registration_of(Py_TYPE(object));
+  if (registration == nullptr || registration->rows.is_none()) return {};
+  const py::tuple rows = registration->rows(py::handle(object), py::handle(axis));
+  return TableRows{rows[0], rows[1]};
+}
+
+void register_node(const py::object& cls, const py::object& flatten, const py::object& unflatten,
+                   const py::object& rows) {
   if (!PyType_Check(cls.ptr()))
     throw py::type_error(std::string("register_node() wants a class, got ") +
                          Py_TYPE(cls.ptr())->tp_name);
@@ -403,7 +411,7 @@ void register_node(const py::object& cls, const py::object& flatten, const py::o
     throw py::type_error("register_node() is for classes that compiled functions do not know, and "
                          "they know " +
                          std::string(type->tp_name));
-  if (!registrations().try_emplace(type, Registration{cls, flatten, unflatten}).second)
+  if (!registrations().try_emplace(type, Registration{cls, flatten, unflatten, rows}).second)
     throw py::value_error(std::string(type->tp_name) + " is registered already");
 }
 

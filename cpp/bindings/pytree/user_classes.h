@@ -46,7 +46,17 @@ py::object checked_extra(TreeNode::Kind kind, const py::object& extra);
 std::size_t fields_in(const py::object& extra);
 
 // Throws TypeError for what is no class, cannot be registered, or is no function; ValueError for a
-// class that is registered already.
-void register_node(const py::object& cls, const py::object& flatten, const py::object& unflatten);
+// class that is registered already. `rows`, None for most, is a function of such an object and the
+// axis of its rows in a batch: see rows_of_table.
+void register_node(const py::object& cls, const py::object& flatten, const py::object& unflatten,
+                   const py::object& rows);
+
+// The rows of a table, such as a pandas DataFrame.
+struct TableRows {
+  py::object like; // an object like each row, or None for the elements of the array themselves
+  py::array array;
+};
+// Nothing for any other object. Throws what the function of its class does.
+std::optional<TableRows> rows_of_table(PyObject* object, PyObject* axis);
 
 } // namespace arenagrad::bindings

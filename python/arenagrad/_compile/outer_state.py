@@ -25,7 +25,7 @@ from arenagrad._support.cells import contents_of
 MOST_THINGS, MOST_ITEMS = 20_000, 1_000
 _HEAP_TYPE = 1 << 9  # of classes that can be changed
 # Code of these reads no state of the user's but fields of the objects that it is given.
-_LIBRARIES = sys.stdlib_module_names | {"arenagrad", "numpy", "scipy"}
+_LIBRARIES = sys.stdlib_module_names | {"arenagrad", "numpy", "pandas", "scipy"}
 _CONTAINERS = (list, tuple, set, frozenset, deque)
 _PLAIN = (str, float, int, bytes, type(None), Enum)  # these have nothing in them
 _UNCHANGING = (FunctionType, MethodType, NativeDispatch, partial, Enum)

@@ -1,8 +1,8 @@
 """pandas' Series and DataFrames as arguments and results: imported once pandas is there.
 
 Their numbers are an array; the index, the columns and names, and columns that hold no numbers, are
-structure, which chooses a program. What has another shape, as rows of a batch and
-Jacobians have, is a plain array.
+structure, which chooses a program. A row of a DataFrame in a batch is a Series whose index is that
+of the columns. What has another shape, as results of all rows and Jacobians have, is a plain array.
 """
 
 from numbers import Real
@@ -43,8 +43,8 @@ def register() -> None:
     """Let compiled functions take and return Series and DataFrames."""
     import pandas as pd
 
-    register_node(pd.Series, _flatten_series, _unflatten_series)
-    register_node(pd.DataFrame, _flatten_frame, _unflatten_frame)
+    register_node(pd.Series, _flatten_series, _unflatten_series, _rows_of_series)
+    register_node(pd.DataFrame, _flatten_frame, _unflatten_frame, _rows_of_frame)
 
 
 def _same_index(one: Any, other: Any) -> bool:
@@ -96,6 +96,30 @@ def _unflatten_frame(labels: Labels, children: tuple[Any, ...]) -> Any:
     frame = pd.concat(list(columns), axis=1)
     frame.columns = labels.columns
     return frame
+
+
+def _rows_of_series(series: Any, _: int) -> tuple[Any, Any]:
+    if not _has_numbers(series):
+        raise TypeError(f"the rows of a batch must be real numbers, got the dtype {series.dtype}")
+    return None, _numbers_of(series)
+
+
+def _rows_of_frame(frame: Any, axis: int) -> tuple[Any, Any]:
+    import pandas as pd
+
+    if axis not in (0, -2):
+        raise ValueError(
+            "in_axes for a DataFrame must be 0, which is the axis of its rows, or None, got "
+            f"{axis}: give its transpose"
+        )
+    others = [name for name, column in frame.items() if not _has_numbers(column)]
+    if others:
+        raise TypeError(
+            f"the rows of a batch must be real numbers, and the columns {others} are not: give the "
+            "DataFrame without them"
+        )
+    numbers = _numbers_of(frame)
+    return pd.Series([0.0] * frame.shape[1], index=frame.columns), numbers
 
 
 def _numbers_of(thing: Any) -> Any:

@@ -416,9 +416,14 @@ def read_arguments(
     """
 
 def register_node(
-    cls: type, flatten: Callable[[Any], Any], unflatten: Callable[[Any, Any], Any]
+    cls: type,
+    flatten: Callable[[Any], Any],
+    unflatten: Callable[[Any, Any], Any],
+    rows: Callable[[Any, int], tuple[Any, Any]] | None = None,
 ) -> None:
     """Take objects of a class apart, and make them again, by these functions.
+
+    rows, of an object and an axis, gives what is like a row, or None, and an array.
 
     Raises TypeError for other arguments, ValueError for a class that is registered.
     """
