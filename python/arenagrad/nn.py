@@ -36,8 +36,8 @@ class Neuron(Module):
     """
 
     def __init__(self, nin: int, nonlin: bool = True) -> None:
-        self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
-        self.b = Value(0)
+        self.w: list[Value] = [Value(random.uniform(-1, 1)) for _ in range(nin)]
+        self.b: Value = Value(0)
         self.nonlin = nonlin
 
     def __call__(self, x: Iterable[Value | float]) -> Value:
@@ -68,7 +68,7 @@ class Layer(Module):
     """
 
     def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
-        self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
+        self.neurons: list[Neuron] = [Neuron(nin, **kwargs) for _ in range(nout)]
 
     # Any, because the number of neurons decides: a union would make every caller narrow it.
     def __call__(self, x: Iterable[Value | float]) -> Any:
@@ -100,7 +100,9 @@ class MLP(Module):
     def __init__(self, nin: int, nouts: list[int]) -> None:
         sizes = [nin, *nouts]
         last = len(nouts) - 1
-        self.layers = [Layer(sizes[i], sizes[i + 1], nonlin=i != last) for i in range(len(nouts))]
+        self.layers: list[Layer] = [
+            Layer(sizes[i], sizes[i + 1], nonlin=i != last) for i in range(len(nouts))
+        ]
 
     def __call__(self, x: Iterable[Value | float]) -> Any:
         """The outputs of the last layer: a list of Values, or the Value itself if there is but one.

@@ -70,7 +70,7 @@ class Optimizer:
         self._parameters = native.Parameters(params)
         self._settings = tuple(settings)
         self._state = {name: native.optimizer_state(len(self._parameters)) for name in self._ARRAYS}
-        self.steps = 0
+        self.steps: int = 0
         self.__dict__.update(checked)
 
     @staticmethod
@@ -125,6 +125,9 @@ class Optimizer:
         }
         self.steps = steps
         self.__dict__.update(settings)
+
+    def _count_step(self) -> None:
+        self.steps += 1
 
     def __repr__(self) -> str:
         given = (name for name in self._settings if name not in self._PROGRESS)
@@ -186,7 +189,7 @@ class SGD(Optimizer):
             not self.moving,
         )
         self.moving = self.moving or self.momentum != 0
-        self.steps += 1
+        self._count_step()
 
 
 class Adam(Optimizer):
@@ -240,7 +243,7 @@ class Adam(Optimizer):
             self._DECOUPLED,
             self.steps + 1,
         )
-        self.steps += 1
+        self._count_step()
 
 
 class AdamW(Adam):
@@ -310,4 +313,4 @@ class RMSprop(Optimizer):
             self.momentum,
             self.centered,
         )
-        self.steps += 1
+        self._count_step()

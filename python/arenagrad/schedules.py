@@ -36,9 +36,9 @@ class Schedule:
         if optimizer.initial_lr is None:
             optimizer.initial_lr = real("lr", optimizer.lr)
         self.optimizer = optimizer
-        self.base_lr = optimizer.initial_lr
-        self.last_epoch = 0
-        self.last_lr = 0.0
+        self.base_lr: float = optimizer.initial_lr
+        self.last_epoch: int = 0
+        self.last_lr: float = 0.0
         self._set(0)
 
     def _rate(self, epoch: int) -> float:
@@ -119,8 +119,8 @@ class StepLR(Schedule):
     """The rate times gamma every step_size steps. Raises ValueError if that is below 1."""
 
     def __init__(self, optimizer: Scheduled, step_size: int, gamma: float = 0.1) -> None:
-        self.step_size = count("step_size", step_size, 1)
-        self.gamma = real("gamma", gamma)
+        self.step_size: int = count("step_size", step_size, 1)
+        self.gamma: float = real("gamma", gamma)
         super().__init__(optimizer)
 
     def _rate(self, epoch: int) -> float:
@@ -131,8 +131,10 @@ class MultiStepLR(Schedule):
     """The rate times gamma at each milestone, a number of steps; one given twice counts twice."""
 
     def __init__(self, optimizer: Scheduled, milestones: Iterable[int], gamma: float = 0.1) -> None:
-        self.milestones = tuple(sorted(count("a milestone", m) for m in milestones))
-        self.gamma = real("gamma", gamma)
+        self.milestones: tuple[int, ...] = tuple(
+            sorted(count("a milestone", m) for m in milestones)
+        )
+        self.gamma: float = real("gamma", gamma)
         super().__init__(optimizer)
 
     def _rate(self, epoch: int) -> float:
@@ -143,7 +145,7 @@ class ExponentialLR(Schedule):
     """The rate times gamma at every step."""
 
     def __init__(self, optimizer: Scheduled, gamma: float) -> None:
-        self.gamma = real("gamma", gamma)
+        self.gamma: float = real("gamma", gamma)
         super().__init__(optimizer)
 
     def _rate(self, epoch: int) -> float:
@@ -154,8 +156,8 @@ class ConstantLR(Schedule):
     """The rate times factor, from 0 to 1, for total_iters steps, then the base rate."""
 
     def __init__(self, optimizer: Scheduled, factor: float = 1.0 / 3, total_iters: int = 5) -> None:
-        self.factor = _fraction("factor", factor)
-        self.total_iters = count("total_iters", total_iters)
+        self.factor: float = _fraction("factor", factor)
+        self.total_iters: int = count("total_iters", total_iters)
         super().__init__(optimizer)
 
     def _rate(self, epoch: int) -> float:
@@ -176,11 +178,11 @@ class LinearLR(Schedule):
         end_factor: float = 1.0,
         total_iters: int = 5,
     ) -> None:
-        self.start_factor = _fraction("start_factor", start_factor)
+        self.start_factor: float = _fraction("start_factor", start_factor)
         if self.start_factor == 0.0:
             raise ValueError("start_factor must be above 0, got 0")
-        self.end_factor = _fraction("end_factor", end_factor)
-        self.total_iters = count("total_iters", total_iters, 1)
+        self.end_factor: float = _fraction("end_factor", end_factor)
+        self.total_iters: int = count("total_iters", total_iters, 1)
         super().__init__(optimizer)
 
     def _rate(self, epoch: int) -> float:
@@ -192,8 +194,8 @@ class PolynomialLR(Schedule):
     """The rate times the power of what is left of total_iters steps, at least one; then 0."""
 
     def __init__(self, optimizer: Scheduled, total_iters: int = 5, power: float = 1.0) -> None:
-        self.total_iters = count("total_iters", total_iters, 1)
-        self.power = at_least_zero("power", power)
+        self.total_iters: int = count("total_iters", total_iters, 1)
+        self.power: float = at_least_zero("power", power)
         super().__init__(optimizer)
 
     def _rate(self, epoch: int) -> float:
@@ -205,8 +207,8 @@ class CosineAnnealingLR(Schedule):
     """From the base rate down to eta_min along half a cosine of T_max steps, and up again."""
 
     def __init__(self, optimizer: Scheduled, T_max: int, eta_min: float = 0.0) -> None:
-        self.T_max = count("T_max", T_max, 1)
-        self.eta_min = real("eta_min", eta_min)
+        self.T_max: int = count("T_max", T_max, 1)
+        self.eta_min: float = real("eta_min", eta_min)
         super().__init__(optimizer)
 
     def _rate(self, epoch: int) -> float:
@@ -245,16 +247,16 @@ class OneCycleLR(Schedule):
             total_steps = count("epochs", epochs, 1) * count("steps_per_epoch", steps_per_epoch, 1)
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be 'cos' or 'linear', got {anneal_strategy!r}")
-        self.total_steps = count("total_steps", total_steps, 1)
-        self.pct_start = _fraction("pct_start", pct_start)
+        self.total_steps: int = count("total_steps", total_steps, 1)
+        self.pct_start: float = _fraction("pct_start", pct_start)
         self.anneal_strategy = anneal_strategy
-        self.cycle_momentum = bool(cycle_momentum)
-        self.base_momentum = real("base_momentum", base_momentum)
-        self.max_momentum = real("max_momentum", max_momentum)
-        self.max_lr = real("max_lr", max_lr)
-        self.first_lr = self.max_lr / real("div_factor", div_factor)
-        self.least_lr = self.first_lr / real("final_div_factor", final_div_factor)
-        self.three_phase = bool(three_phase)
+        self.cycle_momentum: bool = bool(cycle_momentum)
+        self.base_momentum: float = real("base_momentum", base_momentum)
+        self.max_momentum: float = real("max_momentum", max_momentum)
+        self.max_lr: float = real("max_lr", max_lr)
+        self.first_lr: float = self.max_lr / real("div_factor", div_factor)
+        self.least_lr: float = self.first_lr / real("final_div_factor", final_div_factor)
+        self.three_phase: bool = bool(three_phase)
         optimizer.initial_lr = self.first_lr
         super().__init__(optimizer)
 
@@ -300,8 +302,8 @@ class SequentialLR(Schedule):
     def __init__(
         self, optimizer: Scheduled, schedulers: Sequence[Schedule], milestones: Sequence[int]
     ) -> None:
-        self.schedulers = tuple(schedulers)
-        self.milestones = tuple(count("a milestone", m) for m in milestones)
+        self.schedulers: tuple[Schedule, ...] = tuple(schedulers)
+        self.milestones: tuple[int, ...] = tuple(count("a milestone", m) for m in milestones)
         if not self.schedulers or len(self.milestones) != len(self.schedulers) - 1:
             raise ValueError(
                 f"one milestone fewer than schedulers is wanted, got {len(self.milestones)} "

@@ -28,10 +28,11 @@ class Options:
         if progress is not None and not callable(progress):
             raise TypeError(f"progress must be callable, got {type(progress).__name__}")
         statics = static_argnums if isinstance(static_argnums, tuple | list) else (static_argnums,)
-        self.in_axes, self.reduce = _plain(in_axes), reduce
-        self.threads = thread_count(threads)
-        self.strict = bool(strict)
-        self.static_argnums = tuple(whole("static_argnums", k) for k in statics)
+        self.in_axes: Any = _plain(in_axes)
+        self.reduce = reduce
+        self.threads: int = thread_count(threads)
+        self.strict: bool = bool(strict)
+        self.static_argnums: tuple[int, ...] = tuple(whole("static_argnums", k) for k in statics)
         self.progress = progress
 
     def statics(self, arguments: int) -> tuple[int, ...]:

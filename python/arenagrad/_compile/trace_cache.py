@@ -65,11 +65,13 @@ class TraceVariant:
         closure: Closure,
         strict: bool,
     ) -> None:
-        self.arguments, self.closure, self.strict = arguments, closure, strict
+        self.arguments: PyTree = arguments
+        self.closure: Closure = closure
+        self.strict: bool = strict
         # What the function found beyond its arguments, None if it reads nothing there.
         self.outer: OuterState | None = None
         self.number = 0  # in the order in which the variants of a function were found
-        self.traced = program
+        self.traced: native.Program = program
         self._transforms = Transforms(arguments, len(closure), strict)
         self._derived: dict[Chain, DerivedProgram] = {(): DerivedProgram(program, results)}
         self._point_executables: dict[Chain, PointExecutable] = {}
@@ -232,7 +234,8 @@ class TraceCache:
     """The variants of one function that have been traced."""
 
     def __init__(self, function: Callable[..., Any], strict: bool) -> None:
-        self.function, self.strict = function, strict
+        self.function: Callable[..., Any] = function
+        self.strict: bool = strict
         self._reads: OuterReads | None = None  # made when it is first asked for
         # No lock is held while the function runs: it may wait for other threads that trace.
         self._lock = threading.Lock()

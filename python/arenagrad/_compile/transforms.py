@@ -74,8 +74,11 @@ class DerivedProgram:
         seed_structure: PyTree | None = None,
         stats: dict[str, Any] | None = None,
     ) -> None:
-        self.program, self.results, self.buffered = program, results, buffered
-        self.seed_structure, self.stats = seed_structure, stats or {}
+        self.program: native.Program = program
+        self.results: PyTree = results
+        self.buffered: int = buffered
+        self.seed_structure: PyTree | None = seed_structure
+        self.stats: dict[str, Any] = stats or {}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "more_of" in state:  # a pickle of an earlier version

@@ -308,8 +308,8 @@ class Batch:
         arguments: tuple[Any, ...],
         axes: Any,
         statics: Sequence[bool],
-        keywords: dict[str, Any] = ...,
-        static_names: Sequence[str] = ...,
+        keywords: dict[str, Any] = {},
+        static_names: Sequence[str] = (),
     ) -> None:
         """Look at arguments; axes says which axis of each has the rows, None for none.
 
@@ -407,8 +407,8 @@ class BatchExecutable:
 def read_arguments(
     arguments: tuple[Any, ...],
     statics: Sequence[bool],
-    keywords: dict[str, Any] = ...,
-    static_names: Sequence[str] = ...,
+    keywords: dict[str, Any] = {},
+    static_names: Sequence[str] = (),
 ) -> tuple[PyTree, _Numbers] | None:
     """The structure of arguments and their numbers; None if there are Values among them.
 
@@ -437,7 +437,7 @@ def capture(
     """Run a function on Values of these numbers: its program, results and closure."""
 
 def call_by_number(
-    function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any] = ...
+    function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any] = {}
 ) -> Any:
     """Call a function in which Values compare, and are true, by number."""
 
