@@ -40,6 +40,7 @@ void bind_compiled(py::module_& module) {
   bind_capture(module);
   bind_point_executable(module);
   bind_native_dispatch(module);
+  bind_recorded_call(module);
   bind_batch(module);
   bind_batch_executable(module);
   bind_row_arrays(module);

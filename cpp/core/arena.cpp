@@ -126,6 +126,14 @@ NodeId Arena::push_many(Op op, double y, const NodeId* operands, const double* p
   return push(op, y, {static_cast<NodeId>(first), static_cast<NodeId>(count)}, held);
 }
 
+NodeId Arena::push_function(std::shared_ptr<const Function> function, std::size_t count) {
+  std::vector<double> adjoints(function->results(), 0.0);
+  functions_.reserve();
+  const NodeId call = push_many(Op::Function, 0.0, next_edges(), nullptr, count);
+  functions_.push(call, std::move(function), std::move(adjoints));
+  return call;
+}
+
 void Arena::reserve_scratch(std::size_t count) {
   if (scratch_.size() < count) scratch_.resize(std::max(count, 2 * scratch_.size()));
 }
@@ -146,6 +154,7 @@ void Arena::detach_above(std::size_t size, std::size_t edge_size, std::vector<No
   edges_.touched = std::max(edges_.touched, edges_.size);
   nodes_.size = size;
   edges_.size = edge_size;
+  functions_.drop_above(size);
   policy_.suspect(); // their operands count as used, so that no one will notice their deaths
   if (size <= first_power_) first_power_ = kNoNode;
   for (std::size_t i = 0; i < nodes.size(); ++i)

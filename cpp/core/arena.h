@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "counted.h"
+#include "function_nodes.h"
 #include "handles.h"
 #include "node.h"
 #include "op_domain.h"
@@ -97,6 +98,10 @@ public:
   // to next_edges() already. `partials` may be null.
   NodeId push_many(Op op, double y, const NodeId* operands, const double* partials,
                    std::size_t count, Tag held = 0);
+  // A call of `function` on the `count` operands that stand at next_edges(); result k of it is to
+  // be pushed as a CallResult with the operands {call, k}. Requires reserved room, and throws
+  // std::bad_alloc with nothing changed.
+  NodeId push_function(std::shared_ptr<const Function> function, std::size_t count);
   NodeId* next_edges() { return edge_operands_.data() + edges_.size; }
 
   // Computes and records one table operation; throws its DomainError and so on before recording.
@@ -208,12 +213,14 @@ public:
   // its result for this operand, else 0.
   double* edge_numbers(std::size_t offset) { return edge_numbers_.data() + offset; }
   double* scratch() { return scratch_.data(); }
+  FunctionNodes& functions() { return functions_; }
   const double* data_array() const { return data_.data(); }
   const Operand2* operand_array() const { return operands_.data(); }
   const Tag* tag_array() const { return tags_.data(); }
 
-  // Calls visit(operand) for each operand. The Literal of a Parametric operation and the group of a
-  // Part, which Python never sees, are visited only if `hidden`; else the group's operands are.
+  // Calls visit(operand) for each operand. The Literal of a Parametric operation and the
+  // group of a Part, which Python never sees, are visited only if `hidden`; else the group's
+  // operands are.
   template <class Visit> void for_each_operand(NodeId i, bool hidden, Visit&& visit) const {
     Operand2 o = operands_[i];
     Operands kind = op_info(op(i)).operands;
@@ -262,6 +269,7 @@ private:
   ReservedArray<double> edge_numbers_{9};
   std::vector<double> scratch_; // enough for the rule of every node
 
+  FunctionNodes functions_;
   Extent nodes_, edges_;
   std::size_t ready_limit_ = 0; // see ready_for
   std::size_t capacity_ = 0;    // of nodes, and of edges

@@ -48,12 +48,18 @@ void sweep_or_restore(Arena& arena, const std::vector<NodeId>& nodes, Callback c
   std::vector<double> before;
   before.reserve(nodes.size());
   for (const NodeId node : nodes) before.push_back(arena.gradient(node));
+  const auto restore = [&] {
+    double* const gradients = arena.gradients(std::size_t{nodes.front()} + 1);
+    for (std::size_t i = 0; i < nodes.size(); ++i) gradients[nodes[i]] = before[i];
+  };
   try {
     arena.gradients(std::size_t{nodes.front()} + 1)[nodes.front()] = 1.0;
     sweep_steps(arena, nodes, callback);
   } catch (const Error&) {
-    double* const gradients = arena.gradients(std::size_t{nodes.front()} + 1);
-    for (std::size_t i = 0; i < nodes.size(); ++i) gradients[nodes[i]] = before[i];
+    restore();
+    throw;
+  } catch (const std::bad_alloc&) {
+    restore();
     throw;
   }
 }
@@ -79,8 +85,10 @@ void checked_sweep(Arena& arena, NodeId root, Callback callback) {
   // want the order in a list.
   const std::vector<NodeId> nodes = reachable(arena, root);
   const Arena::Frozen frozen(arena);
-  const bool may_fail = std::ranges::any_of(
-      nodes, [&](NodeId node) { return !arena.has_callback(node) && partial_fails(arena, node); });
+  const bool may_fail = std::ranges::any_of(nodes, [&](NodeId node) {
+    return !arena.has_callback(node) &&
+           (arena.op(node) == Op::FunctionResult || partial_fails(arena, node));
+  });
   if (may_fail) return sweep_or_restore(arena, nodes, callback);
   arena.gradients(std::size_t{root} + 1)[root] = 1.0;
   sweep_steps(arena, nodes, callback);

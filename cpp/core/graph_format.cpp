@@ -38,6 +38,11 @@ public:
   PartWriter(Arena& arena, const Numbering& numbers, const std::vector<NodeId>& nodes)
       : arena_(arena), numbers_(numbers), nodes_(nodes) {
     for (const NodeId node : nodes) {
+      if (arena.op(node) == Op::Function)
+        throw FormatError(
+            "a graph with a derivative that was taken on Values in it cannot be saved or "
+            "copied: save what it was computed from",
+            node);
       names_.add(arena.op(node));
       if (is_many(node)) edges_ += arena.operands(node).b;
       has_adjoints_ = has_adjoints_ || std::bit_cast<std::uint64_t>(arena.gradient(node)) != 0;

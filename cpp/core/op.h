@@ -13,11 +13,13 @@
 namespace arenagrad::core {
 
 enum class Op : std::uint8_t {
-  Leaf,          // a number: no operands
-  Literal,       // the constant of a Parametric operation; invisible to Python
-  LiteralInt,    // the same, written as an integer in the source
-  Opaque,        // n operands, no rule of its own (a callback may be attached)
-  FixedPartials, // n operands, each with a partial given when it was recorded
+  Leaf,           // a number: no operands
+  Literal,        // the constant of a Parametric operation; invisible to Python
+  LiteralInt,     // the same, written as an integer in the source
+  Opaque,         // n operands, no rule of its own (a callback may be attached)
+  FixedPartials,  // n operands, each with a partial given when it was recorded
+  Function,       // the operands of a whole function (function_nodes.h); invisible to Python
+  FunctionResult, // one of its results
 #define ARENAGRAD_GROUP(Id, ...) Id##Group, // the operands that its results share; invisible too
 #include "ops.def"
 #define ARENAGRAD_NARY(Id, ...) Id,
@@ -51,9 +53,13 @@ inline constexpr double none = std::numeric_limits<double>::quiet_NaN();
 inline constexpr bool yes = true, no = false;
 
 inline constexpr OpInfo kOpInfo[] = {
-    {"Leaf", "", "", Operands::None},          {"Literal", "", "", Operands::None},
-    {"LiteralInt", "", "", Operands::None},    {"Opaque", "", "", Operands::Many},
+    {"Leaf", "", "", Operands::None},
+    {"Literal", "", "", Operands::None},
+    {"LiteralInt", "", "", Operands::None},
+    {"Opaque", "", "", Operands::Many},
     {"FixedPartials", "", "", Operands::Many},
+    {"Function", "", "", Operands::Many},
+    {"FunctionResult", "", "call", Operands::Part},
 #define ARENAGRAD_GROUP(Id, ...) {#Id "Group", "", "", Operands::Many},
 #include "ops.def"
 #define ARENAGRAD_NARY(Id, name, symbol, ...) {#Id, #name, symbol, Operands::Many},
@@ -82,13 +88,13 @@ inline constexpr std::size_t kTableOpCount = 0
 #include "ops.def"
     ;
 #undef ARENAGRAD_ONE
-inline constexpr std::size_t kFirstGroup = static_cast<std::size_t>(Op::FixedPartials) + 1;
+inline constexpr std::size_t kFirstGroup = static_cast<std::size_t>(Op::FunctionResult) + 1;
 inline constexpr std::size_t kFirstNaryOp = kFirstGroup + kGroupCount;
 inline constexpr std::size_t kFirstTableOp = kFirstNaryOp + kNaryCount;
 static_assert(kFirstTableOp + kTableOpCount == kOpCount);
 
 constexpr const OpInfo& op_info(Op op) { return kOpInfo[static_cast<std::size_t>(op)]; }
-static_assert(std::string_view(op_info(Op::FixedPartials).id) == "FixedPartials");
+static_assert(std::string_view(op_info(Op::FunctionResult).id) == "FunctionResult");
 constexpr bool is_table_op(Op op) { return static_cast<std::size_t>(op) >= kFirstTableOp; }
 constexpr bool is_literal(Op op) { return op == Op::Literal || op == Op::LiteralInt; }
 constexpr bool is_group(Op op) {
@@ -106,7 +112,7 @@ constexpr Op group_of(Op op) {
   }
 }
 // Python never sees such a node.
-constexpr bool is_hidden(Op op) { return is_literal(op) || is_group(op); }
+constexpr bool is_hidden(Op op) { return is_literal(op) || is_group(op) || op == Op::Function; }
 // Whether each operand of this Many node has a number beside it.
 constexpr bool has_edge_numbers(Op op) { return op == Op::FixedPartials || is_group(op); }
 

@@ -83,6 +83,7 @@ std::size_t Arena::slide() {
   const std::uint8_t* marks = marks_.data();
   std::size_t to = 0, edge_to = 0;
   first_power_ = kNoNode;
+  functions_.keep_marked(marks);
   for (std::size_t from = 0; from < before; ++from) {
     while (from + 8 <= before && all_clear(marks + from)) from += 8;
     if (from == before) break;
@@ -97,6 +98,7 @@ std::size_t Arena::slide() {
     if (has_callback(from) && to != from) callbacks_[from] = 0, callbacks_[to] = 1;
     ++to;
   }
+  functions_.follow(forward_.data());
   handles_.for_each(
       [](Handle& handle, void* context) {
         Arena& arena = *static_cast<Arena*>(context);
@@ -124,6 +126,7 @@ void Arena::drop_edges_above(std::size_t size) {
 
 void Arena::drop_nodes_above(std::size_t size) {
   nodes_.size = size;
+  functions_.drop_above(size);
   if (size <= first_power_) first_power_ = kNoNode;
   const std::size_t keep = size + ReclaimPolicy::kReserve;
   const bool release = nodes_.touched > size && policy_.releases(nodes_.touched - size);

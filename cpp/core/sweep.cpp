@@ -20,12 +20,13 @@ struct Tape {
   const Tag* tags;
   const NodeId* edge_operands;
   double *edge_numbers, *scratch;
+  FunctionNodes* functions;
 
   Tape(Arena& arena, NodeId root)
       : data(arena.data_array()), grad(arena.gradients(std::size_t{root} + 1)),
         operands(arena.operand_array()), tags(arena.tag_array()),
         edge_operands(arena.edge_operands(0)), edge_numbers(arena.edge_numbers(0)),
-        scratch(arena.scratch()) {}
+        scratch(arena.scratch()), functions(&arena.functions()) {}
 };
 
 // Called with each node that the loop is to visit.
@@ -73,6 +74,17 @@ template <Op op, class Visit> inline void step_of(const Tape& t, NodeId node, Vi
   }
 }
 
+// The step of a call: its function's own reverse sweep. Whether it throws or not, the adjoints that
+// the results have left are gone.
+template <class X, class Add>
+void pull_back(FunctionNodes::Entry& call, std::size_t count, const X& x, const Add& add) {
+  std::vector<double> adjoints(call.adjoints.size(), 0.0), numbers(2 * count);
+  adjoints.swap(call.adjoints);
+  for (std::size_t i = 0; i < count; ++i) numbers[i] = x(i);
+  call.function->pull_back(numbers.data(), adjoints.data(), numbers.data() + count);
+  for (std::size_t i = 0; i < count; ++i) add(i, numbers[count + i]);
+}
+
 // The step of any node with a list of operands, or of a Part. Takes and returns copies, so that the
 // loop's own variables have no address.
 template <class Visit>
@@ -82,12 +94,14 @@ template <class Visit>
   Op op = op_of(t.tags[node]);
   if (op_info(op).operands == Operands::Part) {
     const NodeId group = o.a;
-    t.edge_numbers[t.operands[group].a + o.b] += g; // two nodes of a loaded graph may share it
+    // Two nodes of a loaded graph may share one place.
+    (op == Op::FunctionResult ? t.functions->of(group).adjoints[o.b]
+                              : t.edge_numbers[t.operands[group].a + o.b]) += g;
     if (when == GroupStep::Later) {
       reached(group);
       return reached;
     }
-    op = op_of(t.tags[group]), o = t.operands[group];
+    node = group, op = op_of(t.tags[group]), o = t.operands[group];
   }
   const NodeId* const operands = t.edge_operands + o.a;
   const std::size_t count = o.b;
@@ -112,6 +126,9 @@ template <class Visit>
   switch (op) {
   case Op::FixedPartials:
     for (std::size_t i = 0; i < count; ++i) add(i, numbers[i] * g);
+    break;
+  case Op::Function:
+    pull_back(t.functions->of(node), count, x, add);
     break;
 #define ARENAGRAD_NARY(Id, ...)                                                                    \
   case Op::Id:                                                                                     \
@@ -182,7 +199,7 @@ std::vector<NodeId> reachable(Arena& arena, NodeId root, bool hidden) {
 }
 
 void reverse_sweep(Arena& arena, NodeId root, Callback callback) {
-  if (arena.callback_count() == 0 && !partials_may_fail(arena, root)) {
+  if (arena.callback_count() == 0 && arena.functions().empty() && !partials_may_fail(arena, root)) {
     const Tape tape(arena, root);
     tape.grad[root] = 1.0;
     return descend(arena.marks(), root, [=](NodeId node, Reached& reached) {

@@ -234,8 +234,11 @@ def test_values_call_the_function_itself() -> None:
     assert x in product._prev
     outer = compile(lambda x: f(x, [x]) + 1.0)
     assert (outer(3.0), outer.grad(3.0)) == (10.0, 6.0)
-    with pytest.raises(TypeError, match="not for Values"):
-        f.grad(x, [3.0])
+    (partial,) = f.grad(x, [3.0], argnums=(1,))[0]
+    assert isinstance(partial, Value)
+    assert partial.data == 2.0
+    with pytest.raises(TypeError, match="out takes numbers"):
+        f.grad(x, [3.0], out=np.zeros(()))
 
 
 # Numbers that would be frozen

@@ -174,16 +174,26 @@ def test_numbers_of_values_that_have_been_used_cannot_be_changed() -> None:
         compile(counter)(1.0)
 
 
-def test_a_compiled_function_inside_another_that_freezes_its_parameters_says_so() -> None:
+def test_a_compiled_function_inside_another_reads_its_parameters_at_each_call() -> None:
     inner, m, w = compile(lambda m, x: m.w * x), Weight(), Value(2.0)
     for within in (
         lambda m, x: x * inner(m, 1.5),
         lambda m, x: x * grad(inner, 1)(m, 1.5),
         lambda m, x: x * compile(lambda y: y * w)(1.5),
     ):
-        for _ in range(2):
-            with pytest.warns(ag.FrozenValueWarning):
-                compile(within)(m, 1.0)
+        f = compile(within)
+        m.w.data = w.data = 2.0
+        before = f(m, 1.0)
+        m.w.data = w.data = 4.0
+        assert f(m, 1.0) == 2.0 * before
+        assert f.program(m, 1.0).stats["guards"] == 0
+
+
+def test_a_batch_inside_a_compiled_function_that_freezes_its_parameters_says_so() -> None:
+    w = Value(2.0)
+    rows = compile(lambda y: y * w, in_axes=0)
+    with pytest.warns(ag.FrozenValueWarning):
+        compile(lambda x: x * rows(np.ones(2))[0])(1.0)
 
 
 def test_a_value_made_and_returned_or_dropped_is_a_number_of_the_program() -> None:

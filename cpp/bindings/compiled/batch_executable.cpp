@@ -95,6 +95,7 @@ private:
 
   Inputs inputs_of(const Batch& batch, const Closure& closure, const Batch* more) const {
     Inputs inputs{batch.columns(), std::vector<double>(closure.size()), {}};
+    closure.warn_if_frozen();
     closure.read(inputs.closure.data());
     for (double& number : inputs.closure) inputs.columns.push_back({&number, 0});
     if (more != nullptr)

@@ -21,6 +21,7 @@ std::unique_ptr<Closure> closure_of(const py::tuple& given) {
 
 py::array_t<double> numbers_of_closure(const Closure& closure) {
   py::array_t<double> numbers(static_cast<py::ssize_t>(closure.size()));
+  closure.warn_if_frozen();
   closure.read(numbers.mutable_data());
   return numbers;
 }

@@ -15,12 +15,14 @@ public:
 
   std::size_t size() const { return values_.size(); }
   const std::vector<py::object>& values() const { return values_; }
-  // Throws error_already_set if a number would be frozen, which warns, and warnings are errors.
+  // Warns where reading the numbers freezes them into a trace under way. Throws error_already_set
+  // where warnings are errors.
+  void warn_if_frozen() const {
+    for (const py::object& value : values_)
+      bindings::warn_if_frozen(value.ptr(), "a compiled function's use");
+  }
   void read(double* out) const {
-    for (const py::object& value : values_) {
-      warn_if_frozen(value.ptr(), "a compiled function's use");
-      *out++ = arena().data(node_of(value.ptr()));
-    }
+    for (const py::object& value : values_) *out++ = arena().data(node_of(value.ptr()));
   }
 
   int traverse(visitproc visit, void* arg) const {

@@ -139,7 +139,8 @@ PyObject* call_dispatch(PyObject* self, PyObject* const* args, std::size_t nargs
       else
         ++arguments.named;
     }
-    if (!own->known->empty())
+    // A trace takes in what a program reads besides numbers, which the fallback sees to.
+    if (!own->known->empty() && tracing() == nullptr)
       if (PyObject* result =
               known_result(own, arguments, argnums, py::reinterpret_borrow<py::object>(out)))
         return result;

@@ -19,8 +19,13 @@ public:
   PyTreeBuilder builder;
   std::vector<double> numbers;
   bool has_values = false;
+  // Where it is not null Values count as numbers, and are added here with those of Modules: each
+  // with its place among the numbers.
+  PlacedValues* values = nullptr;
 
 private:
+  void add_value(PyObject* value);
+  void add_parameter(PyObject* value);
   void add_array(PyObject* object);
 };
 

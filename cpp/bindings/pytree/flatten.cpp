@@ -19,7 +19,10 @@ namespace {
 class Flattener {
 public:
   // Relaxed: arrays may stand for lists, and a list of numbers for a Module.
-  Flattener(const std::vector<TreeNode>& nodes, bool relaxed) : nodes_(nodes), relaxed_(relaxed) {}
+  // With `values`, Values are numbers, too, and are added there by their place behind `begin`.
+  Flattener(const std::vector<TreeNode>& nodes, bool relaxed, PlacedValues* values = nullptr,
+            const double* begin = nullptr)
+      : nodes_(nodes), relaxed_(relaxed), values_(values), begin_(begin) {}
 
   bool flatten(PyObject* object, std::size_t i, double* out) {
     const TreeNode& node = nodes_[i];
@@ -69,6 +72,12 @@ private:
       return true;
     }
     if (PyBool_Check(object)) return false;
+    if (values_ != nullptr && is_value(object)) {
+      values_->emplace_back(static_cast<std::size_t>(out - begin_),
+                            py::reinterpret_borrow<py::object>(object));
+      *out = arena().data(node_of(object));
+      return true;
+    }
     if (!PyLong_CheckExact(object) && (is_number_with_own_rules(object) || is_enum(object)))
       return false;
     if (relaxed_ && !PyLong_Check(object) && is_array(object)) return array(object, {}, 1, out);
@@ -174,6 +183,8 @@ private:
 
   const std::vector<TreeNode>& nodes_;
   const bool relaxed_;
+  PlacedValues* const values_;
+  const double* const begin_;
 };
 
 } // namespace
@@ -219,9 +230,11 @@ bool flatten_arguments(const PyTree& structure, const GivenArguments& given, dou
          (nodes[at].kind == Kind::Keywords && flatten_keywords(flattener, nodes, at, given, out));
 }
 
-std::vector<double> flatten(const PyTree& structure, const py::object& object, const char* what) {
+std::vector<double> flatten(const PyTree& structure, const py::object& object, const char* what,
+                            PlacedValues* values) {
   std::vector<double> numbers(structure.numbers());
-  if (!Flattener(structure.nodes(), true).flatten(object.ptr(), 0, numbers.data()))
+  Flattener flattener(structure.nodes(), true, values, numbers.data());
+  if (!flattener.flatten(object.ptr(), 0, numbers.data()))
     throw py::type_error(std::string(what) + " must be " + structure.text() + ", got " +
                          std::string(py::repr(py::type::of(object))));
   return numbers;

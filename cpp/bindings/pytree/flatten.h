@@ -23,7 +23,9 @@ bool flatten_arguments(const PyTree& structure, const GivenArguments& given, dou
 
 // The numbers of an object of this structure, in which arrays may stand for lists and lists for
 // tuples; throws TypeError, saying that `what` must have the structure, if it has another one.
-std::vector<double> flatten(const PyTree& structure, const py::object& object, const char* what);
+// With `values`, Values count as numbers and are added there.
+std::vector<double> flatten(const PyTree& structure, const py::object& object, const char* what,
+                            PlacedValues* values = nullptr);
 
 struct FlatArguments {
   PyTree structure; // of the tuple of all
@@ -31,10 +33,12 @@ struct FlatArguments {
   bool has_values = false; // then the rest means nothing
 };
 // `statics` says of each argument whether it is static whatever it is, `static_names` which of
-// those by name are. Throws TypeError for what is neither a number nor hashable.
+// those by name are. With `values`, Values and the parameters of Modules are numbers that are added
+// there, and has_values stays false. Throws TypeError for what is neither a number nor hashable.
 FlatArguments flatten_unknown_arguments(const py::tuple& arguments,
                                         const std::vector<bool>& statics, const py::dict& keywords,
-                                        const py::object& static_names);
+                                        const py::object& static_names,
+                                        PlacedValues* values = nullptr);
 
 struct FlatResults {
   PyTree structure;

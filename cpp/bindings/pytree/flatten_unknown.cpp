@@ -113,7 +113,8 @@ void ArgumentReader::add(PyObject* object) {
   } else if (has_items(object)) {
     add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
   } else if (is_value(object)) {
-    has_values = true;
+    add_value(object);
+    builder.leaf(Kind::Number, 1);
   } else if (PyBool_Check(object)) {
     add_static(object);
   } else if (is_of_own_class(object)) {
@@ -125,17 +126,29 @@ void ArgumentReader::add(PyObject* object) {
   } else if (is_array(object)) {
     add_array(object);
   } else if (is_module(object)) {
-    const py::tuple values = parameters_of(object);
-    for (const py::handle value : values) {
-      warn_if_frozen(value.ptr(), "a compiled function's use");
-      numbers.push_back(arena().data(node_of(value.ptr())));
-    }
-    builder.leaf(Kind::Module, values.size(), {}, py::reinterpret_borrow<py::object>(object));
+    const py::tuple parameters = parameters_of(object);
+    for (const py::handle value : parameters) add_parameter(value.ptr());
+    builder.leaf(Kind::Module, parameters.size(), {}, py::reinterpret_borrow<py::object>(object));
   } else if (is_choice(object)) {
     add_static(object);
   } else {
     refuse_argument(object);
   }
+}
+
+void ArgumentReader::add_value(PyObject* value) {
+  if (values == nullptr) {
+    has_values = true;
+    return;
+  }
+  values->emplace_back(numbers.size(), py::reinterpret_borrow<py::object>(value));
+  numbers.push_back(arena().data(node_of(value)));
+}
+
+void ArgumentReader::add_parameter(PyObject* value) {
+  if (values != nullptr) return add_value(value);
+  warn_if_frozen(value, "a compiled function's use");
+  numbers.push_back(arena().data(node_of(value)));
 }
 
 void ArgumentReader::add_static(PyObject* object) {
@@ -158,7 +171,7 @@ void ArgumentReader::add_array(PyObject* object) {
   if (kind == 'O') {
     for (const py::handle item : elements_of(object)) {
       if (is_value(item.ptr()))
-        has_values = true;
+        add_value(item.ptr());
       else
         numbers.push_back(need_number(item.ptr(), "an element of an array"));
     }
@@ -195,8 +208,10 @@ std::string argument_text(const std::string& place) {
 
 FlatArguments flatten_unknown_arguments(const py::tuple& arguments,
                                         const std::vector<bool>& statics, const py::dict& keywords,
-                                        const py::object& static_names) {
+                                        const py::object& static_names,
+                                        PlacedValues* values) {
   ArgumentReader reader;
+  reader.values = values;
   const std::size_t opened = reader.builder.open(Kind::Tuple, type_of(arguments.ptr()));
   with_place_in_errors(reader.builder, [&] {
     for (std::size_t k = 0; k < arguments.size(); ++k) {

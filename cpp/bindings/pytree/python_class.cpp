@@ -23,6 +23,14 @@ py::object read_arguments(const py::tuple& arguments, const std::vector<bool>& s
   return py::make_tuple(std::move(read.structure), as_array(read.numbers));
 }
 
+py::tuple read_operands(const py::tuple& arguments, const std::vector<bool>& statics,
+                        const py::dict& keywords, const py::object& static_names) {
+  PlacedValues values;
+  FlatArguments read =
+      flatten_unknown_arguments(arguments, statics, keywords, static_names, &values);
+  return py::make_tuple(std::move(read.structure), as_array(read.numbers), std::move(values));
+}
+
 py::object children_of(const py::object& object) {
   const bool is_taken_apart = !is_value(object.ptr()) && is_user_object(object.ptr());
   return is_taken_apart ? py::object(take_apart(object.ptr()).children) : py::none();
@@ -138,6 +146,19 @@ void bind_flattening(PyTreeClass& cls) {
          "The numbers of an object of this structure.\n\n"
          "Arrays may stand for lists. Raises TypeError, saying what was wanted, for another "
          "structure.")
+      .def(
+          "flatten_operands",
+          [](const PyTree& structure, const py::object& object, const std::string& what) {
+            PlacedValues values;
+            const std::vector<double> numbers = flatten(structure, object, what.c_str(), &values);
+            return py::make_tuple(as_array(numbers), std::move(values));
+          },
+          py::arg("object"), py::arg("what"),
+          "The same of an object in which Values may stand for numbers: the numbers, and pairs of "
+          "a "
+          "place among them and the Value that is there.")
+      .def("unflatten_values", &unflatten_values, py::arg("values"),
+           "An object of this structure, of these Values.")
       .def("unflatten", &unflatten_buffers, py::arg("arrays"),
            "An object of this structure, of the numbers in such buffers.")
       .def("axes", &in_axes_of,
@@ -176,6 +197,12 @@ void bind_pytree(py::module_& module) {
                               py::make_tuple(to_parts(self.cast<const PyTree&>())));
       });
   set_slots(cls);
+  module.def(
+      "read_operands", read_operands, py::arg("arguments"), py::arg("statics"),
+      py::arg("keywords"), py::arg("static_names"),
+      "The structure of arguments in which Values stand for numbers, their numbers, and pairs of a "
+      "place\namong them and the Value that is there; parameters of Modules are such, too.\n\n"
+      "Raises as read_arguments does.");
   module.def(
       "read_arguments", read_arguments, py::arg("arguments"), py::arg("statics"),
       py::arg("keywords") = py::dict(), py::arg("static_names") = py::tuple(),

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "numpy.h"
@@ -50,6 +51,9 @@ struct TreeNode {
   // such objects of one structure.
   py::object extra;
 };
+
+// Values, each with its place among numbers.
+using PlacedValues = std::vector<std::pair<std::size_t, py::object>>;
 
 class PyTree {
 public:

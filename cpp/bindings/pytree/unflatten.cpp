@@ -103,7 +103,10 @@ py::object unflatten(const PyTree& structure, const double* numbers) {
 py::object unflatten_values(const PyTree& structure, const std::vector<py::object>& values) {
   auto next = values.begin();
   return with_each_leaf(structure, [&](const TreeNode& node) -> py::object {
-    if (node.kind == Kind::Number) return *next++;
+    if (node.kind == Kind::Number) {
+      const py::object value = *next++;
+      return node.extra ? node.extra : value;
+    }
     if (node.kind == Kind::Module) { // its parameters are Values already
       next += static_cast<std::ptrdiff_t>(node.numbers);
       return node.extra;

@@ -1,4 +1,6 @@
 // copy.copy and copy.deepcopy of Values.
+#include <algorithm>
+
 #include "bindings/value/instance.h"
 #include "bindings/value/record.h"
 #include "graph_codec.h"
@@ -24,6 +26,13 @@ void refuse_rules(const py::object& value) {
                          "go on writing to the grads of the original's nodes");
 }
 
+// Another call of the same function on the same operands.
+NodeId push_call_twin(Arena& g, NodeId call) {
+  const Operand2 edges = g.operands(call);
+  std::copy_n(g.edge_operands(edges.a), edges.b, g.next_edges());
+  return g.push_function(g.functions().of(call).function, edges.b);
+}
+
 // The same operation on the same operands; requires room for two nodes and as many edges.
 NodeId push_twin(Arena& g, NodeId node) {
   const Op op = g.op(node);
@@ -42,7 +51,7 @@ NodeId push_twin(Arena& g, NodeId node) {
   case Operands::Many:
     return many(node);
   case Operands::Part: // each place of a group is one node's
-    o.a = many(o.a);
+    o.a = op == Op::FunctionResult ? push_call_twin(g, o.a) : many(o.a);
     break;
   default:
     break;

@@ -7,6 +7,7 @@
 #include "builder.h"
 #include "core/nary.h"
 #include "program/ir/analysis.h"
+#include "program/ir/program_function.h"
 #include "symbolic_lists.h"
 
 namespace arenagrad::program {
@@ -83,15 +84,21 @@ private:
   // Marks the nodes that decisions are computed from, before anything is written: a pass must not
   // change a bit of theirs.
   void find_decisions() {
-    if (traced_.decisions.empty()) return;
+    if (traced_.decisions.empty() && arena_.functions().empty()) return;
     decides_.assign(needed_.size(), 0);
     const auto reach = [&](NodeId node) {
       if (node >= traced_.first) decides_[node - traced_.first] = 1;
     };
     for_each_decided(reach);
     for (std::size_t k = decides_.size(); k-- > 0;)
-      if (decides_[k] != 0)
+      if (decides_[k] != 0 || decides_inside(k))
         arena_.for_each_operand(static_cast<NodeId>(traced_.first + k), true, reach);
+  }
+
+  // Whether it is a call in the program of which something is decided.
+  bool decides_inside(std::size_t k) const {
+    const auto node = static_cast<NodeId>(traced_.first + k);
+    return needed_[k] != 0 && arena_.op(node) == Op::Function && !called(node).guards.empty();
   }
 
   // Calls visit(node) for each node that a decision asks about.
@@ -135,6 +142,11 @@ private:
       throw CannotCapture("a node with a rule of its own (_backward or partials) cannot be "
                           "compiled: its number would be frozen",
                           node);
+    } else if (op == Op::Function) {
+      write_call(node);
+    } else if (op == Op::FunctionResult) {
+      const core::Operand2 o = arena_.operands(node);
+      place(node) = functions_.at(o.a)[o.b];
     } else if (core::is_group(op)) {
       write_group(op, node);
     } else if (core::op_info(op).operands == core::Operands::Part) {
@@ -159,6 +171,29 @@ private:
     Group group = core::visit_group(op, [&](auto rule) { return rule.formula(xs); });
     place(node) = group.total.index(); // nobody reads it; says that the group has been written
     groups_.emplace(node, std::move(group));
+  }
+
+  const Program& called(NodeId node) const {
+    return dynamic_cast<const ProgramFunction&>(*arena_.functions().of(node).function).program();
+  }
+
+  // The instructions of the program that is called, in the place of the call.
+  void write_call(NodeId node) {
+    const Program& program = called(node);
+    const bool decides = is_marked(decides_, node - traced_.first);
+    const Marks exact = decision_cone(program);
+    std::vector<Index> places;
+    places.reserve(program.size());
+    arena_.for_each_operand(node, true, [&](NodeId o) { places.push_back(place(o)); });
+    for (Index i = program.input_count; i < program.size(); ++i) {
+      builder_.set_exact(decides || is_marked(exact, i));
+      places.push_back(builder_.copy(program, program.instructions[i], places));
+    }
+    for (const Guard& guard : program.guards)
+      builder_.guard(places[guard.condition], guard.outcome);
+    place(node) = builder_.constant(0.0); // nobody reads it; says that the call has been written
+    std::vector<Index>& results = functions_[node];
+    for (const Index output : program.outputs) results.push_back(places[output]);
   }
 
   void write_part(Op op, NodeId node) {
@@ -205,6 +240,7 @@ private:
   std::vector<Index> places_;               // of the same nodes in the program; kNone: not written
   std::unordered_map<NodeId, Index> older_; // the places of nodes before traced_.first
   std::unordered_map<NodeId, Group> groups_;
+  std::unordered_map<NodeId, std::vector<Index>> functions_; // the results of each
 };
 
 } // namespace

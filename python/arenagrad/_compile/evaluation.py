@@ -14,7 +14,10 @@ from arenagrad._core.compiled import (
     NativeDispatch,
     PyTree,
     call_by_number,
+    is_recorded,
+    is_tracing,
     read_arguments,
+    read_operands,
     refusal,
 )
 
@@ -52,6 +55,9 @@ class Evaluation:
     ) -> Any:
         """The result of these transforms of the function.
 
+        Where there are Values among the arguments or seeds, or behind the function, the result is
+        made of Values, which a graph or a trace under way takes in.
+
         Args:
             transforms: what to apply behind the chain.
             args: the arguments of the call.
@@ -64,15 +70,60 @@ class Evaluation:
         chain = (*self.full_chain, *transforms)
         if self.options.in_axes is not None:
             return self.batch_run(args, named).run(chain, seeds, out)
-        read = self._read(args, named)
-        if read is None and not chain and out is None:
-            return call_by_number(self.function, args, named)
-        tree, numbers = _need_numbers(read)
         given = None if seeds is None else seeds.value
+        read = None if is_tracing() or given is not None else self._read(args, named)
+        if read is None:
+            return self._call_on_values(args, named, chain, given, out)
+        tree, numbers = read
         variant, result = self._run_at_point(tree, numbers, chain, given, out)
+        if chain and out is None and is_recorded(variant.closure):
+            return self._call_on_values(args, named, chain, given, out)
         if remember_in is not None:
             remember_in._remember(argnums, variant.point_executable(chain), variant.outer)
         return result
+
+    def _call_on_values(
+        self, args: tuple[Any, ...], named: Named, chain: Chain, seeds: Any, out: Any
+    ) -> Any:
+        """The result where Values may be among what a call is given, or behind the function.
+
+        It is recorded as one call of the program, whose instructions a trace under way writes into
+        its own; the closure's Values are operands like any other.
+        """
+        tree, numbers, values = read_operands(
+            args, self.statics(args), named, self._static_names(named)
+        )
+        if not chain and values and out is None and not tree.has_modules:
+            return call_by_number(self.function, args, named)
+        variant = self._variant_on_values(args, named, tree, numbers)
+        derived = variant.derived(chain)
+        more, more_values = (), []
+        if derived.seed_structure is not None:
+            what = "what is multiplied by the derivatives"
+            more, more_values = derived.seed_structure.flatten_operands(seeds, what)
+        if not values and not more_values and not is_recorded(variant.closure):
+            return self._run_at_point(tree, numbers, chain, seeds, out)[1]
+        if out is not None:
+            raise refusal(TypeError("out takes numbers, and the results here are Values"))
+        function = variant.recorded_function(chain)
+        results = function.record(numbers, values, variant.closure, more, more_values)
+        return derived.results.unflatten_values(results)
+
+    def _variant_on_values(
+        self, args: tuple[Any, ...], named: Named, tree: PyTree, numbers: Any
+    ) -> TraceVariant:
+        """The variant that the numbers of these arguments take.
+
+        Where the function fails, a trace under way must know why, since the function that is traced
+        there may catch the error: it is called once more, on the Values themselves.
+        """
+        try:
+            return self._run_at_point(tree, numbers, (), None, None)[0]
+        except Exception as error:
+            if is_tracing():
+                call_by_number(self.function, args, named)
+                raise refusal(error) from None
+            raise
 
     def run_for_variant(
         self, args: tuple[Any, ...], chain: Chain, named: Named = _NONE

@@ -31,6 +31,7 @@ from arenagrad._core.compiled import (
     PointExecutable,
     PyTree,
     RandomStates,
+    RecordedFunction,
     capture,
 )
 
@@ -75,6 +76,7 @@ class TraceVariant:
         self._transforms = Transforms(arguments, len(closure), strict)
         self._derived: dict[Chain, DerivedProgram] = {(): DerivedProgram(program, results)}
         self._point_executables: dict[Chain, PointExecutable] = {}
+        self._recorded_functions: dict[Chain, RecordedFunction] = {}
         self._batch_executables: dict[Any, BatchExecutable] = {}
 
     @classmethod
@@ -108,6 +110,7 @@ class TraceVariant:
         self.outer = None  # is set where it is added to a cache
         self._transforms = Transforms(self.arguments, len(self.closure), self.strict)
         self._point_executables, self._batch_executables = {}, {}
+        self._recorded_functions = {}
 
     @property
     def is_current(self) -> bool:
@@ -173,6 +176,14 @@ class TraceVariant:
             )
             executable = self._point_executables.setdefault(chain, executable)
         return executable
+
+    def recorded_function(self, chain: Chain) -> RecordedFunction:
+        """What calls of this chain on Values are recorded with."""
+        function = self._recorded_functions.get(chain)
+        if function is None:
+            function = RecordedFunction(self.program(chain), self.strict)
+            function = self._recorded_functions.setdefault(chain, function)
+        return function
 
     def batch_executable(self, chain: Chain, seeds_vary: tuple[int, ...] = ()) -> BatchExecutable:
         """What runs this chain on a batch; seeds_vary: which numbers of the seeds vary."""

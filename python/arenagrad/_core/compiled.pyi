@@ -14,6 +14,7 @@ from arenagrad._core import Value
 _Numbers: TypeAlias = npt.NDArray[np.float64]
 _Part: TypeAlias = tuple[str, bool, Any, tuple[Any, ...]]
 _Exception = TypeVar("_Exception", bound=Exception)
+_PlacedValues: TypeAlias = Sequence[tuple[int, Value]]
 _Progress: TypeAlias = Callable[[int, int], object] | None
 
 @final
@@ -112,6 +113,12 @@ class PyTree:
 
         Arrays may stand for lists. Raises TypeError, saying what was wanted, for another structure.
         """
+
+    def flatten_operands(self, object: Any, what: str) -> tuple[_Numbers, _PlacedValues]:
+        """The same of an object in which Values may stand for numbers."""
+
+    def unflatten_values(self, values: Sequence[Value]) -> Any:
+        """An object of this structure, of these Values."""
 
     def unflatten(self, arrays: Sequence[_Numbers]) -> Any:
         """An object of this structure, of the numbers in such buffers."""
@@ -402,6 +409,41 @@ class BatchExecutable:
 
         The good ones, those that are not finite where they must be, and those for which a guard
         does not hold.
+        """
+
+def read_operands(
+    arguments: tuple[Any, ...],
+    statics: Sequence[bool],
+    keywords: dict[str, Any],
+    static_names: Sequence[str],
+) -> tuple[PyTree, _Numbers, _PlacedValues]:
+    """The structure of arguments in which Values stand for numbers, and these numbers.
+
+    The parameters of Modules are such Values, too. Raises as read_arguments does.
+    """
+
+def is_recorded(closure: Closure) -> bool:
+    """Whether what is computed from a closure belongs to a graph, or to a trace under way."""
+
+def is_tracing() -> bool:
+    """Whether a function is being traced in this thread."""
+
+class RecordedFunction:
+    """A program as the function of calls that are recorded. Immutable."""
+
+    def __init__(self, program: Program, strict: bool) -> None: ...
+    def record(
+        self,
+        numbers: _Numbers,
+        values: _PlacedValues,
+        closure: Closure,
+        more: _Numbers | tuple[()],
+        more_values: _PlacedValues,
+    ) -> list[Value]:
+        """A list of the results.
+
+        The operands are numbers, with pairs of a place among them and the Value that is there; the
+        closure; and more such numbers and Values.
         """
 
 def read_arguments(

@@ -1,0 +1,48 @@
+#include "point_function.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "program/ir/domain_check.h"
+#include "program/passes/differentiate.h"
+
+namespace arenagrad::program {
+
+PointFunction::PointFunction(Program program, bool strict)
+    : ProgramFunction(std::move(program)), strict_(strict), plan_(this->program(), true) {}
+
+bool PointFunction::evaluate(const double* operands, double* results) const {
+  workspace_.resize(std::max(workspace_.size(), plan_.workspace()));
+  return plan_.run(operands, results, workspace_.data()).guard == kNone;
+}
+
+const PointFunction::Reverse& PointFunction::reverse() const {
+  if (reverse_) return *reverse_;
+  Passes passes;
+  passes.reorder = !strict_;
+  Wanted all;
+  all.inputs.resize(program().input_count);
+  std::iota(all.inputs.begin(), all.inputs.end(), Index{0});
+  Program swept = program::reverse(program(), all, true, passes);
+  // The branch was chosen when the call was recorded, as it was for any other node.
+  swept.guards.clear();
+  swept.outputs.erase(swept.outputs.begin(),
+                      swept.outputs.begin() + static_cast<std::ptrdiff_t>(results()));
+  swept = optimise(swept, passes);
+  PointPlan plan(swept, strict_);
+  return reverse_.emplace(std::move(swept), std::move(plan));
+}
+
+void PointFunction::pull_back(const double* operands, const double* adjoints,
+                              double* operand_adjoints) const {
+  const Reverse& swept = reverse();
+  const std::size_t count = program().input_count;
+  const std::size_t needed = count + results() + swept.plan.workspace();
+  workspace_.resize(std::max(workspace_.size(), needed));
+  double* const inputs = workspace_.data();
+  std::copy_n(adjoints, results(), std::copy_n(operands, count, inputs));
+  const Outcome outcome = swept.plan.run(inputs, operand_adjoints, inputs + count + results());
+  if (strict_ && !outcome.finite) check_domain(swept.program, inputs);
+}
+
+} // namespace arenagrad::program

@@ -1,0 +1,40 @@
+// A program run at one point as the function of a call in the arena (core/function_nodes.h): what
+// the derivative of a compiled function is when it is called on Values.
+//
+// Its numbers are those of strict arithmetic, so a decision that a trace makes on one of them comes
+// out as it does when the trace's program runs. Requires the arena's lock.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "point_plan.h"
+#include "program/ir/program_function.h"
+
+namespace arenagrad::program {
+
+class PointFunction final : public ProgramFunction {
+public:
+  // `strict`: whether adjoints are added up in the arena's order, and pull_back() raises where the
+  // arena's sweep would.
+  PointFunction(Program program, bool strict);
+
+  // Writes the results. False if a guard comes out otherwise than in the trace.
+  bool evaluate(const double* operands, double* results) const;
+  void pull_back(const double* operands, const double* adjoints,
+                 double* operand_adjoints) const override;
+
+private:
+  struct Reverse {
+    Program program; // of the operands and the adjoints
+    PointPlan plan;
+  };
+  const Reverse& reverse() const;
+
+  const bool strict_;
+  const PointPlan plan_;
+  mutable std::vector<double> workspace_;
+  mutable std::optional<Reverse> reverse_; // made at the first sweep
+};
+
+} // namespace arenagrad::program
