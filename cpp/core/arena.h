@@ -98,9 +98,8 @@ public:
   // to next_edges() already. `partials` may be null.
   NodeId push_many(Op op, double y, const NodeId* operands, const double* partials,
                    std::size_t count, Tag held = 0);
-  // A call of `function` on the `count` operands that stand at next_edges(); result k of it is to
-  // be pushed as a CallResult with the operands {call, k}. Requires reserved room, and throws
-  // std::bad_alloc with nothing changed.
+  // A call of `function` on the `count` operands at next_edges(); result k is then a FunctionResult
+  // of {call, k}. Requires reserved room; throws std::bad_alloc with nothing changed.
   NodeId push_function(std::shared_ptr<const Function> function, std::size_t count);
   NodeId* next_edges() { return edge_operands_.data() + edges_.size; }
 

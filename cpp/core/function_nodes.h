@@ -38,6 +38,16 @@ public:
     NodeId node;
     std::shared_ptr<const Function> function;
     std::vector<double> adjoints; // of the results, during a sweep; else 0
+
+    // The step of its node in a sweep, as of any other (nary.h). Whether it throws or not, the
+    // adjoints that the results have left are gone.
+    template <class X, class Add> void step(std::size_t count, X&& x, Add&& add) {
+      std::vector<double> numbers(2 * count), left(adjoints.size(), 0.0);
+      left.swap(adjoints);
+      for (std::size_t i = 0; i < count; ++i) numbers[i] = x(i);
+      function->pull_back(numbers.data(), left.data(), numbers.data() + count);
+      for (std::size_t i = 0; i < count; ++i) add(i, numbers[count + i]);
+    }
   };
 
   bool empty() const { return entries_.empty(); }

@@ -74,17 +74,6 @@ template <Op op, class Visit> inline void step_of(const Tape& t, NodeId node, Vi
   }
 }
 
-// The step of a call: its function's own reverse sweep. Whether it throws or not, the adjoints that
-// the results have left are gone.
-template <class X, class Add>
-void pull_back(FunctionNodes::Entry& call, std::size_t count, const X& x, const Add& add) {
-  std::vector<double> adjoints(call.adjoints.size(), 0.0), numbers(2 * count);
-  adjoints.swap(call.adjoints);
-  for (std::size_t i = 0; i < count; ++i) numbers[i] = x(i);
-  call.function->pull_back(numbers.data(), adjoints.data(), numbers.data() + count);
-  for (std::size_t i = 0; i < count; ++i) add(i, numbers[count + i]);
-}
-
 // The step of any node with a list of operands, or of a Part. Takes and returns copies, so that the
 // loop's own variables have no address.
 template <class Visit>
@@ -128,7 +117,7 @@ template <class Visit>
     for (std::size_t i = 0; i < count; ++i) add(i, numbers[i] * g);
     break;
   case Op::Function:
-    pull_back(t.functions->of(node), count, x, add);
+    t.functions->of(node).step(count, x, add);
     break;
 #define ARENAGRAD_NARY(Id, ...)                                                                    \
   case Op::Id:                                                                                     \

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "bindings/pytree/pytree.h"
 #include "bindings/value/record.h"
 #include "closure.h"
 #include "program.h"

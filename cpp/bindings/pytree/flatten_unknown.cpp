@@ -208,8 +208,7 @@ std::string argument_text(const std::string& place) {
 
 FlatArguments flatten_unknown_arguments(const py::tuple& arguments,
                                         const std::vector<bool>& statics, const py::dict& keywords,
-                                        const py::object& static_names,
-                                        PlacedValues* values) {
+                                        const py::object& static_names, PlacedValues* values) {
   ArgumentReader reader;
   reader.values = values;
   const std::size_t opened = reader.builder.open(Kind::Tuple, type_of(arguments.ptr()));

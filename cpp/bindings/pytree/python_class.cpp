@@ -198,8 +198,8 @@ void bind_pytree(py::module_& module) {
       });
   set_slots(cls);
   module.def(
-      "read_operands", read_operands, py::arg("arguments"), py::arg("statics"),
-      py::arg("keywords"), py::arg("static_names"),
+      "read_operands", read_operands, py::arg("arguments"), py::arg("statics"), py::arg("keywords"),
+      py::arg("static_names"),
       "The structure of arguments in which Values stand for numbers, their numbers, and pairs of a "
       "place\namong them and the Value that is there; parameters of Modules are such, too.\n\n"
       "Raises as read_arguments does.");

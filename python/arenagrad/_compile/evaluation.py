@@ -97,10 +97,7 @@ class Evaluation:
             return call_by_number(self.function, args, named)
         variant = self._variant_on_values(args, named, tree, numbers)
         derived = variant.derived(chain)
-        more, more_values = (), []
-        if derived.seed_structure is not None:
-            what = "what is multiplied by the derivatives"
-            more, more_values = derived.seed_structure.flatten_operands(seeds, what)
+        more, more_values = variant.seed_operands(chain, seeds)
         if not values and not more_values and not is_recorded(variant.closure):
             return self._run_at_point(tree, numbers, chain, seeds, out)[1]
         if out is not None:

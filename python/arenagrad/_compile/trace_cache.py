@@ -8,7 +8,7 @@ and kept beside it.
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -22,7 +22,7 @@ from arenagrad._compile.transforms import (
     chain_of,
     has_row_sum,
 )
-from arenagrad._core import FrozenValueWarning
+from arenagrad._core import FrozenValueWarning, Value
 from arenagrad._core import compiled as native
 from arenagrad._core.compiled import (
     BatchExecutable,
@@ -34,6 +34,8 @@ from arenagrad._core.compiled import (
     RecordedFunction,
     capture,
 )
+
+_SEEDS = "what is multiplied by the derivatives"  # in errors
 
 # Variants that are kept of one function for arguments of one structure.
 MOST_VARIANTS = 256
@@ -234,11 +236,16 @@ class TraceVariant:
             behind = () if read is None else read
             self.program(chain).refuse([*numbers, *self.closure.numbers(), *behind])
 
+    def seed_operands(self, chain: Chain, seeds: Any) -> tuple[Any, Sequence[tuple[int, Value]]]:
+        """The numbers of seeds, and the Values among them, each with its place."""
+        structure = self.derived(chain).seed_structure
+        return ((), ()) if structure is None else structure.flatten_operands(seeds, _SEEDS)
+
     def _read_seeds(self, chain: Chain, seeds: Any) -> Any:
         structure = self.derived(chain).seed_structure
         if structure is None:
             return None
-        return structure.flatten(seeds, "what is multiplied by the derivatives")
+        return structure.flatten(seeds, _SEEDS)
 
 
 class TraceCache:

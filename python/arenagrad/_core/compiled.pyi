@@ -437,7 +437,7 @@ class RecordedFunction:
         numbers: _Numbers,
         values: _PlacedValues,
         closure: Closure,
-        more: _Numbers | tuple[()],
+        more: Sequence[float] | _Numbers,
         more_values: _PlacedValues,
     ) -> list[Value]:
         """A list of the results.
