@@ -9,13 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pytest
 
 import arenagrad as ag
 from arenagrad import FormatError, FrozenValueWarning, Value, compile
+
+T = TypeVar("T")
 
 
 class Colour(Enum):
@@ -62,6 +64,11 @@ class Plain(Line):
 class Pair(NamedTuple):
     rate: Any
     start: Any
+
+
+@dataclass
+class Box(Generic[T]):
+    content: T
 
 
 class Own:
@@ -264,6 +271,107 @@ def test_a_cached_property_is_computed_from_the_values() -> None:
     assert f.grad(given) == Circle(12.0)
     given.radius = 1.0
     assert f(given) == 3.0
+
+
+def test_the_class_that_typing_notes_in_a_generic_object_is_no_field() -> None:
+    f = compile(lambda box: box.content * 2.0)
+    for _ in range(2):
+        assert f(Box[float](3.0)) == 6.0
+        assert f.grad(Box(3.0)) == Box(2.0)
+
+
+def test_a_named_tuple_that_holds_more_than_its_items_is_refused() -> None:
+    class Wide(Pair):
+        """A class made from a named tuple, whose objects have attributes."""
+
+    f = compile(lambda pair: pair.rate * getattr(pair, "factor", 1.0))
+    given: Any = Wide(2.0, 1.0)
+    assert f(given) == 2.0
+    assert type(f.grad(given)) is Wide
+    given.factor = 10.0
+    with pytest.raises(TypeError, match="Wide has the attribute factor"):
+        f(given)
+
+
+def test_a_named_tuple_is_made_without_its_constructor() -> None:
+    class Doubled(Pair):
+        def __new__(cls, rate: Any) -> Any:
+            return super().__new__(cls, rate, 2.0 * rate)
+
+    gradient = compile(lambda pair: pair.rate * pair.start).grad(Doubled(3.0))
+    assert (type(gradient), tuple(gradient)) == (Doubled, (6.0, 3.0))
+
+
+def test_a_static_field_of_a_result_has_no_derivative() -> None:
+    @dataclass
+    class Fit:
+        error: Any
+        rounds: int = field(metadata={"static": True})
+
+    f = compile(lambda x: Fit(x**2, 3))
+    assert f(2.0) == Fit(4.0, 3)
+    assert f.jacobian(2.0) == Fit(4.0, 3)
+    assert f.vjp((2.0,), Fit(1.0, 3)) == (Fit(4.0, 3), (4.0,))
+
+
+def test_values_in_an_object_call_the_function_itself() -> None:
+    rate = Value(2.0)
+    y = compile(loss)(Line(rate, 1.0), 3.0)
+    y.backward()
+    assert (y.data, rate.grad) == (49.0, 42.0)
+
+
+@of_each_kind
+def test_derivatives_on_values_in_an_object_are_recorded_and_traced(make: Any) -> None:
+    rate, inner = Value(2.0), ag.grad(loss)
+    gradient = inner(make(rate, 1.0), 3.0)
+    assert type(gradient) is type(make(0.0, 0.0))
+    assert gradient.rate.data == 42.0
+    gradient.rate.backward()
+    assert rate.grad == 18.0
+    outer = compile(lambda line, x: inner(line, x).rate * x)
+    for _ in range(2):
+        assert outer(make(2.0, 1.0), 3.0) == 126.0
+        assert parts(outer.grad(make(2.0, 1.0), 3.0)) == (54.0, 18.0)
+
+
+def test_a_dataclass_is_the_object_of_its_own_compiled_methods() -> None:
+    @dataclass
+    class Model:
+        w: float
+        name: str = "m"
+
+        @compile
+        def loss(self, x: Any) -> Any:
+            calls.append(1)
+            return (self.w * x) ** 2
+
+    calls: list[int] = []
+    model: Any = Model(2.0)
+    assert model.loss(3.0) == 36.0
+    assert model.loss.grad(3.0) == 24.0
+    model.w = 1.0
+    assert model.loss(3.0) == 9.0
+    assert Model.loss.grad(model, 3.0) == Model(18.0)
+    assert len(calls) == 1
+
+
+def test_a_dataclass_made_from_a_built_in_class_is_refused() -> None:
+    @dataclass
+    class Failure(Exception):
+        code: float
+
+    with pytest.raises(TypeError, match=r"made from a built-in class .* got Failure"):
+        compile(lambda failure: failure.code)(Failure(1.0))
+
+
+def test_an_object_without_numbers_has_no_derivative() -> None:
+    @dataclass
+    class Named:
+        name: str
+
+    with pytest.raises(TypeError, match="argument 0 has no numbers"):
+        compile(lambda named, x: x).grad(Named("a"), 1.0)
 
 
 def test_objects_of_one_class_and_of_one_made_from_it_have_programs_of_their_own() -> None:

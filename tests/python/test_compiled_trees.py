@@ -252,6 +252,14 @@ def test_a_sparse_derivative_is_its_callers_own() -> None:
         assert got.nnz == 2
 
 
+def test_sparse_derivatives_of_values_are_refused() -> None:
+    inner = compile(lambda x: [x * x, x])
+    with pytest.raises(TypeError, match="for numbers, not for Values"):
+        inner.jacobian(Value(2.0), sparse=True)
+    with pytest.raises(TypeError, match="for numbers, not for Values"):
+        compile(lambda x: inner.jacobian(x, sparse=True).data[0])(2.0)
+
+
 def test_sparse_derivatives_are_answered_natively_and_by_several_arguments() -> None:
     pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
     f = compile(lambda x, y: [x * y if x > 0.0 else y, x])

@@ -43,7 +43,7 @@ public:
       if (reinterpret_cast<PyObject*>(Py_TYPE(object)) != node.extra.ptr() &&
           !(relaxed_ && PyTuple_Check(object)))
         return relaxed_ && as_array(object, i, out);
-      return items(object, i, out);
+      return has_only_items(object) && items(object, i, out);
     case Kind::Dict:
       return (relaxed_ ? PyDict_Check(object) : PyDict_CheckExact(object)) && dict(object, i, out);
     case Kind::Dataclass:

@@ -111,6 +111,7 @@ void ArgumentReader::add(PyObject* object) {
       is_static ? add_static(child) : add(child);
     });
   } else if (has_items(object)) {
+    refuse_more_than_items(object);
     add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
   } else if (is_value(object)) {
     add_value(object);
@@ -248,12 +249,14 @@ public:
       builder.leaf(Kind::Number, 1);
       values.push_back(py::reinterpret_borrow<py::object>(object));
     } else if (!is_enum(object) && is_user_object(object)) {
-      add_children(builder, take_apart(object),
-                   [&](PyObject* child, std::size_t, bool) { add(child); });
+      add_children(builder, take_apart(object), [&](PyObject* child, std::size_t, bool is_static) {
+        is_static && !is_value(child) && is_real(child) == IsReal::Yes ? keep(child) : add(child);
+      });
     } else if (has_items(object)) {
       if (PyDict_Check(object))
         for (const py::handle key : py::reinterpret_borrow<py::tuple>(keys_of(object)))
           refuse_values_in(key.ptr());
+      refuse_more_than_items(object);
       add_items(builder, object, [&](PyObject* item, std::size_t) { add(item); });
     } else if (PyBool_Check(object)) {
       add_static(object);
@@ -278,6 +281,10 @@ private:
     if (!values.back()) throw py::error_already_set();
   }
 
+  void keep(PyObject* object) {
+    builder.leaf(Kind::Static, 0, {}, py::reinterpret_borrow<py::object>(object));
+  }
+
   void add_static(PyObject* object) {
     if (!is_plain(object) && !is_given(object))
       throw py::type_error(
@@ -285,7 +292,7 @@ private:
                       "bools and None, in lists, tuples, dicts, dataclasses and registered "
                       "classes, got ") +
           Py_TYPE(object)->tp_name + remedy_for_own_class(object));
-    builder.leaf(Kind::Static, 0, {}, py::reinterpret_borrow<py::object>(object));
+    keep(object);
   }
 
   bool is_given(PyObject* object) const {

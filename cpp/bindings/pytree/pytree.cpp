@@ -118,7 +118,7 @@ bool PyTree::is_static() const {
   bool found = false;
   for (const TreeNode& node : nodes_) {
     if (!node.is_branch() && node.kind != Kind::Static) return false;
-    found |= node.kind == Kind::Static;
+    found |= node.kind == Kind::Static || (node.kind == Kind::Registered && node.children == 0);
   }
   return found;
 }
@@ -222,8 +222,10 @@ Py_hash_t PyTree::hash() const {
     for (const py::ssize_t n : node.shape) mix(static_cast<std::size_t>(n));
     if (node.kind == Kind::Static || node.kind == Kind::Dict || node.kind == Kind::Keywords)
       mix(hash_of_object(node.extra.ptr()));
-    else if (node.is_user_object()) // a form may be another object that is equal
+    else if (node.kind == Kind::Dataclass) // its form may be another object that is equal
       mix(reinterpret_cast<std::size_t>(class_of(node).ptr()) >> 4);
+    else if (node.kind == Kind::Registered)
+      mix(hash_of_object(node.extra.ptr()));
     else
       mix(reinterpret_cast<std::size_t>(node.extra.ptr()) >> 4);
   }

@@ -72,7 +72,8 @@ public:
            nodes_[0].kind <= TreeNode::Kind::Array;
   }
   bool has_modules() const;
-  // Whether its leaves are static objects, at least one, and nothing else.
+  // Whether its leaves are static objects, or objects without children, at least one, and nothing
+  // else.
   bool is_static() const;
   // For each number 1 if it varies, else 0.
   std::vector<std::uint8_t> varying() const;

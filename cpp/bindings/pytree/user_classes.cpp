@@ -163,7 +163,11 @@ py::object form_of(PyTypeObject* type) {
   return form;
 }
 
-bool is_cached_property(PyTypeObject* type, PyObject* name) {
+// Attributes that may go: what a cached_property has kept, which is computed anew, and what typing
+// notes of the class.
+bool may_go(PyTypeObject* type, PyObject* name) {
+  if (!PyUnicode_Check(name)) return false;
+  if (PyUnicode_CompareWithASCIIString(name, "__orig_class__") == 0) return true;
   static PyObject* kind = nullptr;
   once(kind, [] { return py::module_::import("functools").attr("cached_property"); });
   const auto held =
@@ -192,8 +196,7 @@ py::object attribute_or_null(PyObject* object, PyObject* name) {
   return held;
 }
 
-// The name of an attribute that is no field and would be lost, or null. What a cached_property has
-// kept may go: it is computed anew.
+// The name of an attribute that is no field and would be lost, or null.
 py::object other_attribute(PyObject* object, const py::object& form) {
   for (const py::handle name : py::reinterpret_borrow<py::tuple>(part_of(form, kOtherSlots)))
     if (attribute_or_null(object, name.ptr())) return py::reinterpret_borrow<py::object>(name);
@@ -210,7 +213,7 @@ py::object other_attribute(PyObject* object, const py::object& form) {
   if (fields == held.size()) return {};
   const py::list keys(held.attr("keys")());
   for (const py::handle key : keys)
-    if (!names.contains(key) && !is_cached_property(Py_TYPE(object), key.ptr()))
+    if (!names.contains(key) && !may_go(Py_TYPE(object), key.ptr()))
       return py::reinterpret_borrow<py::object>(key);
   return {};
 }
@@ -324,6 +327,25 @@ py::object put_together(const TreeNode& node, const py::tuple& children) {
     throw py::type_error("the class of a structure is not registered: " +
                          std::string(py::repr(class_of(node))));
   return registration->unflatten(form_in(node.extra), children);
+}
+
+// A form without fields.
+static py::object no_fields() {
+  static PyObject* form = nullptr;
+  return py::reinterpret_borrow<py::object>(
+      once(form, [] { return py::make_tuple(py::tuple(), py::tuple(), py::tuple()); }));
+}
+
+bool has_only_items(PyObject* tuple) {
+  return PyTuple_CheckExact(tuple) || !has_dict(Py_TYPE(tuple)) ||
+         !other_attribute(tuple, no_fields());
+}
+
+void refuse_more_than_items(PyObject* object) {
+  if (!PyTuple_Check(object) || has_only_items(object)) return;
+  throw py::type_error("a named tuple for a compiled function must hold its items only, and " +
+                       std::string(Py_TYPE(object)->tp_name) + " has the attribute " +
+                       std::string(py::str(other_attribute(object, no_fields()))));
 }
 
 py::handle class_of(const TreeNode& node) { return PyTuple_GET_ITEM(node.extra.ptr(), 0); }

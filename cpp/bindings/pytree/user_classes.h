@@ -29,6 +29,12 @@ std::optional<py::tuple> children_like(const TreeNode& node, PyObject* object);
 // An object of a Dataclass or Registered node.
 py::object put_together(const TreeNode& node, const py::tuple& children);
 
+// Whether a tuple has no attributes that would be lost, as an object of a class made from a named
+// tuple may have.
+bool has_only_items(PyObject* tuple);
+// Throws TypeError for a tuple that has more.
+void refuse_more_than_items(PyObject* object);
+
 // The class of such a node.
 py::handle class_of(const TreeNode& node);
 // What stands before child k in texts, such as "w=" for a field, or "".

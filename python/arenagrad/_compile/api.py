@@ -67,8 +67,9 @@ def compile(
     Args:
         fn: the function.
         in_axes: makes it a function of a batch, as JAX's vmap does: for each argument the axis that
-            has the rows, None for one that is the same in all of them, or a tuple, list or dict of
-            such for what is in the argument. It counts the object of a method.
+            has the rows, None for one that is the same in all of them, or a tuple, list, dict or
+            object of the argument's class with such for what is in the argument. It counts the
+            object of a method.
         reduce: "sum" or "mean" adds up the results of all rows, and gradients by what is the same
             in all rows; without it all results have an axis of rows, the first.
         threads: how many work on a batch, with the same results for any number.

@@ -71,8 +71,11 @@ def is_module(thing: Any) -> bool:
 def is_object_of_method(function: Any, thing: Any) -> bool:
     """Whether a function is a method of an object (or of a class), its first argument.
 
-    A Module is an argument like any other, with its parameters.
+    A Module is an argument like any other, with its parameters, and so is a dataclass without a
+    hash, with its fields: it could choose no program.
     """
+    if type(thing).__hash__ is None and hasattr(type(thing), "__dataclass_fields__"):
+        return False
     if isinstance(thing, _NO_OBJECTS) or type(thing).__module__ == "numpy" or is_module(thing):
         return False
     owner = getattr(function, "__qualname__", "").rpartition(".")[0]

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from arenagrad._core.compiled import refusal
+
 
 class SparsePattern:
     """Where the entries of a matrix stand, in the arrays that SciPy's rows of entries have.
@@ -25,10 +27,13 @@ class SparsePattern:
         self._starts = np.concatenate(([0], np.cumsum(counts))).astype(kind)
 
     def array(self, entries: Any) -> Any:
-        """A `scipy.sparse.csr_array` with these entries. Raises ModuleNotFoundError without SciPy.
+        """A `scipy.sparse.csr_array` with these entries.
 
+        Raises TypeError for Values, which SciPy does not hold, ModuleNotFoundError without SciPy.
         Its arrays are its own: a caller may change them in place, as `eliminate_zeros` does.
         """
+        if entries.dtype.hasobject:
+            raise refusal(TypeError("sparse derivatives are for numbers, not for Values"))
         from scipy.sparse import csr_array
 
         parts = (entries, self._indices.copy(), self._starts.copy())
