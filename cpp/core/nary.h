@@ -132,6 +132,15 @@ inline double log_sum_exp_shifted(const Numbers<double>& xs) {
   Numbers<double> each(xs.size());
   return std::log1p(Exponentials(xs.size(), element_of(xs), each.data()).others);
 }
+// The largest, nan if one is.
+template <class X> double largest_of(std::size_t n, X&& x) {
+  double y = x(0);
+  for (std::size_t i = 1; i < n; ++i) y = maximum(y, x(i));
+  return y;
+}
+inline double largest(const Numbers<double>& xs) { return largest_of(xs.size(), element_of(xs)); }
+// 1 where a <= b, else 0.
+inline double is_up_to(double a, double b) { return a <= b ? 1.0 : 0.0; }
 // xs[1 + xs[0]]; nan where xs[0] is no index.
 inline double take(const Numbers<double>& xs) {
   return is_index(xs[0], xs.size() - 1) ? xs[1 + static_cast<std::size_t>(xs[0])]
@@ -290,6 +299,186 @@ struct Take {
     if (is_index(x(0), n - 1)) add(1 + static_cast<std::size_t>(x(0)), g);
   }
   template <class Number> static Number formula(const Numbers<Number>& xs) { return take(xs); }
+};
+
+struct Max {
+  static constexpr Counts kCounts{1};
+  static constexpr bool kAddsToAll = false;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  template <class X> static double value(std::size_t n, X&& x, double*) { return largest_of(n, x); }
+  template <class X, class Add>
+  static void pullback(std::size_t n, double, double g, X&& x, Add&& add, double*) {
+    const double y = largest_of(n, x);
+    double ties = 0.0;
+    for (std::size_t i = 0; i < n; ++i) ties += is_up_to(y, x(i));
+    for (std::size_t i = 0; i < n; ++i)
+      if (!(x(i) < y)) add(i, y == y ? g / ties : y);
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) { return largest(xs); }
+};
+
+struct Min {
+  static constexpr Counts kCounts{1};
+  static constexpr bool kAddsToAll = false;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  template <class X> static double value(std::size_t n, X&& x, double*) {
+    return -largest_of(n, [&](std::size_t i) { return -x(i); });
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t n, double y, double g, X&& x, Add&& add, double* scratch) {
+    Max::pullback(n, -y, g, [&](std::size_t i) { return -x(i); }, add, scratch);
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) {
+    Numbers<Number> negated;
+    for (const Number x : xs) negated.push_back(-x);
+    return -largest(negated);
+  }
+};
+
+// The distances of operands from their mean.
+template <class X> struct Deviations {
+  std::size_t n;
+  X& x;
+  double mean, rest = 0.0; // the mean of the deviations, which is what the mean is off by
+
+  Deviations(std::size_t count, X& operands)
+      : n(count), x(operands), mean(Mean::value(n, x, nullptr)) {
+    for (std::size_t i = 0; i < n; ++i) rest += (*this)(i);
+    rest /= size();
+  }
+  double operator()(std::size_t i) const { return x(i) - mean; }
+  double size() const { return static_cast<double>(n); }
+};
+template <class Number> Numbers<Number> deviations(const Numbers<Number>& xs) {
+  const Number mean = Mean::formula(xs);
+  Numbers<Number> each;
+  for (const Number x : xs) each.push_back(x - mean);
+  return each;
+}
+
+struct Var {
+  static constexpr Counts kCounts{1};
+  static constexpr bool kAddsToAll = true;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  // What makes it the sum divided by n - less instead of n. Requires n > less.
+  static double scale(std::size_t n, double less) {
+    return static_cast<double>(n) / (static_cast<double>(n) - less);
+  }
+  template <class X> static double value(std::size_t n, X&& x, double*) {
+    const Deviations d(n, x);
+    double squares = 0.0;
+    for (std::size_t i = 0; i < n; ++i) squares += d(i) * d(i);
+    return squares / d.size();
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t n, double, double g, X&& x, Add&& add, double*) {
+    const Deviations d(n, x);
+    for (std::size_t i = 0; i < n; ++i) add(i, 2.0 / d.size() * (d(i) - d.rest) * g);
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) {
+    Numbers<Number> twice = deviations(xs);
+    twice.insert(twice.end(), twice.begin(),
+                 twice.begin() + static_cast<std::ptrdiff_t>(xs.size()));
+    const Number squares = dot(twice);
+    return squares / Number(static_cast<double>(xs.size()));
+  }
+};
+
+struct Std {
+  static constexpr Counts kCounts{1};
+  static constexpr bool kAddsToAll = false; // nothing where all are the same
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  static double scale(std::size_t n, double less) { return std::sqrt(Var::scale(n, less)); }
+  template <class X> static double value(std::size_t n, X&& x, double*) {
+    const Deviations d(n, x);
+    return norm(n, d) / std::sqrt(d.size());
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t n, double, double g, X&& x, Add&& add, double*) {
+    const Deviations d(n, x);
+    const double length = norm(n, d);
+    if (length == 0.0) return;
+    for (std::size_t i = 0; i < n; ++i) add(i, (d(i) - d.rest) / length / std::sqrt(d.size()) * g);
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) {
+    const Number length = norm(deviations(xs));
+    return length / Number(std::sqrt(static_cast<double>(xs.size())));
+  }
+};
+
+// x, the results on the left and right of all points, the points, the numbers at the points.
+struct Interp {
+  static constexpr Counts kCounts{5};
+  static constexpr bool kAddsToAll = false;
+  static constexpr std::size_t kLeft = 1, kRight = 2, kPoints = 3;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  static constexpr std::size_t count(std::size_t n) { return (n - kPoints) / 2; }
+
+  // The line through the points on both sides of x, of which `first` is the operand on the left.
+  // Requires two points.
+  template <class X> struct Line {
+    std::size_t first = kPoints, points;
+    double x0, y0, rise, width;
+
+    Line(std::size_t n, X& x) : points(count(n)) {
+      for (std::size_t k = 1; k + 1 < points; ++k)
+        if (x(kPoints + k) <= x(0)) ++first;
+      x0 = x(first), y0 = x(first + points);
+      width = x(first + 1) - x0;
+      rise = (x(first + 1 + points) - y0) / width;
+    }
+  };
+  // The operand that the result is where x is not between two points, else 0.
+  template <class X> static std::size_t outside(std::size_t n, X&& x) {
+    const std::size_t last = kPoints + count(n) - 1;
+    if (x(0) < x(kPoints)) return kLeft;
+    if (x(last) < x(0)) return kRight;
+    return x(0) == x(last) ? last + count(n) : 0;
+  }
+
+  template <class X> static double value(std::size_t n, X&& x, double*) {
+    const std::size_t flat = outside(n, x);
+    if (flat != 0 || count(n) == 1) return x(flat); // x itself is nan
+    const Line line(n, x);
+    return line.rise * (x(0) - line.x0) + line.y0;
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t n, double, double g, X&& x, Add&& add, double*) {
+    const std::size_t flat = outside(n, x);
+    if (flat != 0 || count(n) == 1) return add(flat, g);
+    const Line line(n, x);
+    const double right = (x(0) - line.x0) / line.width, left = 1.0 - right;
+    add(0, line.rise * g);
+    add(line.first, -line.rise * left * g);
+    add(line.first + 1, -line.rise * right * g);
+    add(line.first + line.points, left * g);
+    add(line.first + line.points + 1, right * g);
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) {
+    const std::size_t points = count(xs.size()), last = kPoints + points - 1;
+    const Number x = xs[0], end = select(x == xs[last], xs[last + points], inside(xs));
+    return select(x < xs[kPoints], xs[kLeft], select(xs[last] < x, xs[kRight], end));
+  }
+
+private:
+  template <class Number> static Number inside(const Numbers<Number>& xs) {
+    const std::size_t points = count(xs.size());
+    const Number x = xs[0];
+    if (points == 1) return x;
+    Numbers<Number> passed;
+    for (std::size_t k = 1; k + 1 < points; ++k) passed.push_back(is_up_to(xs[kPoints + k], x));
+    const Number first = sum(passed);
+    // Number `first` of the operands from `from` on.
+    const auto chosen = [&](std::size_t from) {
+      Numbers<Number> choice{first};
+      for (std::size_t k = 0; k + 1 < points; ++k) choice.push_back(xs[from + k]);
+      return take(choice);
+    };
+    const Number x0 = chosen(kPoints), x1 = chosen(kPoints + 1);
+    const Number y0 = chosen(kPoints + points), y1 = chosen(kPoints + points + 1);
+    const Number rise = (y1 - y0) / (x1 - x0);
+    return rise * (x - x0) + y0;
+  }
 };
 
 // The results of a group: result i is made of term i and of the total, which all of them share.

@@ -2,6 +2,7 @@
 // bit, as the arena's own sweep.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "core/sweep.h"
@@ -69,12 +70,13 @@ Wanted by(std::size_t inputs) {
 }
 
 void grow(Graph& graph, std::mt19937& random, std::size_t size) {
-  // Without take, whose first operand is of another kind, and prod, whose gradient the arena sums
-  // from both ends and a program factor by factor.
+  // Without take, whose first operand is of another kind, and those whose gradients the arena sums
+  // in another order than a program does.
+  constexpr Op kOthers[] = {Op::Take, Op::Prod, Op::Var, Op::Std, Op::Interp};
   std::vector<Op> many;
   for (std::size_t k = core::kFirstNaryOp; k < core::kFirstTableOp; ++k)
-    if (const Op op = static_cast<Op>(k);
-        core::op_info(op).operands == core::Operands::Many && op != Op::Take && op != Op::Prod)
+    if (const Op op = static_cast<Op>(k); core::op_info(op).operands == core::Operands::Many &&
+                                          std::ranges::find(kOthers, op) == std::end(kOthers))
       many.push_back(op);
   Arena& arena = graph.arena;
   const auto any = [&] { return graph.held[random() % graph.held.size()]->node(); };

@@ -206,8 +206,14 @@ def test_no_python_function_is_longer_than_sixty_lines(path: Path) -> None:
 
 
 def test_the_five_files_that_explain_the_engine_are_short() -> None:
-    lengths = {name: len((ROOT / name).read_text().splitlines()) for name in EXPLAINED_BY}
-    assert sum(lengths.values()) <= 750, lengths
+    # Rows of the table of operations are looked up and not read.
+    lengths = {
+        name: sum(
+            not line.startswith("ARENAGRAD_") for line in (ROOT / name).read_text().splitlines()
+        )
+        for name in EXPLAINED_BY
+    }
+    assert sum(lengths.values()) <= 690, lengths
 
 
 @every_file

@@ -166,3 +166,123 @@ def test_clip_is_the_larger_and_the_smaller_of_its_bounds() -> None:
 
 def test_mod_is_remainder_by_numpy_s_other_name() -> None:
     assert ag.mod is ag.remainder
+
+
+def first_three_orders(f: Callable[[Any], Any], x: float) -> list[float]:
+    g: Callable[..., Any] = f
+    found = []
+    for _ in range(3):
+        found.append(ag.compile(g).grad(x))
+        assert ag.compile(g, in_axes=0, strict=True).grad(np.full(5, x)).tolist() == pytest.approx(
+            [found[-1]] * 5, rel=1e-13
+        )
+        g = ag.grad(g)
+    return found
+
+
+def test_those_that_tie_share_the_gradient_of_the_largest_and_the_smallest() -> None:
+    for function, sign in ((ag.max, 1.0), (ag.min, -1.0)):
+        for strict in (False, True):
+
+            def f(xs: Any, function: Any = function) -> Any:
+                return function([x**3 for x in xs])
+
+            compiled = ag.compile(f, strict=strict)
+            xs = [sign * x for x in (2.0, 1.0, 2.0, -3.0)]
+            assert compiled(xs) == sign * 8.0
+            assert compiled.grad(xs) == [6.0, 0.0, 6.0, 0.0]
+            assert compiled.hessian([sign * 2.0, sign * 1.0])[0] == [sign * 12.0, 0.0]
+            assert compiled.jvp((xs,), ([1.0, 5.0, 2.0, 7.0],))[1] == 18.0
+            rows = ag.compile(f, strict=strict, in_axes=0)
+            assert rows(np.array([xs, xs[::-1]])).tolist() == [sign * 8.0] * 2
+            found = rows.grad(np.array([xs, [1.0, 2.0, 3.0, 4.0]]))
+            assert found[0].tolist() == [6.0, 0.0, 6.0, 0.0]
+            assert sorted(found[1].tolist()) == [0.0, 0.0, 0.0, 48.0 if sign > 0 else 3.0]
+    xs = ag.values([1.0, math.nan])
+    ag.max(xs).backward()
+    assert all(math.isnan(x.grad) for x in xs)
+    assert np.isnan(ag.compile(lambda xs: ag.max(xs)).grad(np.array([1.0, math.nan]))).all()
+
+
+def test_variances_are_numpy_s_for_any_ddof() -> None:
+    xs = [0.5, -1.25, 3.0, 2.5]
+    for ddof in (0, 1, 2.5):
+        for function, wanted in ((ag.var, np.var), (ag.std, np.std)):
+            assert function(xs, ddof) == pytest.approx(wanted(xs, ddof=ddof), rel=1e-15)
+            assert function([Value(x) for x in xs], ddof=ddof).data == function(xs, ddof)
+
+            def along(x: Any, function: Any = function, ddof: float = ddof) -> Any:
+                return function([x, *xs[1:]], ddof)
+
+            def exactly(x: Any, ddof: float = ddof, root: bool = function is ag.std) -> Any:
+                given = [x, *map(mpf, xs[1:])]
+                squares = mp.fsum((y - mp.fsum(given) / 4) ** 2 for y in given) / (4 - ddof)
+                return mp.sqrt(squares) if root else squares
+
+            orders = [float(mp.diff(exactly, mpf(0.5), order)) for order in (1, 2, 3)]
+            assert first_three_orders(along, 0.5) == pytest.approx(orders, rel=1e-12, abs=1e-13)
+    for ddof in (4, 5, math.nan):
+        with pytest.raises(ValueError, match="needs more numbers than ddof"):
+            ag.var(xs, ddof)
+    same = [Value(0.1) for _ in range(3)]
+    ag.std(same).backward()
+    assert [x.grad for x in same] == [0.0] * 3
+    assert ag.compile(lambda xs: ag.std(xs)).grad([0.1, 0.1, 0.1]) == [0.0] * 3
+
+
+XP, FP = [-2.0, -0.5, 1.0, 4.0], [1.0, -3.0, 2.0, 0.25]
+PLACES = [-3.0, -2.0, -1.1, -0.5, 0.3, 1.0, 2.75, 4.0, 5.0, math.inf, -math.inf]
+
+
+def test_interp_is_numpy_s_in_every_way_of_calling_it() -> None:
+    wanted = np.interp(PLACES, XP, FP)
+    numbers = ag.interp(PLACES, XP, FP)
+    assert numbers == pytest.approx(wanted, rel=1e-15)  # NumPy may fuse a product with a sum
+    assert ag.interp(np.array(PLACES), np.array(XP), FP).tolist() == numbers
+    assert ag.data_of(ag.interp(ag.values(PLACES), XP, FP)).tolist() == numbers
+    ends = {"left": -7.0, "right": 9.0}
+    assert ag.interp(PLACES, XP, FP, **ends)[::4] == [-7.0, numbers[4], 9.0]
+    for strict in (False, True):
+        f = ag.compile(lambda x: ag.interp(x, XP, FP), in_axes=0, strict=strict)
+        assert f(np.array(PLACES)) == pytest.approx(wanted, rel=1e-15)
+    assert ag.interp(3.0, [1.0], [2.0]) == 2.0
+    assert math.isnan(ag.interp(math.nan, XP, FP))
+    with pytest.raises(ValueError, match="xp and fp must be equally many, got 2 and 1"):
+        ag.interp(1.0, [1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match="needs at least one point"):
+        ag.interp(1.0, [], [])
+
+
+def test_interp_has_partials_by_all_its_operands() -> None:
+    def f(numbers: Any) -> Any:
+        x, left, right, *others = numbers
+        return ag.interp(x, others[:4], others[4:], left, right)
+
+    for x in (-3.0, -1.1, 0.3, 2.75, 5.0):
+        numbers = [x, -7.0, 9.0, *XP, *FP]
+        values = [Value(number) for number in numbers]
+        f(values).backward()
+        compiled = ag.compile(f)
+        assert compiled.grad(numbers) == pytest.approx([v.grad for v in values], rel=1e-14)
+        for i, value in enumerate(values):
+            moved = [[n + (k == i) * h for k, n in enumerate(numbers)] for h in (1e-6, -1e-6)]
+            partial = (f(moved[0]) - f(moved[1])) / 2e-6
+            assert value.grad == pytest.approx(partial, rel=1e-6, abs=1e-8)
+        hessian = np.array(compiled.hessian(numbers))
+        assert hessian == pytest.approx(hessian.T, rel=1e-12, abs=1e-14)
+
+
+def test_cumsum_is_a_running_sum() -> None:
+    xs = [0.1, 2, -3.0, 0.7]
+    assert ag.cumsum(xs) == np.cumsum(xs).tolist()
+    values = [Value(0.1), 2, Value(-3.0), 0.7]
+    sums = ag.cumsum(values)
+    assert sums[0] is values[0]
+    assert [y.data for y in sums] == np.cumsum(xs).tolist()
+    ag.sum(sums).backward()
+    assert (values[0].grad, values[2].grad) == (4.0, 2.0)
+    assert isinstance(ag.cumsum(ag.values(xs)), np.ndarray)
+    assert ag.compile(lambda xs: ag.cumsum(xs)[-1] ** 2).grad([1.0, 2.0]) == [6.0, 6.0]
+    assert ag.cumsum([]) == []
+    with pytest.raises(TypeError, match="an element of xs"):
+        ag.cumsum(["1"])

@@ -70,6 +70,30 @@ def halves(xs: list[Any]) -> tuple[list[Any], list[Any]]:
     return xs[: len(xs) // 2], xs[len(xs) // 2 : len(xs) // 2 * 2]
 
 
+def mean(xs: list[Any]) -> Any:
+    return sum(xs) / len(xs)
+
+
+def exact_variance(xs: list[Any]) -> Any:
+    middle = mp.fsum(xs) / len(xs)
+    return mp.fsum((x - middle) ** 2 for x in xs) / len(xs)
+
+
+def knots(xs: list[Any]) -> Numbers:
+    """Whole numbers for all but the first, with 0 about in the middle."""
+    return [float(k) for k in range(2 - len(xs) // 2, len(xs) + 1 - len(xs) // 2)]
+
+
+def joined(xs: list[Any]) -> Any:
+    """The height at xs[0] of the lines that join the points of the knots and the others."""
+    x, points, heights = xs[0], knots(xs), xs[1:]
+    below = [k for k, point in enumerate(points) if point <= x]
+    if not below or below[-1] + 1 == len(points):
+        return heights[below[-1] if below else 0]
+    k = below[-1]
+    return heights[k] + (x - points[k]) * (heights[k + 1] - heights[k])
+
+
 ORACLES = {
     "sum": Oracle(ag.sum, mp.fsum, loop_sum, sum),
     "mean": Oracle(
@@ -96,6 +120,15 @@ ORACLES = {
         lambda xs: xs[1] if xs[0] else xs[2],
         edges=3,
     ),
+    "max": Oracle(ag.max, max, max),
+    "min": Oracle(ag.min, min, min),
+    "var": Oracle(
+        ag.var,
+        exact_variance,
+        plain=lambda xs: mean([(x - mean(xs)) ** 2 for x in xs]),
+    ),
+    "std": Oracle(ag.std, lambda xs: mp.sqrt(exact_variance(xs))),
+    "interp": Oracle(lambda xs: ag.interp(xs[0], knots(xs), xs[1:]), joined, edges=2),
     "softmax": Oracle(ag.softmax, exact_softmax, plain=plain_softmax),
     "log_softmax": Oracle(
         ag.log_softmax, exact_log_softmax, plain=lambda xs: [p.log() for p in plain_softmax(xs)]
@@ -154,7 +187,8 @@ def test_results_are_those_of_the_loop_or_of_mathematics(name: str, n: int) -> N
         assert same(got, entry.loop(xs))
     exacts = listed(entry.exact([mpf(x) for x in xs]))
     for y, exact in zip(listed(got), exacts, strict=True):
-        bound = sum(map(abs, xs)) if name in ("sum", "mean", "dot", "logsumexp") else 0
+        sums = ("sum", "mean", "dot", "logsumexp", "interp")
+        bound = sum(map(abs, xs)) if name in sums else 0
         assert close(y.data, exact, 4 + n, bound)
 
 
@@ -197,6 +231,17 @@ EXTREMES: list[tuple[str, Numbers, Numbers]] = [
     ("norm", [NAN, 1e200], [NAN]),
     ("prod", [], [1.0]),
     ("prod", [0.0, INF], [NAN]),
+    ("max", [-INF, -INF], [-INF]),
+    ("max", [1.0, NAN, 2.0], [NAN]),
+    ("min", [INF, 3.0], [3.0]),
+    ("min", [NAN, 2.0], [NAN]),
+    ("var", [1e8 + 1, 1e8 + 2, 1e8 + 3], [2 / 3]),
+    ("std", [5.0, 5.0], [0.0]),
+    ("std", [1e200, -1e200], [1e200]),
+    ("interp", [7.0, 1.0, 2.0, 5.0], [5.0]),
+    ("interp", [-7.0, 1.0, 2.0, 5.0], [1.0]),
+    ("interp", [NAN, 1.0, 2.0], [NAN]),
+    ("interp", [NAN, 1.0], [NAN]),
     ("sum", [], [0.0]),
     ("sum", [0.1] * 10, [0.9999999999999999]),
     ("dot", [], [0.0]),
@@ -256,7 +301,10 @@ def test_partials_agree_with_fifty_digits(name: str, n: int) -> None:
                 scale = max(map(abs, weights)) if weights[1:] != [0.0] * n else abs(exact)
                 # exp(x - largest) doubles the rounding of x - largest.
                 ulps = 6 + (max(xs) - min(xs)) * ("soft" in name or "exp" in name)
-                assert close(value.grad, exact, ulps, float(scale) + 1e-27)
+                # A distance from the mean is as exact as the operands are.
+                off = 2 * max(map(abs, xs)) / n if name in ("var", "std") else 0.0
+                off = max(off, max(map(abs, xs))) if name == "interp" else off
+                assert close(value.grad, exact, ulps, max(float(scale), off) + 1e-27)
 
 
 @pytest.mark.parametrize(
@@ -269,6 +317,11 @@ def test_partials_agree_with_fifty_digits(name: str, n: int) -> None:
         ("norm", [3e-320, 4e-320], [0.6, 0.8]),
         ("logsumexp", [1000.0, 1000.0], [0.5, 0.5]),
         ("logsumexp", [-INF, 0.0], [0.0, 1.0]),
+        ("max", [2.0, 3.0, 3.0, -1.0], [0.0, 0.5, 0.5, 0.0]),
+        ("max", [0.0, -0.0], [0.5, 0.5]),
+        ("max", [INF, 1.0, INF], [0.5, 0.0, 0.5]),
+        ("min", [3.0, -2.0, -2.0, -2.0], [0.0, 1 / 3, 1 / 3, 1 / 3]),
+        ("std", [0.1, 0.1, 0.1], [0.0, 0.0, 0.0]),
         ("where", [1.0, 2.0, NAN], [0.0, 1.0, 0.0]),
         ("where", [0.0, INF, 2.0], [0.0, 0.0, 1.0]),
     ],
@@ -357,7 +410,8 @@ def test_dropped_results_owe_nothing_wherever_the_rest_is_moved(name: str) -> No
 # Graphs
 
 
-@every
+# The numbers that interp is given as points are leaves of its own.
+@pytest.mark.parametrize("name", [name for name in TABLE if name != "interp"])
 def test_each_result_is_one_node_with_all_operands(name: str) -> None:
     values = [Value(x) for x in draws(name, 4)]
     before = settled_nodes()

@@ -80,6 +80,76 @@ Raises:
 
 Cost: about 3 ns a value.)";
 
+inline constexpr char kVarDoc[] = R"(var($module, xs, ddof=0)
+--
+
+The variance of xs: the mean of the squared distances from their mean, as one node.
+
+Args:
+    xs: as for sum().
+    ddof: taken off the number of xs by which the sum of squares is divided, as in NumPy.
+
+Returns:
+    A Value if an operand is one, else a float.
+
+Raises:
+    ValueError: there are not more xs than ddof.
+    TypeError: as sum() does.)";
+
+inline constexpr char kStdDoc[] = R"(std($module, xs, ddof=0)
+--
+
+The root of var(xs, ddof), as one node; partial 0 where all xs are the same.
+
+Args:
+    xs: as for sum().
+    ddof: as for var().
+
+Returns:
+    A Value if an operand is one, else a float.
+
+Raises:
+    ValueError: as var() does.
+    TypeError: as sum() does.)";
+
+inline constexpr char kInterpDoc[] = R"(interp($module, x, xp, fp, left=None, right=None)
+--
+
+The height at x of the lines that join the points (xp[k], fp[k]), as one node.
+
+Between two points the gradient goes to x, to both points and to their heights; at a point it is
+that of the line to its right.
+
+Args:
+    x: a Value or number; or a list or array of such, taken element by element.
+    xp: the points, of which each is above the one before: Values and numbers.
+    fp: as many heights.
+    left: the result below xp[0]; fp[0] if it is left out.
+    right: the result above xp[-1]; fp[-1] if it is left out.
+
+Returns:
+    A Value if an operand is one, else a float; a list or an array for a list or an array x.
+
+Raises:
+    ValueError: xp and fp are empty or not equally many.
+    TypeError: as sum() does.
+
+Cost: about 6 ns a point.)";
+
+inline constexpr char kCumsumDoc[] = R"(cumsum($module, xs)
+--
+
+The sums xs[0], xs[0] + xs[1], ...: one node each but the first, which is xs[0] itself.
+
+Args:
+    xs: as for sum().
+
+Returns:
+    A list, or an array if xs is one.
+
+Raises:
+    TypeError: as sum() does.)";
+
 inline constexpr char kLinearDoc[] = R"(linear($module, weights, x, biases=None)
 --
 

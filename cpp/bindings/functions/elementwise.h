@@ -11,11 +11,11 @@ inline bool is_list_or_array(PyObject* object) {
   return PyList_Check(object) || PyTuple_Check(object) || is_array_like(object);
 }
 
-// The function of this name in arenagrad._core.functions, for each element of the `count` operands:
-// an array if an operand is one, else nested lists. Throws what the function raises, and ValueError
-// for shapes that do not fit.
-inline py::object elementwise(const char* name, PyObject* const* operands, std::size_t count) {
-  const py::object function = py::module_::import("arenagrad._core.functions").attr(name);
+// The function of as many arguments for each element of the `count` operands: an array if an
+// operand is one, else nested lists. Throws what the function raises, and ValueError for shapes
+// that do not fit.
+inline py::object elementwise(const py::object& function, PyObject* const* operands,
+                              std::size_t count) {
   const py::object each = py::module_::import("numpy").attr("frompyfunc")(function, count, 1);
   py::tuple given(count);
   for (std::size_t i = 0; i < count; ++i) given[i] = py::handle(operands[i]);
@@ -23,6 +23,11 @@ inline py::object elementwise(const char* name, PyObject* const* operands, std::
   for (std::size_t i = 0; i < count; ++i)
     if (is_array_like(operands[i])) return results;
   return results.attr("tolist")();
+}
+
+// The same of a function of ours.
+inline py::object elementwise(const char* name, PyObject* const* operands, std::size_t count) {
+  return elementwise(py::module_::import("arenagrad._core.functions").attr(name), operands, count);
 }
 
 // An array of floats where all elements are: the results of numbers alone.

@@ -236,6 +236,86 @@ PyObject* function<Op::Take>(PyObject*, Args args, Py_ssize_t count, PyObject* k
   });
 }
 
+// The variance or its root: of n - ddof numbers, one more node where ddof is not 0.
+template <Op op, class Rule> PyObject* spread(Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<2> a;
+  if (!a.read(core::op_info(op).name, {"xs", "ddof"}, 1, args, count, keywords)) return nullptr;
+  return guarded([&]() -> PyObject* {
+    const double less = a[1] == nullptr ? zero() : need_number(a[1], "ddof");
+    Sequence xs(a[0], "xs");
+    need_enough(op, xs);
+    if (!(static_cast<double>(xs.size()) > less))
+      throw py::value_error(std::string(core::op_info(op).name) +
+                            "() needs more numbers than ddof, " + core::float_text(less) +
+                            ", got " + std::to_string(xs.size()));
+    const double scale = Rule::scale(xs.size(), less);
+    PyObject* plain = apply(op, Start(nullptr), {&xs});
+    if (plain == nullptr || less == zero()) return plain;
+    const auto held = py::reinterpret_steal<py::object>(plain);
+    return PyNumber_Multiply(plain, py::float_(scale).ptr());
+  });
+}
+
+template <>
+PyObject* function<Op::Var>(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  return spread<Op::Var, core::nary::Var>(args, count, keywords);
+}
+
+template <>
+PyObject* function<Op::Std>(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  return spread<Op::Std, core::nary::Std>(args, count, keywords);
+}
+
+// interp() of each element of x.
+PyObject* interp_each(const Arguments<5>& a) {
+  const py::object whole = py::module_::import("arenagrad._core.functions").attr("interp");
+  py::dict rest;
+  const char* const names[] = {"x", "xp", "fp", "left", "right"};
+  for (std::size_t i = 1; i < std::size(names); ++i)
+    if (a[i] != nullptr) rest[names[i]] = py::handle(a[i]);
+  const py::object each = py::module_::import("functools").attr("partial")(whole, **rest);
+  return as_floats(elementwise(each, a.given, 1)).release().ptr();
+}
+
+template <>
+PyObject* function<Op::Interp>(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<5> a;
+  if (!a.read("interp", {"x", "xp", "fp", "left", "right"}, 3, args, count, keywords))
+    return nullptr;
+  return guarded([&]() -> PyObject* {
+    if (is_list_or_array(a[0])) return interp_each(a);
+    const py::tuple points = items_as_tuple(a[1], "xp must be a list, tuple or array");
+    const py::tuple numbers = items_as_tuple(a[2], "fp must be a list, tuple or array");
+    need_equal("xp", points.size(), "fp", numbers.size());
+    if (points.empty()) throw py::value_error("interp() needs at least one point, got none");
+    const auto or_end = [&](PyObject* given, std::size_t end) {
+      return given == nullptr || given == Py_None ? py::object(numbers[end])
+                                                  : py::reinterpret_borrow<py::object>(given);
+    };
+    const py::tuple ends =
+        py::make_tuple(py::handle(a[0]), or_end(a[3], 0), or_end(a[4], numbers.size() - 1));
+    Sequence first(ends.ptr(), "x, left and right"), xp(points.ptr(), "xp"),
+        fp(numbers.ptr(), "fp");
+    return apply(Op::Interp, Start(nullptr), {&first, &xp, &fp});
+  });
+}
+
+PyObject* cumsum(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<1> a;
+  if (!a.read("cumsum", {"xs"}, 1, args, count, keywords)) return nullptr;
+  return guarded([&] {
+    const py::tuple items =
+        items_as_tuple(a[0], "xs must be a list, tuple or array of Values and numbers");
+    const Sequence xs(items.ptr(), "xs");
+    py::list results(xs.size());
+    for (std::size_t i = 0; i < xs.size(); ++i) {
+      const py::object x = is_value(xs.item(i)) ? py::object(items[i]) : py::float_(xs.number(i));
+      results[i] = i == 0 ? x : py::object(results[i - 1]) + x;
+    }
+    return like(a[0], std::move(results)).release().ptr();
+  });
+}
+
 // The rows of a matrix, each with as many numbers as there are inputs.
 std::vector<Sequence> read_rows(PyObject* weights, std::size_t inputs) {
   const py::object rows = items_as_tuple(weights, "weights must be a list, tuple or array of rows");
@@ -325,7 +405,9 @@ void bind_nary(py::module_& module) {
 #include "core/ops.def"
 #undef ARENAGRAD_NARY_DOC_Xs
 #undef ARENAGRAD_NARY_DOC_Own
-      definition("linear", linear, kLinearDoc), {nullptr, nullptr, 0, nullptr}};
+      definition("linear", linear, kLinearDoc),
+      definition("cumsum", cumsum, kCumsumDoc),
+      {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(module.ptr(), definitions) != 0) throw py::error_already_set();
 }
 

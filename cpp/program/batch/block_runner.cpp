@@ -109,6 +109,9 @@ void BlockRunner::run(const NaryStep& step) {
   case Opcode::MaxShift:
     max_shift(y, x, step.count);
     break;
+  case Opcode::MaxN:
+    largest(y, x, step.count);
+    break;
   case Opcode::LogSumExpShifted:
     log_sum_exp_shifted(kernels(step.exact), y, x, step.count);
     break;
@@ -219,6 +222,12 @@ void BlockRunner::max_shift(double* y, const Strided* x, std::size_t count) {
       const double operand = x[k].at[r * x[k].step];
       y[r] = operand > y[r] ? operand : y[r];
     }
+}
+
+void BlockRunner::largest(double* y, const Strided* x, std::size_t count) {
+  const Kernels::Map larger = exact_kernels_.map[static_cast<std::size_t>(Opcode::Maximum)];
+  for (std::size_t r = 0; r < count_; ++r) y[r] = x[0].at[r * x[0].step];
+  for (std::size_t k = 1; k < count; ++k) larger(y, {y, 1}, x[k], no_operand(), count_);
 }
 
 // As core::norm: the plain sum of squares, unless it overflows or loses digits to underflow.

@@ -56,6 +56,7 @@ private:
   void run(const InnerProductGridStep& step);
 
   void max_shift(double* y, const Strided* x, std::size_t count);
+  void largest(double* y, const Strided* x, std::size_t count);
   void norm(double* y, const Strided* x, std::size_t count);
   void log_sum_exp_shifted(const Kernels& by, double* y, const Strided* x, std::size_t count);
   void take(double* y, const Strided* x, std::size_t count);

@@ -183,6 +183,39 @@ template <> struct NaryRule<Opcode::MaxShift> { // flat for all that uses it, se
   static Index pushforward(const Site& /*site*/, TangentSum& /*tangents*/) { return kNone; }
 };
 
+// Of the largest, each that ties has one share; all partials are nan where the result is.
+struct SharesOfLargest {
+  Symbolic y, count, others;
+
+  SharesOfLargest(const Site& site, const std::vector<Index>& x)
+      : y(site.result()), count(ties(site, x)), others(select(y == y, 0.0, y)) {}
+
+  Symbolic of(Symbolic x, Symbolic amount) const { return select(x == y, amount / count, others); }
+
+private:
+  static Symbolic ties(const Site& site, const std::vector<Index>& x) {
+    std::vector<Index> are{Symbolic(0.0).index()};
+    for (const Index one : x) are.push_back((site.value(one) == site.result()).index());
+    return Symbolic::of(Symbolic::builder().emit_many(Opcode::SumN, are));
+  }
+};
+
+template <> struct NaryRule<Opcode::MaxN> {
+  static void pullback(const Site& site, Symbolic g, Target& target) {
+    const std::vector<Index> x = site.operands();
+    const SharesOfLargest shares(site, x);
+    for (const Index one : x)
+      target.add_if_active(one, [&] { return shares.of(site.value(one), g); });
+  }
+  static Index pushforward(const Site& site, TangentSum& tangents) {
+    const std::vector<Index> x = site.operands();
+    const SharesOfLargest shares(site, x);
+    for (const Index one : x)
+      tangents.add_if_moving(one, [&] { return shares.of(site.value(one), tangents.of(one)); });
+    return tangents.sum();
+  }
+};
+
 template <> struct NaryRule<Opcode::LogSumExpShifted> {
   static void pullback(const Site& site, Symbolic g, Target& target) {
     const std::vector<Index> x = site.operands();

@@ -27,6 +27,8 @@ inline Symbolic max_shift(const core::Numbers<Symbolic>& xs) {
 inline Symbolic log_sum_exp_shifted(const core::Numbers<Symbolic>& xs) {
   return emit_list(Opcode::LogSumExpShifted, xs);
 }
+inline Symbolic largest(const core::Numbers<Symbolic>& xs) { return emit_list(Opcode::MaxN, xs); }
+inline Symbolic is_up_to(Symbolic a, Symbolic b) { return Symbolic::emit(Opcode::LessEqual, a, b); }
 // Checked: the eager function raises where the index is none.
 inline Symbolic take(const core::Numbers<Symbolic>& xs) {
   return emit_list(Opcode::Take, xs, true);
