@@ -518,6 +518,63 @@ def test_products_with_derivatives_of_rows_take_the_class(make: Any) -> None:
     assert gradient.rate.tolist() == tangent.tolist()
 
 
+@of_each_kind
+def test_out_axes_say_where_the_rows_of_results_go(make: Any) -> None:
+    rows = np.arange(6.0).reshape(2, 3)
+
+    def f(x: Any) -> Any:
+        return make(x * 2.0, {"all": [x, x[0]], "unit": "m"})
+
+    first = compile(f, in_axes=0)(rows)
+    for axes, of_rate, of_all in (
+        *((1, 1, [1, None]), (-1, 1, [1, 0])),
+        *((make(1, 0), 1, [0, 0]), (make(-1, {"all": [1, 0], "unit": 0}), 1, [1, 0])),
+    ):
+        g = compile(f, in_axes=0, out_axes=axes)
+        if None in of_all:
+            with pytest.raises(ValueError, match="out_axes asks for axis 1 of 1 dimensions"):
+                g(rows)
+            continue
+        for got in (g(rows), g.map(rows, chunksize=1), g.program(rows)(rows)):
+            assert got.rate.tolist() == np.moveaxis(first.rate, 0, of_rate).tolist()
+            for part, like, axis in zip(got.start["all"], first.start["all"], of_all, strict=True):
+                assert part.tolist() == np.moveaxis(like, 0, axis).tolist()
+            assert got.start["unit"] == "m"
+        out = make(np.zeros((3, 2)), {"all": [np.zeros(got.start["all"][0].shape), np.zeros(2)]})
+        out.start["unit"] = None
+        assert g(rows, out=out) is out
+        assert out.rate.tolist() == first.rate.T.tolist()
+        assert out.start["all"][0].tolist() == got.start["all"][0].tolist()
+
+
+def test_out_axes_hold_for_results_and_tangents_and_not_for_gradients() -> None:
+    rows = np.arange(6.0).reshape(2, 3)
+    f = compile(lambda x: x * x, in_axes=0, out_axes=1)
+    value, tangent = f.jvp((rows,), (np.ones((2, 3)),))
+    assert value.tolist() == (rows * rows).T.tolist()
+    assert tangent.tolist() == (2.0 * rows).T.tolist()
+    value, (gradient,) = f.vjp((rows,), np.ones((3, 2)))
+    assert value.tolist() == (rows * rows).T.tolist()
+    assert gradient.tolist() == (2.0 * rows).tolist()
+    g = compile(lambda x: (x * x).sum(), in_axes=0, out_axes=0)
+    assert g.grad(rows).tolist() == (2.0 * rows).tolist()
+    again = pickle.loads(pickle.dumps(f._evaluation.options))
+    assert again.out_axes == 1
+
+
+def test_out_axes_of_another_kind_are_refused(tmp_path: Any) -> None:
+    rows = np.ones((2, 3))
+    for axes in (None, "rows", [1, 1], {"a": 1}, 1.0):
+        with pytest.raises(TypeError, match="out_axes must be ints"):
+            compile(lambda x: x * x, in_axes=0, out_axes=axes)(rows)
+    with pytest.raises(ValueError, match="need in_axes"):
+        compile(lambda x: x, out_axes=1)
+    with pytest.raises(ValueError, match="no reduce"):
+        compile(lambda x: x, in_axes=0, out_axes=1, reduce="sum")
+    with pytest.raises(TypeError, match="out_axes cannot be saved"):
+        compile(lambda x: x, in_axes=0, out_axes=1).program(rows).save(tmp_path / "f.agpf")
+
+
 def test_what_is_no_number_in_an_object_is_the_same_in_all_rows() -> None:
     @dataclass
     class Named:

@@ -9,11 +9,6 @@ using Kind = TreeNode::Kind;
 
 namespace {
 
-// NumPy's ints, too.
-bool is_axis(PyObject* axes) {
-  return PyIndex_Check(axes) && !PyBool_Check(axes) && !is_array(axes);
-}
-
 // The axes for a key of a dict, borrowed.
 PyObject* axes_of_key(PyObject* axes, const py::object& key) {
   PyObject* const found = PyDict_GetItemWithError(axes, key.ptr());

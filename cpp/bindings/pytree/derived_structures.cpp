@@ -1,5 +1,10 @@
 #include "derived_structures.h"
 
+#include <algorithm>
+
+#include "numpy.h"
+#include "user_classes.h"
+
 namespace arenagrad::bindings {
 
 using Kind = TreeNode::Kind;
@@ -126,6 +131,95 @@ PyTree stacked(const PyTree& results, py::ssize_t rows, bool all) {
     const std::size_t size = size_of(shape);
     const bool array = node.kind == Kind::Array || !shape.empty();
     to.leaf(array ? Kind::Array : Kind::Number, size, std::move(shape), {}, has_rows);
+  });
+}
+
+namespace {
+
+// Walks `axes` beside the structure of results.
+class RowAxesReader {
+public:
+  explicit RowAxesReader(const std::vector<TreeNode>& nodes) : nodes_(nodes) {}
+
+  void read(PyObject* axes) {
+    const TreeNode& node = nodes_[next_];
+    if (node.kind == Kind::Static) {
+      ++next_;
+    } else if (is_axis(axes)) {
+      for (; next_ < node.end; ++next_)
+        if (!nodes_[next_].is_branch() && nodes_[next_].kind != Kind::Static)
+          found.push_back(checked(nodes_[next_], axes));
+    } else if (node.is_branch()) {
+      read_children(node, axes);
+    } else {
+      refuse(axes);
+    }
+  }
+
+  std::vector<py::ssize_t> found;
+
+private:
+  void read_children(const TreeNode& node, PyObject* axes) {
+    const bool is_dict = node.kind == Kind::Dict;
+    const bool is_list = node.kind == Kind::List || node.kind == Kind::Tuple;
+    py::object each = py::reinterpret_borrow<py::object>(axes);
+    if (node.is_user_object() && Py_TYPE(axes) == type_of_node(node))
+      each = take_apart(axes).children;
+    const bool is_sequence = PyTuple_Check(each.ptr()) || (is_list && PyList_Check(each.ptr()));
+    if (!(is_dict ? PyDict_Check(axes) != 0 : is_sequence) || py::len(each) != node.children)
+      refuse(axes);
+    ++next_;
+    for (std::size_t k = 0; k < node.children; ++k) {
+      const auto at = static_cast<Py_ssize_t>(k);
+      PyObject* const axis =
+          is_dict ? PyDict_GetItemWithError(axes, PyTuple_GET_ITEM(node.extra.ptr(), at))
+                  : PySequence_Fast_GET_ITEM(each.ptr(), at);
+      if (axis == nullptr) refuse(axes);
+      read(axis);
+    }
+  }
+
+  static PyTypeObject* type_of_node(const TreeNode& node) {
+    return reinterpret_cast<PyTypeObject*>(class_of(node).ptr());
+  }
+
+  static py::ssize_t checked(const TreeNode& leaf, PyObject* axis) {
+    const Py_ssize_t given = PyNumber_AsSsize_t(axis, PyExc_IndexError);
+    if (given == -1 && PyErr_Occurred()) throw py::error_already_set();
+    const auto dimensions = static_cast<py::ssize_t>(leaf.shape.size());
+    const py::ssize_t found = given < 0 ? given + dimensions : given;
+    if (found < 0 || found >= dimensions)
+      throw py::value_error("out_axes asks for axis " + std::to_string(given) + " of " +
+                            std::to_string(dimensions) + " dimensions");
+    return found;
+  }
+
+  [[noreturn]] static void refuse(PyObject* axes) {
+    if (PyErr_Occurred()) throw py::error_already_set();
+    throw py::type_error(std::string("out_axes must be ints, or tuples, lists, dicts and objects "
+                                     "of such as the results are, got ") +
+                         Py_TYPE(axes)->tp_name);
+  }
+
+  const std::vector<TreeNode>& nodes_;
+  std::size_t next_ = 0;
+};
+
+} // namespace
+
+std::vector<py::ssize_t> row_axes(const PyTree& stacked, const py::object& axes) {
+  RowAxesReader reader(stacked.nodes());
+  reader.read(axes.ptr());
+  return std::move(reader.found);
+}
+
+PyTree with_rows_at(const PyTree& stacked, const std::vector<py::ssize_t>& axes) {
+  auto axis = axes.begin();
+  return with_leaves(stacked, [&](PyTreeBuilder& to, const TreeNode& node) {
+    if (node.kind == Kind::Static) return to.leaf(Kind::Static, 0, {}, node.extra);
+    Shape shape = node.shape;
+    std::rotate(shape.begin(), shape.begin() + 1, shape.begin() + 1 + *axis++);
+    to.leaf(Kind::Array, node.numbers, std::move(shape), {}, node.varies);
   });
 }
 

@@ -23,4 +23,10 @@ std::vector<std::size_t> jacobian_positions(const PyTree& results, const PyTree&
 // varies, or for all.
 PyTree stacked(const PyTree& results, py::ssize_t rows, bool all);
 
+// Of results of a batch the axis of the rows in each array, in order, as `axes` says: an int, or a
+// tuple, list, dict or object of the class of a result with such. Throws TypeError and ValueError.
+std::vector<py::ssize_t> row_axes(const PyTree& stacked, const py::object& axes);
+// The structure of such results once their rows are there.
+PyTree with_rows_at(const PyTree& stacked, const std::vector<py::ssize_t>& axes);
+
 } // namespace arenagrad::bindings

@@ -25,6 +25,11 @@ bool is_array(PyObject* object);
 // an array where it reads something else.
 bool is_array_like(PyObject* object);
 
+// Whether it may name an axis: an int, NumPy's too.
+inline bool is_axis(PyObject* object) {
+  return PyIndex_Check(object) && !PyBool_Check(object) && !is_array(object);
+}
+
 // Below, `array` must be one.
 
 inline const py::detail::PyArray_Proxy* array_view(PyObject* array) {

@@ -133,7 +133,12 @@ void bind_derived_structures(PyTreeClass& cls) {
           py::arg("results"),
           "Where each entry of the matrix of derivatives stands among the numbers of jacobian().")
       .def("stacked", &stacked, py::arg("rows"), py::arg("all"),
-           "The structure of the results of a batch: arrays in place of what varies, or of all.");
+           "The structure of the results of a batch: arrays in place of what varies, or of all.")
+      .def("row_axes", &row_axes, py::arg("axes"),
+           "Of results of a batch the axis of the rows in each array, as out_axes say.\n\n"
+           "Raises TypeError and ValueError.")
+      .def("with_rows_at", &with_rows_at, py::arg("axes"),
+           "The structure of results of a batch once their rows are at these axes.");
 }
 
 void bind_flattening(PyTreeClass& cls) {

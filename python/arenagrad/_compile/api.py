@@ -23,6 +23,7 @@ def compile(
     fn: Callable[_P, _R],
     *,
     in_axes: Any = ...,
+    out_axes: Any = ...,
     reduce: Reduce = ...,
     threads: int = ...,
     strict: bool = ...,
@@ -34,6 +35,7 @@ def compile(
     fn: None = None,
     *,
     in_axes: Any = ...,
+    out_axes: Any = ...,
     reduce: Reduce = ...,
     threads: int = ...,
     strict: bool = ...,
@@ -44,6 +46,7 @@ def compile(
     fn: Callable[..., Any] | None = None,
     *,
     in_axes: Any = None,
+    out_axes: Any = 0,
     reduce: Reduce = None,
     threads: int = 1,
     strict: bool = False,
@@ -70,6 +73,8 @@ def compile(
             has the rows, None for one that is the same in all of them, or a tuple, list, dict or
             object of the argument's class with such for what is in the argument. It counts the
             object of a method.
+        out_axes: the axis of the rows in the results, as JAX's vmap takes it: an int, or a tuple,
+            list, dict or object as the results are with such. Gradients have their rows first.
         reduce: "sum" or "mean" adds up the results of all rows, and gradients by what is the same
             in all rows; without it all results have an axis of rows, the first.
         threads: how many work on a batch, with the same results for any number.
@@ -94,7 +99,7 @@ def compile(
     Cost: a few microseconds an operation for each new structure of arguments, and for each new
     variant, which is one sequence of outcomes of the function's comparisons.
     """
-    options = Options(in_axes, reduce, threads, strict, static_argnums, progress)
+    options = Options(in_axes, reduce, threads, strict, static_argnums, progress, out_axes)
     if fn is None:
         return lambda function: _compiled(function, options)
     return _compiled(fn, options)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from arenagrad._compile.naming import names_in_errors
 from arenagrad._compile.trace_cache import TraceVariant
-from arenagrad._compile.transforms import Chain, DerivedProgram
+from arenagrad._compile.transforms import Chain, DerivedProgram, axes_of_results
 from arenagrad._core.compiled import (
     Batch,
     PyTree,
@@ -57,13 +57,14 @@ class BatchRun:
         threads: int,
         progress: Progress,
         first_row: int = 0,
+        out_axes: Any = 0,
     ) -> None:
         if batch.has_values:
             raise refusal(TypeError("a compiled function takes no Values in a batch"))
         if not batch.has_rows:
             raise ValueError("in_axes gives none of these arguments an axis of rows")
         self._source, self._batch, self._reduction = source, batch, reduction
-        self._threads, self._first_row = threads, first_row
+        self._threads, self._first_row, self._out_axes = threads, first_row, out_axes
         self._progress = None if progress is None else RowProgress(progress, len(batch))
         self._seeds: Batch | None = None
 
@@ -80,12 +81,13 @@ class BatchRun:
         derived = variant.derived(chain)
         if seeds is not None:
             self._seeds = _read_seeds(seeds, derived, len(self._batch))
-        buffers = self._buffers(derived, out)
+        axes = axes_of_results(chain, self._out_axes)
+        buffers = self.buffers(derived, out, axes)
         groups = self._fill_by_one(buffers.arrays, buffers.stacked, variant, chain)
         if groups:
             like = groups[0][0].derived(chain)
             if not like.results.same_layout(derived.results):  # no row takes the variant used last
-                buffers = self._buffers(like, out)
+                buffers = self.buffers(like, out, axes)
             self._fill_by_groups(buffers.arrays, buffers.stacked, groups, like, chain)
         if self._progress is not None:
             self._progress.end()
@@ -110,9 +112,10 @@ class BatchRun:
             self._fill_by_groups(arrays, stacked, groups, variant.derived(chain), chain)
         return pack_arrays(arrays)
 
-    def _buffers(self, derived: DerivedProgram, out: Any) -> "OutputBuffers":
+    def buffers(self, derived: DerivedProgram, out: Any, axes: Any) -> "OutputBuffers":
+        """Memory for the results of all rows, whose rows go to these axes."""
         results = derived.results.stacked(len(self._batch), not self._reduction.is_summed)
-        return OutputBuffers(results, derived.buffered, out, self._batch)
+        return OutputBuffers(results, derived.buffered, out, self._batch, axes)
 
     def _fill_by_one(
         self, leaves: Sequence[Any], stacked: list[bool], variant: TraceVariant, chain: Chain
@@ -235,15 +238,23 @@ class BatchRun:
 class OutputBuffers:
     """Arrays for the numbers of the results of a batch; stacked ones have an axis of rows.
 
-    They are those in `out` where there is one. If rows are read from that memory, too, it gets the
-    numbers after all rows have been read.
+    They are those in `out` where there is one. If rows are read from that memory, too, or stand at
+    another axis there than the first, it gets the numbers after all rows have been read.
     """
 
-    def __init__(self, results: PyTree, buffered: int, out: Any, batch: Batch) -> None:
+    def __init__(
+        self, results: PyTree, buffered: int, out: Any, batch: Batch, axes: Any = 0
+    ) -> None:
         self._results, self._out = results, out
+        self._axes = None if axes == 0 else results.row_axes(axes)
         self._kept = None if buffered < 0 or out is None else results.child(0)
         self._copied_at_the_end: list[Any] = []
         if out is None:
+            self.arrays, self.stacked = results.new_output_buffers()
+            return
+        if self._axes is not None:
+            moved = results.with_rows_at(self._axes)
+            self._copied_at_the_end, self._own = moved.output_buffers_in(out)[0], 0
             self.arrays, self.stacked = results.new_output_buffers()
             return
         buffers, stacked = (results if buffered < 0 else results.child(buffered)).output_buffers_in(
@@ -258,14 +269,23 @@ class OutputBuffers:
 
     def result(self) -> Any:
         """The object to return, once the numbers are in the arrays."""
+        arrays = self.arrays
+        if self._axes is not None:
+            arrays = [_moved(a, axis) for a, axis in zip(arrays, self._axes, strict=True)]
         if self._out is None:
-            return self._results.unflatten(self.arrays)
-        pairs = zip(self._copied_at_the_end, self.arrays[self._own :], strict=False)
+            return self._results.unflatten(arrays)
+        pairs = zip(self._copied_at_the_end, arrays[self._own :], strict=False)
         for buffer, array in pairs:
             buffer[...] = array
         if self._kept is None:
             return self._out
-        return self._kept.unflatten(self.arrays[: self._own]), self._out
+        return self._kept.unflatten(arrays[: self._own]), self._out
+
+
+def _moved(array: Any, axis: int) -> Any:
+    """A view of an array whose rows, its first axis, stand at another one."""
+    others = range(1, array.ndim)
+    return array.transpose(*others[:axis], 0, *others[axis:])
 
 
 class RowProgress:

@@ -155,9 +155,10 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
             A pair of the results and a tuple of gradients.
         """
         # Of summed results, those that have a row for each of the batch are those that vary.
-        axes = PyTree.axes if self._evaluation.reduction.is_summed else 0
+        evaluation = self._evaluation
+        axes = PyTree.axes if evaluation.reduction.is_summed else evaluation.options.out_axes
         chain = (Transform(TransformKind.VJP),)
-        return self._evaluation.run(chain, _tuple("args", args), None, Seeds(cotangents, axes))
+        return evaluation.run(chain, _tuple("args", args), None, Seeds(cotangents, axes))
 
     def jacobian(self, *args: Any, argnums: Argnums = 0, sparse: bool = False, **named: Any) -> Any:
         """All derivatives of all results by the arguments that argnums names.
@@ -241,6 +242,7 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
             executor,
             None if chunksize is None else count("chunksize", chunksize, 1),
             out,
+            options.out_axes,
         )
 
     def program(self, *args: Any, **named: Any) -> Program:
@@ -251,7 +253,7 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
         evaluation, options = self._evaluation, self._evaluation.options
         chain, reduction = evaluation.full_chain, evaluation.reduction
         statics = tuple(k for k, static in enumerate(evaluation.statics(args)) if static)
-        convention = CallConvention(options.in_axes, statics, *reduction)
+        convention = CallConvention(options.in_axes, statics, *reduction, options.out_axes)
         if options.in_axes is not None:
             variant = evaluation.batch_run(args, named).variant()
         else:

@@ -183,7 +183,8 @@ class Evaluation:
     def batch_run(self, args: tuple[Any, ...], named: Named = _NONE) -> BatchRun:
         """A run on the rows that in_axes names."""
         options, batch = self.options, self.batch(args, self.options.in_axes, named)
-        return BatchRun(self.cache, batch, self.reduction, options.threads, options.progress)
+        threads, progress, axes = options.threads, options.progress, options.out_axes
+        return BatchRun(self.cache, batch, self.reduction, threads, progress, out_axes=axes)
 
     def structure(self, args: tuple[Any, ...]) -> PyTree:
         """The structure of these arguments, which must hold no Values."""

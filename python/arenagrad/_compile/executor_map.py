@@ -7,9 +7,9 @@ from collections import OrderedDict
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from arenagrad._compile.batch_run import BatchRun, OutputBuffers, Progress, Reduction
+from arenagrad._compile.batch_run import BatchRun, Progress, Reduction
 from arenagrad._compile.trace_cache import TraceCache, TraceVariant
-from arenagrad._compile.transforms import Chain
+from arenagrad._compile.transforms import Chain, axes_of_results
 from arenagrad._core.compiled import Batch, clear_arrays, divide_arrays, put_rows
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def map_rows(
     executor: "Executor | None",
     chunksize: int | None,
     out: Any,
+    out_axes: Any,
 ) -> Any:
     """What BatchRun.run gives, by an executor or, without one, here.
 
@@ -39,8 +40,7 @@ def map_rows(
     variant, rows = whole.variant(), len(batch)
     derived = variant.derived(chain)
     whole.trace_all_rows()
-    results = derived.results.stacked(rows, not reduction.is_summed)
-    buffers = OutputBuffers(results, derived.buffered, out, batch)
+    buffers = whole.buffers(derived, out, axes_of_results(chain, out_axes))
     leaves, stacked = buffers.arrays, buffers.stacked
     clear_arrays(leaves)
     in_processes = type(executor).__module__ == "concurrent.futures.process"

@@ -20,15 +20,20 @@ class Options:
         strict: bool = False,
         static_argnums: int | tuple[int, ...] = (),
         progress: Callable[[int, int], object] | None = None,
+        out_axes: Any = 0,
     ) -> None:
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"reduce must be None, 'sum' or 'mean', got {reduce!r}")
         if reduce is not None and in_axes is None:
             raise ValueError("reduce needs in_axes, which say what differs from row to row")
+        out_axes = _plain(out_axes)
+        if out_axes != 0 and (in_axes is None or reduce is not None):
+            raise ValueError("out_axes say where rows go: they need in_axes, and no reduce")
         if progress is not None and not callable(progress):
             raise TypeError(f"progress must be callable, got {type(progress).__name__}")
         statics = static_argnums if isinstance(static_argnums, tuple | list) else (static_argnums,)
         self.in_axes: Any = _plain(in_axes)
+        self.out_axes: Any = out_axes
         self.reduce = reduce
         self.threads: int = thread_count(threads)
         self.strict: bool = bool(strict)

@@ -103,7 +103,8 @@ class Program(NativeDispatch):
         if convention.in_axes is not None:
             batch = Batch(args, convention.in_axes, statics, named)
             reduction = Reduction(convention.reduced, convention.mean)
-            run = BatchRun(source, batch, reduction, self._threads, None)
+            axes = convention.out_axes
+            run = BatchRun(source, batch, reduction, self._threads, None, out_axes=axes)
             return run.run(self._chain, None, out)
         read = read_arguments(args, statics, named)
         if read is None:

@@ -14,7 +14,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from arenagrad._compile.trace_cache import TraceVariant
-from arenagrad._compile.transforms import Chain, DerivedProgram, Transform, TransformKind
+from arenagrad._compile.transforms import (
+    Chain,
+    DerivedProgram,
+    Transform,
+    TransformKind,
+    axes_of_results,
+)
 from arenagrad._core import FormatError, Value
 from arenagrad._core import compiled as native
 from arenagrad._core.compiled import Closure, PyTree
@@ -34,6 +40,7 @@ class CallConvention(NamedTuple):
     static_argnums: tuple[int, ...] = ()
     reduced: bool = False  # the rows of a batch are summed
     mean: bool = False
+    out_axes: Any = 0  # such a program is not saved
 
 
 def program_to_bytes(variant: TraceVariant, chain: Chain, convention: CallConvention) -> bytes:
@@ -41,6 +48,8 @@ def program_to_bytes(variant: TraceVariant, chain: Chain, convention: CallConven
 
     Raises TypeError for what has none.
     """
+    if axes_of_results(chain, convention.out_axes) != 0:
+        raise TypeError("a program with out_axes cannot be saved: leave its rows first")
     derived = variant.derived(chain)
     head = {
         "arguments": _parts(variant.arguments, "arguments"),

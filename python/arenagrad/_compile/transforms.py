@@ -58,6 +58,21 @@ def chain_of(transforms: Iterable[Any]) -> Chain:
     )
 
 
+def axes_of_results(chain: Chain, out_axes: Any) -> Any:
+    """The axes of the rows in what a chain gives: those of the function's results are out_axes.
+
+    Gradients have their rows first.
+    """
+    kinds = [transform.kind for transform in chain]
+    if out_axes == 0:
+        return 0
+    if kinds == [TransformKind.JVP]:
+        return out_axes, out_axes
+    if kinds == [TransformKind.VJP]:
+        return out_axes, 0
+    return 0 if kinds else out_axes
+
+
 class DerivedProgram:
     """A program and the structure of its results. Immutable.
 

@@ -99,6 +99,15 @@ class PyTree:
     def stacked(self, rows: int, all: bool) -> PyTree:
         """The structure of the results of a batch: arrays in place of what varies, or of all."""
 
+    def row_axes(self, axes: Any) -> list[int]:
+        """Of results of a batch the axis of the rows in each array, as out_axes say.
+
+        Raises TypeError and ValueError.
+        """
+
+    def with_rows_at(self, axes: Sequence[int]) -> PyTree:
+        """The structure of results of a batch once their rows are at these axes."""
+
     def new_output_buffers(self) -> tuple[list[_Numbers], list[bool]]:
         """Arrays of zeros for all numbers, and whether each has an axis of rows.
 
