@@ -6,6 +6,7 @@ from benchmarks import (
     compiled_graph,
     compiled_making,
     compiled_point,
+    compiled_sparse,
     compiled_threads,
 )
 from benchmarks.measure import Row
@@ -13,7 +14,7 @@ from benchmarks.measure import Row
 # The first load nothing that Python's collector would have to look through.
 _PARTS = (
     *(compiled_gpt, compiled_making, compiled_threads, compiled_point, compiled_batch),
-    compiled_graph,
+    *(compiled_sparse, compiled_graph),
 )
 
 

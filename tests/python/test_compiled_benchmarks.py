@@ -21,6 +21,7 @@ from benchmarks import (  # noqa: E402
     compiled_making,
     compiled_peers,
     compiled_point,
+    compiled_sparse,
     gpt,
     measure,
     pure_value,
@@ -70,6 +71,28 @@ def test_different_answers_are_noticed() -> None:
     for other in ([1.001, [2.0, 3.0]], [math.nan, [2.0, 3.0]], [1.0, [2.0]]):
         with pytest.raises(measure.DifferentAnswersError, match="x: "):
             compiled_peers.check("x", [1.0, [2.0, 3.0]], other)
+
+
+def test_the_sparse_jacobian_is_that_of_the_residuals() -> None:
+    pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
+    problem = compiled_sparse.Adjustment(2, 3, 4)
+    _, matrix = compiled_sparse.ours(problem)
+    step, k = 1e-6, 5  # a camera's centre
+    sides = []
+    for sign in (1.0, -1.0):
+        cameras = problem.cameras.copy()
+        cameras[0, k] += sign * step
+        sides.append(
+            [
+                compiled_sparse.residual(math, cameras[i], problem.points[j], weight, seen)
+                for i, j, weight, seen in zip(
+                    problem.camera, problem.point, problem.weights, problem.seen, strict=True
+                )
+            ]
+        )
+    difference = (np.ravel(sides[0]) - np.ravel(sides[1])) / (2.0 * step)
+    assert matrix.shape == (8, 2 * 11 + 3 * 3 + 4)
+    assert matrix.toarray()[:, k] == pytest.approx(difference, abs=1e-6)
 
 
 @pytest.mark.parametrize("operations", [600, 2_000])
