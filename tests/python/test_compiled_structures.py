@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from functools import cached_property
+from random import Random
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -654,3 +655,72 @@ def test_a_tangent_of_another_class_is_refused_with_the_structure_wanted() -> No
     with pytest.raises(TypeError, match=r"must be \(Line\(rate=float, start=float\), float\)"):
         f.jvp((Line(1.0, 2.0), 3.0), (Frozen(1.0, 2.0), 0.0))
     assert [f.name for f in fields(Line)] == ["rate", "start"]
+
+
+# Random structures
+
+
+def random_structure(random: Random, depth: int, leaf: Callable[[], Any]) -> Any:
+    """Lists, tuples, dicts and objects of all kinds in each other."""
+    if depth == 0 or random.random() < 0.2:
+        return leaf()
+    kind = random.randrange(len(KINDS) + 3)
+    if kind < len(KINDS):
+        return KINDS[kind](*(random_structure(random, depth - 1, leaf) for _ in range(2)))
+    items = [random_structure(random, depth - 1, leaf) for _ in range(random.randrange(3))]
+    many = {len(KINDS): list, len(KINDS) + 1: tuple}
+    return many[kind](items) if kind in many else dict(zip("ab", items, strict=False))
+
+
+def items_of(given: Any) -> list[Any] | None:
+    """What a branch holds, None for a leaf."""
+    if isinstance(given, dict):
+        return list(given.values())
+    if isinstance(given, list | tuple):
+        return list(given)
+    return list(parts(given)) if hasattr(given, "rate") else None
+
+
+def leaves_of(given: Any) -> list[Any]:
+    """The leaves in the order in which a program has them."""
+    items = items_of(given)
+    return [given] if items is None else [leaf for item in items for leaf in leaves_of(item)]
+
+
+def classes_of(given: Any) -> list[Any]:
+    """The classes that stand in each other, in order."""
+    items = items_of(given)
+    keys = list(given) if isinstance(given, dict) else []
+    return [] if items is None else [type(given), keys, *map(classes_of, items)]
+
+
+def squares(given: Any) -> Any:
+    return sum((k + 1) * leaf**2 for k, leaf in enumerate(leaves_of(given)))
+
+
+@pytest.mark.parametrize("first_seed", range(0, 60, 20))
+def test_random_structures_have_gradients_of_their_classes_in_points_and_rows(
+    first_seed: int,
+) -> None:
+    f, by_name = compile(squares), compile(lambda *, given: squares(given))
+    rows, same = compile(squares, in_axes=0), compile(lambda given: given, in_axes=0)
+    for seed in range(first_seed, first_seed + 20):
+        random = Random(seed)
+        given = random_structure(random, 4, lambda random=random: random.uniform(-1.0, 1.0))
+        numbers = leaves_of(given)
+        expected = [2.0 * (k + 1) * x for k, x in enumerate(numbers)]
+        for _ in range(2):
+            assert f(given) == by_name(given=given) == pytest.approx(squares(given))
+            if numbers:
+                gradient = f.grad(given)
+                assert classes_of(gradient) == classes_of(given)
+                assert leaves_of(gradient) == pytest.approx(expected)
+        random = Random(seed)
+        batch = random_structure(random, 4, lambda random=random: np.arange(3.0) + random.random())
+        if columns := leaves_of(batch):
+            assert rows(batch).tolist() == pytest.approx(squares(batch).tolist())
+            gradient, back = rows.grad(batch), same(batch)
+            assert classes_of(gradient) == classes_of(back) == classes_of(batch)
+            for k, column in enumerate(columns):
+                assert leaves_of(gradient)[k].tolist() == (2.0 * (k + 1) * column).tolist()
+                assert leaves_of(back)[k].tolist() == column.tolist()
