@@ -99,6 +99,10 @@ def test_static_argnums_hold_for_an_argument_by_its_name() -> None:
     f = compile(lambda x, n: sum(x**k for k in range(n)), static_argnums=1)
     assert f(2.0, n=3) == 7.0
     assert f(2.0, 3) == 7.0
+    program: Any = f.program(2.0, n=3)
+    assert program(3.0, n=3) == 13.0
+    with pytest.raises(TypeError, match=r"is for \(float, n=3\), got \(float, n=4\)"):
+        program(3.0, n=4)
     assert f.grad(2.0, n=3) == 5.0
 
 

@@ -74,6 +74,10 @@ def test_a_change_of_a_series_in_place_is_seen() -> None:
     assert f(s) == 28.0
     s["b"] = 1.0
     assert f(s) == 11.0
+    g, t = compile(lambda t: t["x"].sum() * (2.0 if t["unit"].iloc[0] == "u" else 1.0)), table()
+    assert g(t) == 12.0
+    t.loc[10, "unit"] = "other"
+    assert g(t) == 6.0
 
 
 def test_results_come_as_series_and_dataframes() -> None:

@@ -33,7 +33,8 @@ void look_for_pandas() {
   if (is_known) return;
   const auto pandas = py::reinterpret_steal<py::object>(PyImport_GetModule(name.ptr()));
   if (!pandas && PyErr_Occurred()) throw py::error_already_set();
-  if (!pandas) return;
+  // Another thread may be in the middle of importing it.
+  if (!pandas || !has_attribute(pandas, "DataFrame") || !has_attribute(pandas, "Series")) return;
   is_known = true;
   py::module_::import("arenagrad._compile.pandas_nodes").attr("register")();
 }

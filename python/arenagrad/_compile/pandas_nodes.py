@@ -5,6 +5,7 @@ structure, which chooses a program. A row of a DataFrame in a batch is a Series 
 of the columns. What has another shape, as results of all rows and Jacobians have, is a plain array.
 """
 
+from contextlib import suppress
 from numbers import Real
 from typing import Any
 
@@ -43,8 +44,10 @@ def register() -> None:
     """Let compiled functions take and return Series and DataFrames."""
     import pandas as pd
 
-    register_node(pd.Series, _flatten_series, _unflatten_series, _rows_of_series)
-    register_node(pd.DataFrame, _flatten_frame, _unflatten_frame, _rows_of_frame)
+    with suppress(ValueError):  # a user has registered it
+        register_node(pd.Series, _flatten_series, _unflatten_series, _rows_of_series)
+    with suppress(ValueError):
+        register_node(pd.DataFrame, _flatten_frame, _unflatten_frame, _rows_of_frame)
 
 
 def _same_index(one: Any, other: Any) -> bool:
@@ -55,7 +58,7 @@ def _same_index(one: Any, other: Any) -> bool:
 
 def _flatten_series(series: Any) -> tuple[tuple[Any, ...], Labels]:
     if not _has_numbers(series):
-        others = ((0, series),)
+        others = ((0, series.copy()),)  # a caller may change his in place
         return (), Labels(series.index, None, series.name, others)
     return (_numbers_of(series),), Labels(series.index, None, series.name, ())
 
@@ -74,7 +77,7 @@ def _unflatten_series(labels: Labels, children: tuple[Any, ...]) -> Any:
 def _flatten_frame(frame: Any) -> tuple[tuple[Any, ...], Labels]:
     columns = [frame.iloc[:, k] for k in range(frame.shape[1])]
     numeric = [k for k, column in enumerate(columns) if _has_numbers(column)]
-    others = tuple((k, column) for k, column in enumerate(columns) if k not in numeric)
+    others = tuple((k, column.copy()) for k, column in enumerate(columns) if k not in numeric)
     numbers = _numbers_of(frame if not others else frame.iloc[:, numeric])
     return (numbers,), Labels(frame.index, frame.columns, None, others)
 

@@ -96,17 +96,26 @@ class Program(NativeDispatch):
     def __reduce__(self) -> tuple[Any, ...]:
         return Program, (self._variant, self._chain, self._convention, self._threads)
 
+    def _static_names(self) -> tuple[str, ...]:
+        """The arguments given by name that are no numbers in this program."""
+        tree = self._variant.arguments
+        if tree.positional == len(tree):
+            return ()
+        by_name = tree.child(tree.positional)
+        names: tuple[str, ...] = by_name.to_parts()[0][3][0]
+        return tuple(name for k, name in enumerate(names) if by_name.child(k).is_static)
+
     def _call(self, *args: Any, out: Any = None, **named: Any) -> Any:
         """The fallback of the native dispatch."""
         convention, source = self._convention, _SingleVariant(self._variant, self._chain)
         statics = [k in convention.static_argnums for k in range(len(args))]
         if convention.in_axes is not None:
-            batch = Batch(args, convention.in_axes, statics, named)
+            batch = Batch(args, convention.in_axes, statics, named, self._static_names())
             reduction = Reduction(convention.reduced, convention.mean)
             axes = convention.out_axes
             run = BatchRun(source, batch, reduction, self._threads, None, out_axes=axes)
             return run.run(self._chain, None, out)
-        read = read_arguments(args, statics, named)
+        read = read_arguments(args, statics, named, self._static_names())
         if read is None:
             raise TypeError("a program takes numbers, not Values")
         tree, numbers = read
