@@ -153,6 +153,22 @@ def compiled_functions_keep_parameters_and_result() -> None:
     assert_type(arenagrad.grad(squared)(2.0), Any)
 
 
+class Line:
+    """A class that compiled functions are told of."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+
+
+def classes_are_registered_by_functions_of_their_own(line: Line) -> None:
+    """The one takes such an object, the other gives one."""
+    arenagrad.register_node(Line, lambda line: ((line.rate,), None), lambda _, c: Line(*c))
+    arenagrad.register_node(Line, lambda line: (line.speed, None), lambda _, c: Line(*c))  # type: ignore[attr-defined]
+    arenagrad.register_node(Line, lambda line: ((), None), lambda _, c: 1.0)  # type: ignore[arg-type,return-value]
+    arenagrad.compile(lambda line: line.rate, in_axes=Line(0), out_axes=[0])
+    arenagrad.register_node(line, len, len)  # type: ignore[arg-type,misc]
+
+
 def pictures_have_types(a: Value) -> None:
     """A Value or several are drawn; nothing else is."""
     picture = arenagrad.draw([a, a + 1], limit=50, digits=2, attributes=["label", "m"])
