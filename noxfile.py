@@ -110,7 +110,10 @@ def docs(session: nox.Session) -> None:
     session.run(
         "python", "-m", "pytest", "tests/python/test_readme.py", "tests/python/test_help.py"
     )
-    modules = ["arenagrad", *(f"arenagrad.{name}" for name in ("nn", "optim", "losses", "engine"))]
+    modules = [
+        "arenagrad",
+        *(f"arenagrad.{name}" for name in ("nn", "optim", "losses", "linalg", "engine")),
+    ]
     session.run("python", "-m", "pdoc", "-o", "build/docs", "-d", "google", *modules)
 
 

@@ -42,6 +42,7 @@ from arenagrad.saving import load, save
 from arenagrad.structures import register_node
 
 if TYPE_CHECKING:
+    from arenagrad import linalg as linalg
     from arenagrad import losses as losses
     from arenagrad import nn as nn
     from arenagrad import optim as optim
@@ -49,7 +50,7 @@ else:
 
     def __getattr__(name: str) -> Any:
         """`arenagrad.optim` and the like, which are imported when they are first asked for."""
-        if name in ("losses", "nn", "optim"):
+        if name in ("linalg", "losses", "nn", "optim"):
             return import_module(f"arenagrad.{name}")
         raise AttributeError(f"module 'arenagrad' has no attribute {name!r}")
 

@@ -19,6 +19,7 @@ import pytest
 
 import arenagrad
 import arenagrad.functions
+import arenagrad.linalg
 import arenagrad.losses
 import arenagrad.nn
 import arenagrad.optim
@@ -167,8 +168,17 @@ MAY_IMPORT = {
 NUMERICS = {"math", "cmath", "numpy", "statistics", "decimal", "fractions", "scipy", "torch"}
 # The demo draws moons, the benchmark averages times, a schedule is one number an epoch: none is
 # part of the engine. Saving moves NumPy arrays between files and Values, and computes nothing.
-# Derivatives that are mostly 0 are handed to SciPy as they are.
-MAY_CALCULATE = {"sparse.py", "bench.py", "demo.py", "moons.py", "saving.py", "schedules.py"}
+# Derivatives that are mostly 0 are handed to SciPy as they are. Matrices of numbers are NumPy's to
+# factorise; those of Values are factorised by operations, as in any function of a user's.
+MAY_CALCULATE = {
+    "linalg.py",
+    "sparse.py",
+    "bench.py",
+    "demo.py",
+    "moons.py",
+    "saving.py",
+    "schedules.py",
+}
 
 
 @pytest.mark.parametrize("path", PACKAGE, ids=name_of)
@@ -317,7 +327,8 @@ def public(module: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "module",
     [
-        *(arenagrad, arenagrad.nn, arenagrad.optim, arenagrad.losses, compat, arenagrad.engine),
+        *(arenagrad, arenagrad.nn, arenagrad.optim, arenagrad.losses, arenagrad.linalg),
+        *(compat, arenagrad.engine),
         *(_core, _core.functions, _core.optim, _core.compiled),
     ],
 )

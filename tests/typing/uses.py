@@ -124,6 +124,12 @@ def functions_have_types(a: Value) -> None:
     assert_type(arenagrad.__version__, str)
 
 
+def linear_algebra_has_types(a: Value) -> None:
+    """Matrices are lists or arrays, results arrays."""
+    assert_type(arenagrad.linalg.solve([[a]], [1.0]), np.ndarray[Any, Any])
+    assert_type(arenagrad.linalg.slogdet([[a]]).logabsdet, Any)
+
+
 def sums_and_losses_have_types(a: Value, mixed: list[Value | float]) -> None:
     """A Value for Values, a float for numbers, and Any where only the run knows."""
     assert_type(arenagrad.sum([a, a]), Value)
