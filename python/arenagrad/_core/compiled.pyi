@@ -437,6 +437,7 @@ def is_recorded(closure: Closure) -> bool:
 def is_tracing() -> bool:
     """Whether a function is being traced in this thread."""
 
+@final
 class RecordedFunction:
     """A program as the function of calls that are recorded. Immutable."""
 
