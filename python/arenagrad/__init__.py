@@ -13,8 +13,22 @@ Record with `Value`, differentiate with `backward()`:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from arenagrad._compile.api import compile, grad, hessian, hvp, jacobian, value_and_grad
+from arenagrad._compile.api import (
+    compile,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 from arenagrad._compile.compiled import Compiled
+from arenagrad._compile.custom_rules import custom_jvp, custom_vjp, stop_gradient
+from arenagrad._compile.gradient_checks import check_grads
+from arenagrad._compile.implicit import ConvergenceError, fixed_point, root
 from arenagrad._compile.program import Program
 from arenagrad._core import (
     ArenaFullError,
@@ -36,7 +50,7 @@ from arenagrad._core import (
 from arenagrad.compat import install_as_micrograd
 from arenagrad.functions import *  # noqa: F403, its stub is the one list of them
 from arenagrad.functions import __all__ as __all__
-from arenagrad.grad_mode import custom, no_grad
+from arenagrad.grad_mode import custom, disable_compile, no_grad
 from arenagrad.pictures import Picture, draw, to_dot, to_mermaid, to_networkx
 from arenagrad.saving import load, save
 from arenagrad.structures import register_node
@@ -73,6 +87,7 @@ __all__ += (
     "ArenaFullError",
     "ArenagradError",
     "Compiled",
+    "ConvergenceError",
     "DetachedValueWarning",
     "DivisionByZeroError",
     "DomainError",
@@ -86,23 +101,34 @@ __all__ += (
     "__version__",
     "arena_info",
     "build_info",
+    "check_grads",
     "collect",
     "compile",
     "custom",
+    "custom_jvp",
+    "custom_vjp",
+    "disable_compile",
     "draw",
+    "fixed_point",
     "grad",
     "hessian",
     "hvp",
     "install_as_micrograd",
+    "jacfwd",
     "jacobian",
+    "jacrev",
+    "jvp",
     "load",
     "no_grad",
     "register_node",
+    "root",
     "save",
     "set_capacity",
+    "stop_gradient",
     "to_dot",
     "to_mermaid",
     "to_networkx",
     "topological_order",
     "value_and_grad",
+    "vjp",
 )

@@ -5,6 +5,7 @@ from contextlib import ContextDecorator
 from typing import Any, TypeVar
 
 from arenagrad._core import Value, no_grad_step
+from arenagrad._core.compiled import compile_step
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -81,5 +82,25 @@ class no_grad(ContextDecorator):
         no_grad_step(-1)
 
 
-for _public in (custom, no_grad):
+class disable_compile(ContextDecorator):
+    """A block in which compiled functions are traced at each call, and nothing is kept of it.
+
+    So a debugger, and prints, see each call of the function, and comparisons mean what they mean in
+    a compiled one. For all threads. ARENAGRAD_DISABLE_COMPILE=1 in the environment does the same
+    for a whole program.
+
+    >>> with disable_compile():
+    ...     loss(model, x)
+    """
+
+    def __enter__(self) -> None:
+        """Trace at each call from here on."""
+        compile_step(1)
+
+    def __exit__(self, *_: Any) -> None:
+        """Use what has been compiled again."""
+        compile_step(-1)
+
+
+for _public in (custom, no_grad, disable_compile):
     _public.__module__ = "arenagrad"

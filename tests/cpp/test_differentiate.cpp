@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "program/passes/differentiate.h"
+#include "program/passes/without_partials.h"
 #include "program_cases.h"
 
 using namespace arenagrad::program;
@@ -38,7 +39,7 @@ TEST_CASE("the partials of every opcode agree with differences, to the third ord
   for (const Opcode opcode : all_codes()) {
     // They move by more than their partials say, which are those of what they stand in.
     if (opcode == Opcode::RowSum || opcode == Opcode::MaxShift ||
-        opcode == Opcode::LogSumExpShifted)
+        opcode == Opcode::LogSumExpShifted || opcode == Opcode::WithPartials)
       continue;
     for (int turn = 0; turn < 5; ++turn) {
       const std::vector<double> x = operands_of(opcode, random);
@@ -80,6 +81,22 @@ TEST_CASE("the logarithm of a sum of exponentials has its shares as partials, to
       CHECK(got[1 + k] == doctest::Approx(difference(program, at, k, 0)).epsilon(1e-7));
     program = select_outputs(partials, {2});
   }
+}
+
+TEST_CASE("a value with partials has these and no others, which are differentiated in turn") {
+  // Of a "value" 7 that says its partial by x is x * x.
+  Builder builder(Passes{});
+  const Index x = builder.input(), value = builder.constant(7.0);
+  const Index partial = builder.emit(Opcode::Mul, x, x);
+  builder.output(builder.emit_many(Opcode::WithPartials, {value, x, partial}));
+  const Program program = builder.finish();
+  const Program first = reverse(program, all_of(program), false, Passes{});
+  CHECK(run(first, {3.0}) == std::vector<double>{7.0, 9.0});
+  const Program second = reverse(select_outputs(first, {1}), all_of(program), false, Passes{});
+  CHECK(run(second, {3.0}) == std::vector<double>{9.0, 6.0});
+  const Program planned = without_partials(program);
+  CHECK(planned.size() == 2); // the input and the value
+  CHECK(run(planned, {3.0}) == std::vector<double>{7.0});
 }
 
 TEST_CASE("a tangent agrees with a sweep") {

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
+#include <string_view>
 
 #include "bindings/value/instance.h"
 #include "outer_state.h"
@@ -16,6 +18,8 @@ namespace {
 
 constexpr std::size_t kMostKnown = 300; // all variants of a function and some derivatives of each
 constexpr std::size_t kMostStale = 4;   // whose outer state has changed, and may change back
+
+int disabled = 0; // how many disable_compile() blocks there are
 
 // The arguments that a derivative is by; several are a tuple or a list. Calls of the function
 // itself take none.
@@ -140,7 +144,7 @@ PyObject* call_dispatch(PyObject* self, PyObject* const* args, std::size_t nargs
         ++arguments.named;
     }
     // A trace takes in what a program reads besides numbers, which the fallback sees to.
-    if (!own->known->empty() && tracing() == nullptr)
+    if (!own->known->empty() && tracing() == nullptr && disabled == 0)
       if (PyObject* result =
               known_result(own, arguments, argnums, py::reinterpret_borrow<py::object>(out)))
         return result;
@@ -267,6 +271,15 @@ PyObject* reduce_dispatch(PyObject* self, PyObject*) {
 } // namespace
 
 void bind_native_dispatch(py::module_& module) {
+  const char* const said =
+      std::getenv("ARENAGRAD_DISABLE_COMPILE"); // NOLINT(concurrency-mt-unsafe)
+  disabled = said != nullptr && *said != '\0' && std::string_view(said) != "0" ? 1 : 0;
+  module.def(
+      "is_compile_disabled", [] { return disabled != 0; },
+      "Whether nothing that has been compiled is used.");
+  module.def(
+      "compile_step", [](int step) { disabled += step; }, py::arg("step"),
+      "Enter (+1) or leave (-1) a block in which nothing that has been compiled is used.");
   static PyMethodDef methods[] = {
       {"_remember", remember_executable, METH_VARARGS,
        "Try this PointExecutable first in calls with these argnums; None: in calls that take "

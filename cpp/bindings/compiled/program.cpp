@@ -54,11 +54,14 @@ py::dict counts_of(const Program& program) {
 }
 
 py::tuple jacobian_of_program(const ProgramPointer& of, const Indices& inputs, const Varies& varies,
-                              bool strict) {
+                              bool strict, Index outputs, const std::string& direction) {
   program::Jacobian jacobian;
+  const auto by = direction == "reverse"   ? program::Direction::Reverse
+                  : direction == "forward" ? program::Direction::Forward
+                                           : program::Direction::Cheaper;
   {
     const ReleasedGil released;
-    jacobian = program::jacobian(*of, {inputs, varies}, passes_for(strict));
+    jacobian = program::jacobian(*of, {inputs, varies, outputs}, passes_for(strict), by);
   }
   return py::make_tuple(to_pointer(std::move(jacobian.program)), jacobian.rows, jacobian.columns,
                         jacobian.by_reverse);
@@ -106,13 +109,15 @@ void bind_transforms(ProgramClass& cls) {
       .def(
           "reverse",
           [](const ProgramPointer& p, const Indices& inputs, const Varies& varies, bool seeded,
-             bool strict) {
-            return make_without_gil(
-                [&] { return program::reverse(*p, {inputs, varies}, seeded, passes_for(strict)); });
+             bool strict, Index outputs) {
+            return make_without_gil([&] {
+              return program::reverse(*p, {inputs, varies, outputs}, seeded, passes_for(strict));
+            });
           },
           py::arg("inputs"), py::arg("varies"), py::arg("seeded"), py::arg("strict"),
-          "The outputs, then the sum of the derivatives of all by each of these inputs; seeded: "
-          "times cotangents, which are inputs behind the others.")
+          py::arg("outputs") = program::kNone,
+          "The outputs, then the sum of the derivatives of the first `outputs` of them by each of "
+          "these inputs; seeded: times cotangents, which are inputs behind the others.")
       .def(
           "tangent",
           [](const ProgramPointer& p, const Indices& inputs, bool strict) {
@@ -122,9 +127,12 @@ void bind_transforms(ProgramClass& cls) {
           py::arg("inputs"), py::arg("strict"),
           "The outputs, then the tangent of each, given one of each of these inputs behind the "
           "others.")
-      .def("jacobian", jacobian_of_program, py::arg("inputs"), py::arg("varies"), py::arg("strict"),
-           "The outputs, then the derivatives that are not always 0; their rows and columns, and "
-           "whether they come from reverse sweeps.")
+      .def(
+          "jacobian", jacobian_of_program, py::arg("inputs"), py::arg("varies"), py::arg("strict"),
+          py::arg("outputs") = program::kNone, py::arg("direction") = "cheaper",
+          "The outputs, then the derivatives of the first `outputs` of them that are not always 0; "
+          "their rows and columns, and whether they come from reverse sweeps, as direction may "
+          "say.")
       .def(
           "summed",
           [](const ProgramPointer& p, bool strict) {

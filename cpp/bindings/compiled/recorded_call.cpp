@@ -9,7 +9,7 @@
 #include "bindings/value/record.h"
 #include "closure.h"
 #include "program.h"
-#include "program/ir/analysis.h"
+#include "program/passes/builder.h"
 #include "program/point/point_function.h"
 
 namespace arenagrad::bindings {
@@ -54,6 +54,12 @@ struct CallOperands {
     for (std::size_t k = 0; k < closure.size(); ++k) add_value(begin + k, closure.values()[k]);
   }
 
+  void add(const py::handle& one, const char* what) {
+    const bool alone = !is_value(one.ptr());
+    numbers.push_back(alone ? need_number(one.ptr(), what) : 0.0);
+    values.push_back(alone ? nullptr : one.ptr());
+  }
+
 private:
   void add_value(std::size_t place, const py::object& value) {
     if (!is_value(value.ptr())) throw py::type_error("an operand of a call must be a Value");
@@ -61,15 +67,8 @@ private:
   }
 };
 
-// The results of the program on the numbers of the arguments, of the closure, and what else a
-// call gives.
-py::list record_call(const FunctionPointer& function, const Doubles& numbers,
-                     const PlacedValues& values, const Closure& closure, const Doubles& more,
-                     const PlacedValues& more_values) {
-  CallOperands given;
-  given.add(numbers, values);
-  given.add(closure);
-  given.add(more, more_values);
+// The results of the program on these operands, Values.
+py::list record(const FunctionPointer& function, CallOperands& given) {
   const std::size_t count = function->program().input_count, width = function->results();
   if (given.numbers.size() != count)
     throw py::value_error("a program was given another number of inputs than it has");
@@ -95,6 +94,43 @@ py::list record_call(const FunctionPointer& function, const Doubles& numbers,
   return values_of(results);
 }
 
+// The same for the numbers of the arguments, of the closure, and what else a call gives.
+py::list record_call(const FunctionPointer& function, const Doubles& numbers,
+                     const PlacedValues& values, const Closure& closure, const Doubles& more,
+                     const PlacedValues& more_values) {
+  CallOperands given;
+  given.add(numbers, values);
+  given.add(closure);
+  given.add(more, more_values);
+  return record(function, given);
+}
+
+// The function of a value, n operands and its partials by them: the value.
+FunctionPointer value_with_partials(std::size_t n) {
+  static std::vector<FunctionPointer> made;
+  if (made.size() <= n) made.resize(n + 1);
+  if (made[n] == nullptr) {
+    program::Builder builder(program::Passes::none());
+    std::vector<program::Index> operands;
+    for (std::size_t k = 0; k < 2 * n + 1; ++k) operands.push_back(builder.input());
+    builder.output(builder.emit_many(program::Opcode::WithPartials, operands));
+    made[n] = std::make_shared<PointFunction>(builder.finish(), false);
+  }
+  return made[n];
+}
+
+// A Value of these partials by the operands, and of no others.
+py::object with_partials(const py::object& value, const py::list& operands,
+                         const py::list& partials) {
+  if (operands.size() != partials.size())
+    throw py::value_error("a value must have as many partials as operands");
+  CallOperands given;
+  given.add(value, "a value");
+  for (const py::handle operand : operands) given.add(operand, "an operand");
+  for (const py::handle partial : partials) given.add(partial, "a partial");
+  return record(value_with_partials(operands.size()), given)[0];
+}
+
 // Whether what is computed from the Values of a closure belongs to a graph or a trace.
 bool is_recorded(const Closure& closure) {
   return std::ranges::any_of(closure.values(), [](const py::object& value) {
@@ -115,6 +151,11 @@ void bind_recorded_call(py::module_& module) {
            py::arg("more"), py::arg("more_values"),
            "A list of the results, Values. The operands are numbers, with pairs of a place among "
            "them and the\nValue that is there; the closure; and more such numbers and Values.");
+  module.def("with_partials", with_partials, py::arg("value"), py::arg("operands"),
+             py::arg("partials"),
+             "A Value of these partials by the operands, and of no others, which can be "
+             "differentiated in turn.\n\nAll may be Values or numbers. Raises ValueError unless "
+             "operands and partials are equally many.");
   module.def(
       "is_recorded", is_recorded, py::arg("closure"),
       "Whether what is computed from a closure belongs to a graph, or to a trace under way.");

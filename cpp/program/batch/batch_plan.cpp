@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "block_runner.h"
+#include "program/passes/without_partials.h"
 #include "rows.h"
 
 namespace arenagrad::program {
@@ -215,7 +216,8 @@ private:
 } // namespace
 
 BatchPlan::BatchPlan(const Program& program, const std::vector<std::uint8_t>& varies, bool strict)
-    : body_(std::make_shared<const Body>(program, varies, strict)) {}
+    : body_(std::make_shared<const Body>(
+          has_partials(program) ? without_partials(program) : program, varies, strict)) {}
 
 RowOutcome BatchPlan::run(const std::vector<Column>& inputs, const std::vector<Column>& outputs,
                           std::size_t rows, RowState* states, double scale, std::size_t threads,

@@ -68,7 +68,7 @@ struct Program {
     if (count > 2) visit(i.c);
   }
 
-  // Requires that i is a DotN.
+  // Of a DotN; of a WithPartials the value, its operands and its partials.
   DotView dot(const Instruction& i) const {
     DotView view = core::dot_view(lists.data() + i.a, i.b);
     view.x = lists.data() + i.c; // a list of its own

@@ -247,6 +247,23 @@ template <> struct NaryRule<Opcode::Take> {
   }
 };
 
+// A partial may be what is not finite at finite operands, so 0 times it is 0.
+template <> struct NaryRule<Opcode::WithPartials> {
+  static void pullback(const Site& site, Symbolic g, Target& target) {
+    const Symbolic::NoNan no_nan(true);
+    const auto of = site.program.dot(site.instruction());
+    for (std::size_t k = 0; k < of.terms; ++k)
+      target.add_if_active(of.w[k], [&] { return site.value(of.x[k]) * g; });
+  }
+  static Index pushforward(const Site& site, TangentSum& tangents) {
+    const Symbolic::NoNan no_nan(true);
+    const auto of = site.program.dot(site.instruction());
+    for (std::size_t k = 0; k < of.terms; ++k)
+      tangents.add_if_moving(of.w[k], [&] { return site.value(of.x[k]) * tangents.of(of.w[k]); });
+    return tangents.sum();
+  }
+};
+
 // Of an instruction of at most three operands, the partials; `unused` fills in for operands that
 // the opcode does not have, whose partials are not asked for.
 OperandPartials partials_at(const Site& site, Symbolic unused) {

@@ -8,9 +8,10 @@ namespace arenagrad::program {
 
 Program reverse(const Program& program, const Wanted& wanted, bool seeded, const Passes& passes) {
   Program written = build(passes, [&](Builder& builder) {
-    DerivativeWriter writer(program, seeded ? program.outputs.size() : 0, builder);
+    const std::size_t differentiated = wanted.differentiated(program);
+    DerivativeWriter writer(program, seeded ? differentiated : 0, builder);
     ReverseSweep sweep(program, wanted, writer);
-    for (std::size_t k = 0; k < program.outputs.size(); ++k)
+    for (std::size_t k = 0; k < differentiated; ++k)
       sweep.seed(program.outputs[k], seeded ? writer.more_input(k) : Symbolic(1.0));
     sweep.run();
     writer.copy_outputs();

@@ -7,6 +7,7 @@
 // the size of what its sweeps reach.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "passes.h"
@@ -17,7 +18,16 @@ struct Wanted {
   std::vector<Index> inputs; // which inputs to differentiate by
   // Of each input, whether it differs from row to row; empty: none does.
   std::vector<std::uint8_t> varies;
+  // Only so many outputs, the first, are differentiated; the others come along. kNone: all.
+  Index outputs = kNone;
+
+  std::size_t differentiated(const Program& program) const {
+    return std::min<std::size_t>(outputs, program.outputs.size());
+  }
 };
+
+// Which sweeps a Jacobian is made of.
+enum class Direction : std::uint8_t { Cheaper, Reverse, Forward };
 
 // Reverse: a program with the same inputs and, behind them, a cotangent for each output (seeded:
 // none, all are 1), whose outputs are those of `program` and behind them, for each wanted input,
@@ -38,7 +48,8 @@ struct Jacobian {
   bool by_reverse = true; // one reverse sweep a row; else one tangent a column
 };
 // Requires, where what varies is summed over rows, that no wanted input varies.
-Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& passes);
+Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& passes,
+                  Direction direction = Direction::Cheaper);
 
 // The outputs become their sums over all rows of the batch.
 Program summed(const Program& program, const Passes& passes);

@@ -70,7 +70,7 @@ std::vector<Entry> entries_by_reverse(const Program& program, const Wanted& want
                                       DerivativeWriter& writer) {
   std::vector<Entry> entries;
   ReverseSweep sweep(program, wanted, writer);
-  for (Index row = 0; row < program.outputs.size(); ++row) {
+  for (Index row = 0; row < wanted.differentiated(program); ++row) {
     sweep.seed(program.outputs[row], Symbolic(1.0));
     sweep.run();
     for (Index column = 0; column < wanted.inputs.size(); ++column)
@@ -88,7 +88,7 @@ std::vector<Entry> entries_by_tangents(const Program& program, const Wanted& wan
     std::vector<Index> tangents(program.size(), kNone);
     tangents[wanted.inputs[column]] = Symbolic(1.0).index();
     tangents = sweep_forward(program, writer, std::move(tangents));
-    for (Index row = 0; row < program.outputs.size(); ++row)
+    for (Index row = 0; row < wanted.differentiated(program); ++row)
       if (const Index value = tangents[program.outputs[row]]; value != kNone)
         entries.push_back({row, column, value});
   }
@@ -98,9 +98,11 @@ std::vector<Entry> entries_by_tangents(const Program& program, const Wanted& wan
 
 } // namespace
 
-Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& passes) {
+Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& passes,
+                  Direction direction) {
   Jacobian result;
-  result.by_reverse = prefers_reverse(program, wanted, passes);
+  result.by_reverse = direction == Direction::Cheaper ? prefers_reverse(program, wanted, passes)
+                                                      : direction == Direction::Reverse;
   result.program = build(passes, [&](Builder& builder) {
     DerivativeWriter writer(program, 0, builder);
     writer.copy_outputs();

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "program/passes/without_partials.h"
 #include "steps.h"
 
 namespace arenagrad::program {
@@ -32,7 +33,8 @@ bool all_clear(const Steps& steps, const double* v) {
 } // namespace
 
 PointPlan::PointPlan(const Program& program, bool strict)
-    : body_(std::make_shared<const Body>(Body{make_steps(program, strict)})) {
+    : body_(std::make_shared<const Body>(
+          Body{make_steps(has_partials(program) ? without_partials(program) : program, strict)})) {
   workspace_ = body_->steps.slots + body_->steps.scratch;
 }
 

@@ -113,27 +113,63 @@ def _compiled(fn: Callable[..., Any], options: Options) -> Compiled[..., Any]:
     return Compiled(fn, options)
 
 
-def grad(fn: Callable[_P, Any], argnums: Argnums = 0) -> Compiled[_P, Any]:
+def grad(fn: Callable[_P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Compiled[_P, Any]:
     """The function that gives the gradient of fn, compiled; see Compiled.grad.
+
+    Args:
+        fn: the function, which gives one number.
+        argnums: the number of an argument, or a tuple of them.
+        has_aux: whether fn gives a pair, of which only the first is differentiated; the result is
+            the pair of the gradient and the second then.
 
     >>> grad(lambda x: x**3)(2.0)
     12.0
     """
-    return _source("grad", fn).derive(Transform(TransformKind.GRAD, _hashable(argnums)))
+    transform = Transform(TransformKind.GRAD, _hashable(argnums), bool(has_aux))
+    return _source("grad", fn).derive(transform)
 
 
-def value_and_grad(fn: Callable[_P, Any], argnums: Argnums = 0) -> Compiled[_P, Any]:
-    """The function that gives the value of fn and its gradient; see Compiled.value_and_grad."""
-    transform = Transform(TransformKind.VALUE_AND_GRAD, _hashable(argnums))
+def value_and_grad(
+    fn: Callable[_P, Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Compiled[_P, Any]:
+    """The function that gives the value of fn and its gradient; see Compiled.value_and_grad.
+
+    Args:
+        fn: the function, which gives one number.
+        argnums: the number of an argument, or a tuple of them.
+        has_aux: whether fn gives a pair, of which only the first is differentiated.
+    """
+    transform = Transform(TransformKind.VALUE_AND_GRAD, _hashable(argnums), bool(has_aux))
     return _source("value_and_grad", fn).derive(transform)
 
 
-def jacobian(fn: Callable[_P, Any], argnums: Argnums = 0) -> Compiled[_P, Any]:
+def jacobian(
+    fn: Callable[_P, Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Compiled[_P, Any]:
     """The function that gives all derivatives of fn; see Compiled.jacobian.
 
     It takes an out, and no sparse: that is for `f.jacobian(x, sparse=True)`, which takes no out.
+
+    Args:
+        fn: the function.
+        argnums: the number of an argument, or a tuple of them.
+        has_aux: whether fn gives a pair, of which only the first is differentiated; the result is
+            the pair of the derivatives and the second then.
     """
-    return _source("jacobian", fn).derive(Transform(TransformKind.JACOBIAN, _hashable(argnums)))
+    transform = Transform(TransformKind.JACOBIAN, _hashable(argnums), bool(has_aux))
+    return _source("jacobian", fn).derive(transform)
+
+
+def jacfwd(fn: Callable[_P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Compiled[_P, Any]:
+    """The same as jacobian, by a tangent for each number of the arguments."""
+    transform = Transform(TransformKind.JACFWD, _hashable(argnums), bool(has_aux))
+    return _source("jacfwd", fn).derive(transform)
+
+
+def jacrev(fn: Callable[_P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Compiled[_P, Any]:
+    """The same as jacobian, by a reverse sweep for each number of the results."""
+    transform = Transform(TransformKind.JACREV, _hashable(argnums), bool(has_aux))
+    return _source("jacrev", fn).derive(transform)
 
 
 def hessian(fn: Callable[_P, Any], argnums: Argnums = 0) -> Compiled[_P, Any]:
@@ -143,6 +179,58 @@ def hessian(fn: Callable[_P, Any], argnums: Argnums = 0) -> Compiled[_P, Any]:
     """
     transform = Transform(TransformKind.JACOBIAN, _hashable(argnums))
     return _source("hessian", fn).derive(transform, transform)
+
+
+def jvp(
+    fn: Callable[..., Any],
+    primals: tuple[Any, ...],
+    tangents: tuple[Any, ...],
+    has_aux: bool = False,
+) -> tuple[Any, ...]:
+    """The results of fn, and how fast they change where the arguments change by the tangents.
+
+    Args:
+        fn: the function.
+        primals: a tuple with all arguments.
+        tangents: a tuple with a tangent for each, in its structure.
+        has_aux: whether fn gives a pair, of which only the first is differentiated.
+
+    Returns:
+        A pair of results and their tangents; with has_aux, and the second of the pair.
+
+    Raises:
+        TypeError: for tangents of another structure.
+
+    >>> jvp(lambda x, y: x * x * y, (3.0, 2.0), (1.0, 0.0))
+    (18.0, 12.0)
+    """
+    results, changes = _source("jvp", fn).jvp(primals, tangents)
+    return (results[0], changes[0], results[1]) if has_aux else (results, changes)
+
+
+def vjp(fn: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """The results of fn, and the function that pulls cotangents back to the arguments.
+
+    Args:
+        fn: the function.
+        *primals: its arguments.
+        has_aux: whether fn gives a pair, of which only the first is differentiated.
+
+    Returns:
+        A pair: the results, and a function of weights in their structure, which gives a tuple of
+        the gradients of their weighted sum by all arguments. With has_aux, and the second of the
+        pair.
+
+    >>> value, back = vjp(lambda x, y: x * x * y, 3.0, 2.0)
+    >>> back(1.0)
+    (12.0, 9.0)
+    """
+    source = _source("vjp", fn)
+    results = source(*primals)
+    if not has_aux:
+        return results, lambda cotangents: source.vjp(primals, cotangents)[1]
+    alone = compile(lambda *args: fn(*args)[0])
+    return results[0], lambda cotangents: alone.vjp(primals, cotangents)[1], results[1]
 
 
 def hvp(fn: Callable[..., Any], argnums: Argnums = 0) -> Callable[[tuple[Any, ...], Any], Any]:
@@ -166,7 +254,8 @@ def _hashable(argnums: Any) -> Argnums:
     return tuple(argnums) if isinstance(argnums, list) else argnums
 
 
-for _public in (compile, grad, value_and_grad, jacobian, hessian, hvp):
+_FUNCTIONS = (compile, grad, value_and_grad, jacobian, jacfwd, jacrev, hessian, jvp, vjp, hvp)
+for _public in _FUNCTIONS:
     _public.__module__ = "arenagrad"
 
 register_former_names()

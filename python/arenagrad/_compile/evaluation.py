@@ -14,6 +14,7 @@ from arenagrad._core.compiled import (
     NativeDispatch,
     PyTree,
     call_by_number,
+    is_compile_disabled,
     is_recorded,
     is_tracing,
     read_arguments,
@@ -38,6 +39,7 @@ class Evaluation:
     ) -> None:
         self.function, self.options, self.chain = function, options, chain
         self.cache = TraceCache(function, options.strict) if cache is None else cache
+        self._for_one_call = False  # as disable_compile() wants them
         # The sum over the rows stands between the function and what is derived of the sum.
         pending = () if not options.reduce or ROW_SUM in chain else (ROW_SUM,)
         self.full_chain: Chain = (*chain, *pending)
@@ -67,6 +69,10 @@ class Evaluation:
             argnums: those that the call was given, which the dispatch compares.
             named: the arguments that the call gives by name.
         """
+        if is_compile_disabled() and not self._for_one_call:
+            alone = Evaluation(self.function, self.options, self.chain, None)
+            alone._for_one_call = True
+            return alone.run(transforms, args, out, seeds, None, argnums, named)
         chain = (*self.full_chain, *transforms)
         if self.options.in_axes is not None:
             return self.batch_run(args, named).run(chain, seeds, out)

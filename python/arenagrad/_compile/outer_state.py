@@ -30,7 +30,7 @@ _CONTAINERS = (list, tuple, set, frozenset, deque)
 _PLAIN = (str, float, int, bytes, type(None), Enum)  # these have nothing in them
 _UNCHANGING = (FunctionType, MethodType, NativeDispatch, partial, Enum)
 # Where objects that stand for a function have it.
-_INSIDE = ("__wrapped__", "__func__", "fget", "func", "_function")
+_INSIDE = ("__wrapped__", "__func__", "fget", "func", "_function", "fwd", "bwd", "_rule")
 # Special methods that Python calls to make, to copy and to show an object.
 _NOT_READING = {
     *("__new__", "__init__", "__post_init__", "__del__", "__init_subclass__", "__class_getitem__"),

@@ -24,6 +24,8 @@ class TransformKind(Enum):
     VALUE_AND_GRAD = "value_and_grad"
     GRAD = "grad"
     JACOBIAN = "jacobian"
+    JACFWD = "jacfwd"  # by tangents
+    JACREV = "jacrev"  # by reverse sweeps
     JACOBIAN_ENTRIES = "entries"  # those that are not always 0, and their SparsePattern
     JVP = "jvp"
     VJP = "vjp"
@@ -33,10 +35,14 @@ class TransformKind(Enum):
 
 # A tuple and no dataclass: that module takes a third of the time of importing the package.
 class Transform(NamedTuple):
-    """One transform, and the arguments that it differentiates by (None: all, or not any)."""
+    """One transform, and the arguments that it differentiates by (None: all, or not any).
+
+    has_aux: whether the function gives a pair, of which only the first is differentiated.
+    """
 
     kind: TransformKind
     argnums: Argnums | None = None
+    has_aux: bool = False
 
 
 Chain: TypeAlias = tuple[Transform, ...]
@@ -128,50 +134,75 @@ class Transforms:
         argnums = transform.argnums
         if argnums is not None:
             argnums = checked_argnums(argnums, self.arguments.positional, ())
-        return _RULES[transform.kind](self, source, argnums, self.varying if summed else [])
+        varies, kind = self.varying if summed else [], transform.kind
+        by: Any = argnums  # of those that need it, it is never None
+        if kind in _DIRECTIONS:
+            direction = _DIRECTIONS[kind]
+            return self.jacobian(source, by, varies, direction, transform.has_aux)
+        if kind is TransformKind.GRAD:
+            return self.grad(source, by, varies, transform.has_aux)
+        if kind is TransformKind.VALUE_AND_GRAD:
+            return self.value_and_grad(source, by, varies, transform.has_aux)
+        return _RULES[kind](self, source, by, varies)
 
     def row_sum(self, source: DerivedProgram, _: Any, __: Any) -> DerivedProgram:
         # Numbers that the function itself made are summed, too.
         return DerivedProgram(source.program.summed(self.strict), source.results.summed())
 
     def value_and_grad(
-        self, source: DerivedProgram, argnums: Argnums, varies: list[int]
+        self, source: DerivedProgram, argnums: Argnums, varies: list[int], has_aux: bool = False
     ) -> DerivedProgram:
-        if not source.results.is_number:
+        value = _differentiated(source.results, has_aux)
+        if not value.is_number:
             raise TypeError(
                 f"only a function that gives one number has a gradient, this one gives "
-                f"{source.results}: use jacobian, or vjp"
+                f"{value}: use jacobian, or vjp"
             )
-        if varies and any(source.results.varying()):
+        if varies and any(value.varying()):
             raise TypeError(
                 "only a function that gives one number has a gradient, this one gives one for each "
                 "row of a batch: use jvp or vjp"
             )
         by, inputs = self._by(argnums)
-        program = source.program.reverse(inputs, varies, False, self.strict)
+        program = source.program.reverse(inputs, varies, False, self.strict, 1)
         return DerivedProgram(program, PyTree.tuple_of([source.results, by]), buffered=1)
 
-    def grad(self, source: DerivedProgram, argnums: Argnums, varies: list[int]) -> DerivedProgram:
-        both = self.value_and_grad(source, argnums, varies)
-        program = both.program.select(range(1, both.program.outputs))
-        return DerivedProgram(program, both.results.child(1))
+    def grad(
+        self, source: DerivedProgram, argnums: Argnums, varies: list[int], has_aux: bool = False
+    ) -> DerivedProgram:
+        both = self.value_and_grad(source, argnums, varies, has_aux)
+        first, gradient = source.results.numbers, both.results.child(1)
+        wanted = [*range(first, both.program.outputs)]
+        if not has_aux:
+            return DerivedProgram(both.program.select(wanted), gradient)
+        results = PyTree.tuple_of([gradient, source.results.child(1)])
+        return DerivedProgram(both.program.select([*wanted, *range(1, first)]), results)
 
     def jacobian(
-        self, source: DerivedProgram, argnums: Argnums, varies: list[int]
+        self,
+        source: DerivedProgram,
+        argnums: Argnums,
+        varies: list[int],
+        direction: str = "cheaper",
+        has_aux: bool = False,
     ) -> DerivedProgram:
         by, inputs = self._by(argnums)
         if varies and any(by.varying()):
             raise ValueError(
                 "a batch that is summed has no Jacobian or Hessian by what differs from row to row"
             )
-        made = source.program.jacobian(inputs, varies, self.strict)
+        value = _differentiated(source.results, has_aux)
+        made = source.program.jacobian(inputs, varies, self.strict, value.numbers, direction)
         program, rows, columns, by_reverse = made
         first, width = source.results.numbers, len(inputs)
-        results = by.jacobian(source.results)
-        places = by.jacobian_positions(source.results)
+        results = by.jacobian(value)
+        places = by.jacobian_positions(value)
         which = [-1] * results.numbers
         for k, (row, column) in enumerate(zip(rows, columns, strict=True)):
             which[places[row * width + column]] = first + k
+        if has_aux:
+            which += range(value.numbers, first)
+            results = PyTree.tuple_of([results, source.results.child(1)])
         stats = {
             "derivatives": "reverse" if by_reverse else "forward",
             "entries": results.numbers,
@@ -232,14 +263,27 @@ class Transforms:
 _Rule: TypeAlias = Callable[[Transforms, DerivedProgram, Any, list[int]], DerivedProgram]
 _RULES: dict[TransformKind, _Rule] = {
     TransformKind.ROW_SUM: Transforms.row_sum,
-    TransformKind.VALUE_AND_GRAD: Transforms.value_and_grad,
-    TransformKind.GRAD: Transforms.grad,
-    TransformKind.JACOBIAN: Transforms.jacobian,
     TransformKind.JACOBIAN_ENTRIES: Transforms.jacobian_entries,
     TransformKind.JVP: Transforms.jvp,
     TransformKind.VJP: Transforms.vjp,
     TransformKind.HVP: Transforms.hvp,
 }
+
+
+_DIRECTIONS = {
+    TransformKind.JACOBIAN: "cheaper",
+    TransformKind.JACFWD: "forward",
+    TransformKind.JACREV: "reverse",
+}
+
+
+def _differentiated(results: PyTree, has_aux: bool) -> PyTree:
+    """What is differentiated of the results: the first of a pair if has_aux."""
+    if not has_aux:
+        return results
+    if len(results) != 2:
+        raise TypeError(f"with has_aux a function must give a pair, this one gives {results}")
+    return results.child(0)
 
 
 def checked_argnums(argnums: Any, count: int, statics: Sequence[int]) -> Argnums:

@@ -126,8 +126,8 @@ class PyTree:
     def flatten_operands(self, object: Any, what: str) -> tuple[_Numbers, _PlacedValues]:
         """The same of an object in which Values may stand for numbers."""
 
-    def unflatten_values(self, values: Sequence[Value]) -> Any:
-        """An object of this structure, of these Values."""
+    def unflatten_values(self, values: Sequence[Value | float]) -> Any:
+        """An object of this structure, of these Values and numbers."""
 
     def unflatten(self, arrays: Sequence[_Numbers]) -> Any:
         """An object of this structure, of the numbers in such buffers."""
@@ -180,9 +180,16 @@ class Program:
         """The program of these outputs; 0 for each negative number."""
 
     def reverse(
-        self, inputs: Sequence[int], varies: Sequence[int], seeded: bool, strict: bool
+        self,
+        inputs: Sequence[int],
+        varies: Sequence[int],
+        seeded: bool,
+        strict: bool,
+        outputs: int = ...,
     ) -> Program:
-        """The outputs, then the sum of the derivatives of all by each of these inputs.
+        """The outputs, then the sum of the derivatives of the first by each of these inputs.
+
+        outputs: how many are differentiated; all of them if it is left out.
 
         seeded: times cotangents, which are inputs behind the others.
         """
@@ -191,7 +198,12 @@ class Program:
         """The outputs, then the tangent of each, given one of each of these inputs."""
 
     def jacobian(
-        self, inputs: Sequence[int], varies: Sequence[int], strict: bool
+        self,
+        inputs: Sequence[int],
+        varies: Sequence[int],
+        strict: bool,
+        outputs: int = ...,
+        direction: str = ...,
     ) -> tuple[Program, list[int], list[int], bool]:
         """The outputs, then the derivatives that are not always 0.
 
@@ -430,6 +442,21 @@ def read_operands(
 
     The parameters of Modules are such Values, too. Raises as read_arguments does.
     """
+
+def with_partials(
+    value: Value | float, operands: list[Value], partials: list[Value | float]
+) -> Value:
+    """A Value of these partials by the operands, and of no others.
+
+    It can be differentiated in turn. Raises ValueError unless operands and partials are equally
+    many.
+    """
+
+def is_compile_disabled() -> bool:
+    """Whether nothing that has been compiled is used."""
+
+def compile_step(step: int) -> None:
+    """Enter (+1) or leave (-1) a block in which nothing that has been compiled is used."""
 
 def is_recorded(closure: Closure) -> bool:
     """Whether what is computed from a closure belongs to a graph, or to a trace under way."""

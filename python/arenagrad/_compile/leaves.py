@@ -1,0 +1,36 @@
+"""The numbers of structures in which Values and plain numbers may stand beside each other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from arenagrad._core import Value
+from arenagrad._core.compiled import PyTree, read_operands
+
+
+class Leaves:
+    """The numbers of a structure: Values, and numbers alone."""
+
+    def __init__(self, thing: Any) -> None:
+        tree, numbers, placed = read_operands((thing,), [], {}, ())
+        self.tree: PyTree = tree.child(0)
+        self.leaves: list[Any] = numbers.tolist()
+        self.values: dict[int, Value] = dict(placed)
+        for place, value in placed:
+            self.leaves[place] = value
+
+    def like(self, leaves: Sequence[Any]) -> Any:
+        """An object of the same structure, of these."""
+        return self.tree.unflatten_values(leaves)
+
+    def unit(self, place: int) -> Any:
+        """An object of the structure of a gradient that is 1 in one place and else 0."""
+        ones = [float(k == place) for k in range(len(self.leaves))]
+        return self.tree.gradient().unflatten_values(ones)
+
+    def gradient(self, given: Any, what: str) -> list[Any]:
+        """The numbers of an object of the structure of a gradient."""
+        numbers, placed = self.tree.gradient().flatten_operands(given, what)
+        leaves: list[Any] = numbers.tolist()
+        for place, value in placed:
+            leaves[place] = value
+        return leaves
