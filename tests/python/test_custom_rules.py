@@ -109,7 +109,7 @@ def test_a_rule_of_another_shape_is_refused() -> None:
     with pytest.raises(TypeError, match="must give a pair"):
         grad(f)(1.0)
     f.defvjp(lambda x: (x, None), lambda _, g: g)
-    with pytest.raises(TypeError, match="a tuple of 1, one for each argument, got Value"):
+    with pytest.raises(TypeError, match="a tuple of 1, one for each argument, got float"):
         grad(f)(1.0)
     f.defvjp(lambda x: (x, None), lambda _, g: ([g, g],))
     with pytest.raises(TypeError, match=r"backward rule of .* must be"):
