@@ -31,7 +31,7 @@ class _CustomRule(Generic[_P, _R]):
         update_wrapper(self, fun)
         self.fun = fun
         given = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else nondiff_argnums
-        self.nondiff_argnums = tuple(given)
+        self.nondiff_argnums: tuple[int, ...] = tuple(given)
         self._running = threading.local()  # how deep rules are that call the function itself
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:

@@ -28,7 +28,9 @@ class ConvergenceError(RuntimeError):
 
     def __init__(self, message: str, x: Any, residual: float, steps: int) -> None:
         super().__init__(message)
-        self.x, self.residual, self.steps = x, residual, steps
+        self.x: Any = x
+        self.residual: float = residual
+        self.steps: int = steps
 
 
 def root(
