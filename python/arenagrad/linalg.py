@@ -7,8 +7,9 @@ Matrices and vectors are arrays or nested lists of Values and numbers, of NumPy'
 element is a Value the results are Values, arrays of them, with derivatives of any order, in graphs
 and in compiled functions; else NumPy computes, and the results are floats. Numbers are real.
 
-Matrices of Values have up to 64 rows and columns, one of them at a time: the arithmetic is written
-out, a `dot` for each element. NumPy's own functions take no arrays of Values.
+Arrays of Values may be up to 128 by 128, one matrix at a time: the arithmetic is written out, a
+`dot` for each element, so that recording takes microseconds an element, and the first call of a
+compiled gradient about n**3 microseconds. NumPy's own functions take no arrays of Values.
 
 An elimination chooses its pivots as LAPACK does, the first of the largest in a column. The choice
 is a decision: a compiled function keeps a variant for each sequence of pivots that it meets, and
@@ -29,7 +30,7 @@ __all__ = ["SlogdetResult", "cholesky", "det", "inv", "slogdet", "solve", "solve
 Number: TypeAlias = Value | float
 Array: TypeAlias = np.ndarray[Any, Any]
 
-_MOST_ROWS = 64
+_MOST_ROWS = 128
 _MOST_EXPANDED = 4
 _SMALLEST_NORMAL = 2.2250738585072014e-308
 _SCALE = 2.0**256  # brings a subnormal number to where its reciprocal is finite
@@ -60,7 +61,7 @@ def solve(a: Any, b: Any) -> Array:
 
     Raises:
         LinAlgError: if a is not square, or a pivot is exactly 0.
-        ValueError: for another shape of b, a stack, or more than 64 rows with a Value in them.
+        ValueError: for another shape of b, a stack, or more than 128 rows with a Value in them.
         TypeError: for an element that is no real number.
 
     Cost:
@@ -91,7 +92,7 @@ def inv(a: Any) -> Array:
 
     Raises:
         LinAlgError: if a is not square, or a pivot is exactly 0.
-        ValueError: for a stack, or more than 64 rows with a Value in them.
+        ValueError: for a stack, or more than 128 rows with a Value in them.
         TypeError: for an element that is no real number.
 
     Cost:
@@ -108,7 +109,8 @@ def det(a: Any) -> Any:
     """The determinant of a, the product of the pivots.
 
     It is 0 if a pivot is exactly 0, and has its derivatives there too (those of first order are the
-    cofactors), up to order 4 where the rank is less than n by more than 4.
+    cofactors), up to order 4 where the rank is less than n by more than 4. The product may leave
+    the range of floats where `slogdet` does not.
 
     >>> det([[Value(1.0), 2.0], [3.0, 4.0]]).data
     -2.0
@@ -121,7 +123,7 @@ def det(a: Any) -> Any:
 
     Raises:
         LinAlgError: if a is not square.
-        ValueError: for a stack, or more than 64 rows with a Value in them.
+        ValueError: for a stack, or more than 128 rows with a Value in them.
         TypeError: for an element that is no real number.
 
     Cost:
@@ -154,7 +156,7 @@ def slogdet(a: Any) -> SlogdetResult:
 
     Raises:
         LinAlgError: if a is not square.
-        ValueError: for a stack, or more than 64 rows with a Value in them.
+        ValueError: for a stack, or more than 128 rows with a Value in them.
         TypeError: for an element that is no real number.
 
     Cost:
@@ -193,7 +195,7 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Array:
 
     Raises:
         LinAlgError: if a is not square, or not positive definite.
-        ValueError: for a stack, or more than 64 rows with a Value in them.
+        ValueError: for a stack, or more than 128 rows with a Value in them.
         TypeError: for an element that is no real number.
 
     Cost:
@@ -239,7 +241,7 @@ def solve_triangular(
 
     Raises:
         LinAlgError: if a is not square, or an element of the diagonal is exactly 0.
-        ValueError: for another shape of b, a stack, more than 64 rows with a Value in them, or
+        ValueError: for another shape of b, a stack, more than 128 rows with a Value in them, or
             another trans.
         TypeError: for an element that is no real number.
 
@@ -434,7 +436,7 @@ def _array(nested: Any, name: str) -> Array:
     array = np.asarray(nested, dtype=object)
     elements = array.ravel().tolist()
     numbers = [x for x in elements if not isinstance(x, Value)]
-    if any(isinstance(x, list | tuple | np.ndarray) for x in numbers):
+    if any(isinstance(x, list | tuple) or np.ndim(x) > 0 for x in numbers):
         raise ValueError(f"the rows of {name} must be equally long")
     floats = functions.data_of(numbers)
     if len(numbers) == len(elements):
