@@ -259,8 +259,9 @@ def solve_triangular(
     step = 1 if lower else -1
     rows = [row[::step] for row in rows[::step]]  # lower triangular, in the order of the unknowns
     diagonal = [1.0 if unit_diagonal else row[i] for i, row in enumerate(rows)]
-    for i, number in enumerate(diagonal):
-        if number == 0.0:
+    sizes = [functions.abs(number) for number in diagonal]
+    for i, size in enumerate(sizes):
+        if size < _SMALLEST_NORMAL and size == 0.0:
             at = i if lower else len(rows) - 1 - i
             raise LinAlgError(f"singular matrix: resolution failed at diagonal {at}")
     if only_floats:
@@ -268,7 +269,7 @@ def solve_triangular(
         triangle = np.tril(np.reshape(rows, matrix.shape), -1) + np.diag(diagonal)
         # Upper triangular, the elimination has nothing to eliminate and no choice of pivots.
         return np.linalg.solve(triangle[::-1, ::-1], right[::step][::-1])[::-1][::step]
-    divisors = [_Divisor(number) for number in diagonal]
+    divisors = [_Divisor(*both) for both in zip(diagonal, sizes, strict=True)]
     return _by_columns(
         right, len(rows), lambda column: _substituted(rows, divisors, column[::step])[::step]
     )
@@ -277,9 +278,8 @@ def solve_triangular(
 class _Divisor:
     """Divides by a number that is not 0: multiplies with its reciprocal, as LAPACK does."""
 
-    def __init__(self, number: Number, size: Number | None = None) -> None:
-        """Takes the absolute value of the number as size, if it is at hand."""
-        size = functions.abs(number) if size is None else size
+    def __init__(self, number: Number, size: Number) -> None:
+        """Takes the absolute value of the number, or what it is at least, as size."""
         self._scale = _SCALE if size < _SMALLEST_NORMAL else 1.0
         scaled = number if self._scale == 1.0 else number * self._scale
         self._minus_reciprocal = -functions.reciprocal(scaled)
@@ -396,7 +396,7 @@ def _cholesky(rows: list[list[Number]]) -> list[list[Number]]:
         if not square > 0.0:
             raise LinAlgError("Matrix is not positive definite")
         row.append(functions.sqrt(square))
-        divisors.append(_Divisor(row[-1]))
+        divisors.append(_Divisor(row[-1], _SMALLEST_NORMAL))  # the smallest root is far above it
         lower.append(row)
     return lower
 

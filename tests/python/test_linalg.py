@@ -257,6 +257,11 @@ def test_there_are_no_more_variants_than_sequences_of_pivots() -> None:
     assert len(traces) == 6  # one of three, then one of two
 
 
+def test_a_cholesky_factor_is_a_decision_for_each_diagonal_element() -> None:
+    run = compile(linalg.cholesky)
+    assert run.program(definite(5)).stats["guards"] == 5
+
+
 def test_what_is_no_number_spreads_and_is_no_singularity() -> None:
     for bad in (math.nan, math.inf):
         for i, j in np.ndindex(2, 2):
