@@ -55,7 +55,8 @@ inline Failure divide_failure(MayFail how, double a, double b) {
 
 // How an operation fails that is judged by its two operands alone.
 inline Failure binary_failure(MayFail how, double a, double b) {
-  return how == MayFail::Power ? power_failure(a, b) : divide_failure(how, a, b);
+  if (how != MayFail::Power) return divide_failure(how, a, b);
+  return power_may_fail(a, b) ? power_failure(a, b) : Failure::None;
 }
 constexpr bool is_judged_by_operands(MayFail how) {
   return how == MayFail::Power || how == MayFail::Divide || how == MayFail::Fmod;
@@ -72,6 +73,12 @@ inline Failure failure_of(Op op, double a, double b, double y) {
   if (how == MayFail::Never || std::isfinite(y)) [[likely]]
     return Failure::None;
   return is_judged_by_operands(how) ? binary_failure(how, a, b) : unary_failure(how, a, y);
+}
+
+// Whether the MayFail of number `how` is that of an operation of one operand.
+inline bool is_unary(double how) {
+  return how == static_cast<double>(MayFail::Range) || how == static_cast<double>(MayFail::Pole) ||
+         how == static_cast<double>(MayFail::Zero);
 }
 
 // The Failure of an operation that may fail as the MayFail of number `how` says, as a number. `b`

@@ -7,6 +7,7 @@
 
 #include "core/sweep.h"
 #include "holder.h"
+#include "program/ir/domain_check.h"
 #include "program/passes/capture.h"
 #include "program/passes/differentiate.h"
 #include "program_cases.h"
@@ -227,6 +228,38 @@ TEST_CASE("an operation that failed becomes a guard that it fails in the same wa
       CHECK(!fails(asked.fails_otherwise));
       CHECK(fails(std::nan("")) == (asked.failed.op == Op::Take)); // a nan is no index
     }
+}
+
+TEST_CASE("an operation whose error is caught becomes a guard, and what it is asked of is exact") {
+  for (const Op op : {Op::Log, Op::Pow}) {
+    Graph graph(1);
+    const NodeId x = graph.traced.inputs[0];
+    graph.arena.reserve(4);
+    Arena& arena = graph.arena;
+    const NodeId cube = graph.keep(arena.record(Op::Pow, x, arena.push_leaf(3.0)));
+    const NodeId b = op == Op::Pow ? arena.push_leaf(-1.0) : core::kNoNode;
+    const NodeId node = graph.keep(arena.record(op, cube, b));
+    graph.traced.fallible = {cube, node};
+    graph.traced.outputs = {node};
+    graph.traced.decisions = {{CaughtOperation{node}, node}};
+    const Program program = optimise(capture(arena, graph.traced, Passes{}).program, Passes{});
+    REQUIRE(program.guards.size() == 1);
+    const auto count = [&](Opcode opcode) {
+      return std::ranges::count(program.instructions, opcode, &Instruction::opcode);
+    };
+    CHECK(count(Opcode::Mul) == 0); // the cube is the library's
+    CHECK(count(Opcode::Failure) == 1);
+    const double fits = 0.5, fails = 0.0;
+    std::vector<double> values(program.size());
+    const auto holds = [&](double number) {
+      interpret(program, &number, values.data());
+      return values[program.guards[0].condition] != 0.0;
+    };
+    CHECK(holds(fits));
+    CHECK_FALSE(holds(fails));
+    // The function goes on there, so nothing is refused.
+    CHECK_NOTHROW(check_domain(program, &fails));
+  }
 }
 
 TEST_CASE("an operation that can fail is captured whether its result is used or not") {

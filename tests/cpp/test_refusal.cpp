@@ -76,6 +76,19 @@ TEST_CASE("a quotient is refused as the power of minus one that it was") {
   CHECK(program::evaluate(Opcode::Divide, 1e-320, 0x1.1p-1024, 0.0) == 1e-320 / 0x1.1p-1024);
 }
 
+TEST_CASE(
+    "a power of minus one is refused where it overflows, and a reciprocal is infinite there") {
+  const double tiny = 5e-324, zero = 0.0;
+  for (const Opcode opcode : {Opcode::PowerInverse, Opcode::Reciprocal}) {
+    const Program p = one(opcode, 1, true);
+    CHECK_THROWS_AS(program::check_domain(p, &zero), core::DivisionByZero);
+    CHECK(std::isinf(program::evaluate(opcode, tiny, 0.0, 0.0)));
+  }
+  CHECK_THROWS_AS(program::check_domain(one(Opcode::PowerInverse, 1, true), &tiny),
+                  core::RangeError);
+  CHECK_NOTHROW(program::check_domain(one(Opcode::Reciprocal, 1, true), &tiny));
+}
+
 TEST_CASE("a product is refused as the square or the cube that it was") {
   Program square = one(Opcode::Mul, 1, true);
   square.instructions[1].b = 0;

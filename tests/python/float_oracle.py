@@ -23,6 +23,7 @@ class Recording:
 
     def __init__(self) -> None:
         self.outcomes: list[Any] = []
+        self.is_complex = False  # whether a power of plain floats left the real numbers
         self.noise: random.Random | None = None  # set while the run is repeated
         self._next = 0
 

@@ -491,8 +491,10 @@ def test_a_program_of_a_caught_error_is_saved_and_loaded(tmp_path: Path) -> None
     assert loaded(0.0) == 5.0
     with pytest.raises(ag.UntracedError, match="these numbers take another"):
         loaded(2.0)
-    with pytest.raises(ZeroDivisionError, match="one variant of its function"):
+    with pytest.raises(ag.UntracedError, match="these numbers take another"):
         f.program(2.0)(0.0)
+    with pytest.raises(ZeroDivisionError, match="one variant of its function"):
+        compile(lambda x: 1.0 / x).program(2.0)(0.0)
 
 
 def test_a_program_alone_tells_an_error_from_another_variant() -> None:

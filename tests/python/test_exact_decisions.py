@@ -4,6 +4,7 @@ Each decision here hangs on the last bits: a result is compared with its own num
 by a few units in the last place. Whatever is rounded otherwise takes the wrong branch in some row.
 """
 
+import contextlib
 import math
 import os
 import pickle
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 import arenagrad as ag
-from arenagrad import Program, Value, _core
+from arenagrad import Program, Value, _core, compile
 from arenagrad import functions as of
 
 Decider = Callable[[Any], Any]  # from some Values to the one that is compared
@@ -265,3 +266,93 @@ def test_a_root_in_a_decision_is_that_power_at_its_edges_too(base: float) -> Non
         function = ag.compile(larger, **options)
         given = np.full(3, base) if "in_axes" in options else base
         np.testing.assert_array_equal(function(given), np.full(np.shape(given), expected))
+
+
+def test_whether_a_caught_operation_fails_is_decided_as_in_the_function(tmp_path: Path) -> None:
+    def f(a: Any, b: Any, c: Any) -> Any:
+        try:
+            return 1.0 / (a + (b + c))
+        except ZeroDivisionError:
+            return 7.0 * a
+
+    def by_log(a: Any, b: Any, c: Any) -> Any:
+        try:
+            return ag.log(a + (b + c)) + 1.0
+        except ValueError:
+            return a
+
+    # Added from the left, the sum is 1 where it is 0 here, and 0 where it is 1.
+    points = [(1.0, 2.0, 3.0), (1e16, -1e16, 1.0), (1.0, -1e16, 1e16)]
+    for function in (f, by_log):
+        expected = [function(*map(Value, point)).data for point in points]
+        compiled = compile(function)
+        assert [compiled(*point) for point in points] == expected
+        assert [compile(function)(*point) for point in reversed(points)] == expected[::-1]
+        columns = map(np.array, zip(*points, strict=True))
+        assert list(compile(function, in_axes=0)(*columns)) == expected
+        path = tmp_path / "caught.agpf"
+        compile(function).program(*points[0]).save(path)
+        loaded = Program.load(path)
+        assert loaded(*points[0]) == expected[0]
+        with pytest.raises(ag.UntracedError):
+            loaded(*points[1])
+
+
+def test_only_operations_whose_errors_are_caught_are_decisions() -> None:
+    def helper(x: Any) -> Any:
+        return ag.log(x)
+
+    def guards(function: Callable[..., Any]) -> int:
+        return int(compile(function).program(2.0).stats["guards"])
+
+    def caught_by_the_caller(x: Any) -> Any:
+        try:
+            y = helper(x)
+        except ValueError:
+            y = x
+        return y * helper(x + 1.0)
+
+    def only_cleans_up(x: Any) -> Any:
+        try:
+            return sum(helper(x + k) for k in range(3)) + [1.0 / x for _ in range(2)][1]
+        finally:
+            x = None
+
+    def raises_another(x: Any) -> Any:
+        try:
+            return helper(x)
+        except ValueError as error:
+            raise ArithmeticError("bad") from error
+
+    def suppressed(x: Any) -> Any:
+        with contextlib.suppress(ValueError):
+            return helper(x)
+        return x
+
+    def caught_outside_of_finally(x: Any) -> Any:
+        try:
+            try:
+                return helper(x)
+            finally:
+                x = x + 1.0
+        except ValueError:
+            return x
+
+    def left_in_finally(x: Any) -> Any:
+        for _ in range(2):
+            try:
+                helper(x)
+            finally:
+                break  # noqa: B012 - so the error is caught, which is asked about
+        return x
+
+    counts = {
+        helper: 0,
+        caught_by_the_caller: 1,
+        only_cleans_up: 0,
+        raises_another: 0,
+        suppressed: 1,
+        caught_outside_of_finally: 1,
+        left_in_finally: 1,
+    }
+    assert {function: guards(function) for function in counts} == counts

@@ -288,12 +288,12 @@ def test_changed_bytes_under_a_right_checksum_never_do_harm(content: bytes, tmp_
 
 def rewritten(content: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
     """With another head under a right checksum."""
-    _, _, head, program, count = struct.unpack_from("<4sHIII", content)
+    _, version, head, program, count = struct.unpack_from("<4sHIII", content)
     front = struct.calcsize("<4sHIII")
     text = json.loads(content[front : front + head])
     change(text)
     new = json.dumps(text).encode()
-    start = struct.pack("<4sHIII", b"AGPF", 1, len(new), program, count)
+    start = struct.pack("<4sHIII", b"AGPF", version, len(new), program, count)
     return sealed(start + new + content[front + head : -4])
 
 
@@ -364,11 +364,43 @@ def test_deep_nesting_and_other_versions_are_refused(content: bytes, tmp_path: P
     lists = [["list", False, 1, []]] * 70
     with pytest.raises(FormatError, match="64 deep"):
         load(rewritten(content, lambda head: head.update(results=lists)), tmp_path)
-    with pytest.raises(FormatError, match="the format 2, and this version reads 1"):
-        load(sealed(content[:4] + b"\2\0" + content[6:-4]), tmp_path)
+    with pytest.raises(FormatError, match="the format 3, and this version reads 1 to 2"):
+        load(sealed(content[:4] + b"\3\0" + content[6:-4]), tmp_path)
     with pytest.raises(FormatError, match="not of arenagrad's making"):
         load(b"PK" + content, tmp_path)
     with pytest.raises(FileNotFoundError):
         Program.load(tmp_path / "none")
     with pytest.raises(ValueError, match="threads must be at least 1"):
         Program.load(tmp_path / "p", threads=0)
+
+
+def test_a_file_raises_what_its_function_does_where_other_orders_of_sums_would_not(
+    tmp_path: Path,
+) -> None:
+    def sums(a: Any, b: Any, c: Any) -> Any:
+        return 1.0 / (a + (b + c)) * 0.0 + a
+
+    def power(a: Any, b: Any, c: Any) -> Any:
+        return 3.0 * a + (b * c) ** -1
+
+    def quotient(a: Any, b: Any, c: Any) -> Any:
+        return 3.0 * a + ag.reciprocal(b * c)
+
+    points = [(1.0, 2.0, 3.0), (1e16, -1e16, 1.0), (1.0, -1e16, 1e16), (1.0, 1e-300, 1e-10)]
+    for function in (sums, power, quotient):
+        for in_axes in (None, 0):
+            f = compile(function, in_axes=in_axes)
+            made = [x if in_axes is None else np.array([x]) for x in points[0]]
+            f.program(*made).save(tmp_path / "p")
+            loaded = Program.load(tmp_path / "p")
+            for point in points:
+                given = [x if in_axes is None else np.array([x]) for x in point]
+                assert outcome(loaded, given) == outcome(f, given)
+
+
+def outcome(run: Callable[..., Any], given: list[Any]) -> Any:
+    """What a run gives, or the class of its error."""
+    try:
+        return repr(np.asarray(run(*given)).tolist())  # nan is nan
+    except ArithmeticError as error:
+        return type(error)

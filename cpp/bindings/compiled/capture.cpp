@@ -63,7 +63,7 @@ py::object called(const py::object& function, const py::tuple& given, bool has_k
 }
 
 py::tuple capture(const py::object& function, const PyTree& arguments, const Numbers& numbers,
-                  bool strict) {
+                  bool strict, const py::object& catches) {
   if (static_cast<std::size_t>(numbers.size()) != arguments.numbers())
     throw py::value_error("a function is traced with as many numbers as its arguments have");
   program::Captured captured;
@@ -74,7 +74,7 @@ py::tuple capture(const py::object& function, const PyTree& arguments, const Num
     const py::tuple given =
         unflatten_values(arguments, inputs_of_trace(trace, arguments, numbers.data()));
     results = flatten_results(called(function, given, arguments.has_keywords()), arguments);
-    captured = trace.finish(results.values, passes_before_derivatives(strict));
+    captured = trace.finish(results.values, passes_before_derivatives(strict), catches);
     for (const core::NodeId node : captured.outer)
       outer.push_back(py::reinterpret_steal<py::object>(object_of(node)));
   }
@@ -104,9 +104,10 @@ void bind_capture(py::module_& module) {
   module.def("refusal", refusal, py::arg("exception"),
              "The exception, to be raised: a function being traced cannot catch it for good.");
   module.def("capture", capture, py::arg("function"), py::arg("arguments"), py::arg("numbers"),
-             py::arg("strict"),
+             py::arg("strict"), py::arg("catches") = py::none(),
              "Run a function on Values of these numbers: its program, the structure of its "
-             "results, and its closure.");
+             "results, and its closure. Operations that can fail are decisions where catches(code, "
+             "offset) says that the code would go on after an error there.");
 }
 
 } // namespace arenagrad::bindings

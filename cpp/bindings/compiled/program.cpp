@@ -2,6 +2,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "bindings/value/gil.h"
 #include "program.h"
 #include "program/ir/domain_check.h"
@@ -78,6 +80,12 @@ void bind_figures(ProgramClass& cls) {
       .def_property_readonly(
           "guards", [](const Program& p) { return p.guards.size(); },
           "How many comparisons must come out as they did when it was recorded.")
+      .def_property_readonly(
+          "checks",
+          [](const Program& p) {
+            return std::ranges::count_if(p.instructions, &program::Instruction::checked);
+          },
+          "How many operations it checks, which can fail and did not when it was recorded.")
       .def_property_readonly("bytes", &Program::bytes, "The memory it takes.")
       .def_property_readonly("counts", counts_of, "How many instructions of each kind it has.")
       .def("text", &Program::text, "One line an instruction.")

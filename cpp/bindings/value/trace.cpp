@@ -3,6 +3,7 @@
 #include "record.h"
 #include "warnings.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -76,11 +77,22 @@ void Trace::input_of(PyObject* value) {
 }
 
 program::Captured Trace::finish(const std::vector<py::object>& outputs,
-                                const program::Passes& passes) {
+                                const program::Passes& passes, const py::object& catches) {
   throw_refusal();
+  if (!catches.is_none()) decide_what_is_caught(catches);
   for (const py::object& output : outputs) traced_.outputs.push_back(use(output.ptr()));
   find_kept(outputs);
   return program::capture(arena(), traced_, passes);
+}
+
+// Each stands before its operation, and so before what is decided after it.
+void Trace::decide_what_is_caught(const py::object& catches) {
+  const std::vector<NodeId> nodes = call_sites_.caught(catches);
+  if (nodes.empty()) return;
+  for (const NodeId node : nodes)
+    traced_.decisions.push_back({program::CaughtOperation{node}, node});
+  std::stable_sort(traced_.decisions.begin(), traced_.decisions.end(),
+                   [](const auto& one, const auto& other) { return one.when < other.when; });
 }
 
 // Values that the function made of numbers of its own and that others hold, such as parameters made
@@ -162,6 +174,7 @@ bool Trace::has_used(NodeId node) const {
 
 void Trace::detaching(std::size_t size) {
   std::erase_if(traced_.fallible, [=](NodeId node) { return node >= size; });
+  call_sites_.drop_from(size);
   for (std::size_t node = size; node < arena().size() && !detached_; ++node)
     detached_ = may_change(static_cast<NodeId>(node));
 }
@@ -205,7 +218,9 @@ void throw_recorded(core::Failure failure, core::Op op, Operand a, Operand b) {
 
 PyObject* note_detached(PyObject* result) {
   Trace* trace = tracing();
-  if (result == nullptr || trace == nullptr || !trace->take_detached()) return result;
+  if (result == nullptr || trace == nullptr) return result;
+  trace->look_at_call_sites();
+  if (!trace->take_detached()) return result;
   if (warn("%s while a function is compiled freezes the number of its result: later calls of the "
            "compiled function use the number of now",
            "an operation in no_grad()"))

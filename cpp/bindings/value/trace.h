@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "call_sites.h"
 #include "program/passes/capture.h"
 #include "value.h"
 
@@ -26,8 +27,10 @@ public:
   py::object input(double number);
   // An older Value as the next input: the parameter of a model.
   void input_of(PyObject* value);
-  // The program of the outputs, Values all. Throws CannotCapture.
-  program::Captured finish(const std::vector<py::object>& outputs, const program::Passes& passes);
+  // The program of the outputs, Values all. Throws CannotCapture. An operation whose error the
+  // function would catch is a decision then; `catches` says it (call_sites.h), or is None for none.
+  program::Captured finish(const std::vector<py::object>& outputs, const program::Passes& passes,
+                           const py::object& catches);
 
   // Remembers a comparison of the primals of `left` and `right`, of which one may be null, a
   // number.
@@ -38,7 +41,11 @@ public:
   void failed(core::Op op, PyObject* left, double left_number, PyObject* right, double right_number,
               core::Failure failure);
   // Remembers a node whose operation can fail in another run, whether it is used or not.
-  void recorded_fallible(core::NodeId node) { traced_.fallible.push_back(node); }
+  void recorded_fallible(core::NodeId node) {
+    traced_.fallible.push_back(node);
+    call_sites_.add(node);
+  }
+  void look_at_call_sites() { call_sites_.look(); }
   // Remembers an exception, a refusal: the trace ends with it, caught or not.
   void refused(const py::object& exception);
   // Throws the first refusal, if there was one.
@@ -55,6 +62,7 @@ public:
 
 private:
   void find_kept(const std::vector<py::object>& outputs);
+  void decide_what_is_caught(const py::object& catches);
   core::NodeId hold(PyObject* value);
 
   std::optional<core::Arena::Untrimmed> untrimmed_;
@@ -62,6 +70,7 @@ private:
   core::NodeId first_;     // nodes below are older
   core::NodeId constants_; // leaves from here on are numbers of the function's own
   program::Traced traced_;
+  CallSites call_sites_;
   std::vector<py::object> held_; // keep the nodes of what is decided by
   py::object refusal_;           // the first, an exception
   bool detached_ = false, hashed_ = false;
@@ -120,8 +129,8 @@ inline void refuse_writing(PyObject* value) {
 bool remember_refusal();
 // To be called before a Value is hashed. False: the warning has become an error, which is set.
 bool note_hash(PyObject* value);
-// To be called with what an operation gives, after no_grad may have made it a leaf: the result, or
-// null with an error set.
+// To be called with what an operation gives, when it is done and no_grad may have made it a leaf:
+// the result, or null with an error set.
 PyObject* note_detached(PyObject* result);
 
 } // namespace arenagrad::bindings

@@ -38,6 +38,8 @@ void check_instruction(const Program& program, const Instruction& at,
   } else if (at.opcode == Opcode::Divide || at.opcode == Opcode::DivideNoNan) {
     // fuse made it of a power of -1, which is what was checked, and a product.
     core::check_power(number(at.b), -1.0, core::kNoNode);
+  } else if (at.opcode == Opcode::PowerInverse) {
+    core::check_power(a, -1.0, core::kNoNode);
   } else if (at.opcode == Opcode::PowerHalf) {
     core::check_power(a, 0.5, core::kNoNode);
   } else if (at.opcode == Opcode::StrictPartial) {
@@ -50,6 +52,18 @@ void check_instruction(const Program& program, const Instruction& at,
   }
 }
 
+// Where a guard that does not hold says that the function did something else: at the comparison, or
+// at the operation that fails now.
+Index start_of(const Program& program, const Guard& guard, const std::vector<double>& values) {
+  const Instruction& condition = program.instructions[guard.condition];
+  if (condition.opcode != Opcode::Equal) return guard.condition;
+  for (const Index operand : {condition.a, condition.b}) {
+    const Instruction& at = program.instructions[operand];
+    if (at.opcode == Opcode::Failure && core::is_unary(values[at.a])) return at.c;
+  }
+  return guard.condition;
+}
+
 // Calls visit(instruction, values, result) for each that is checked and not finite, up to the first
 // guard that does not hold: behind that the function did something else.
 template <class Visit>
@@ -58,7 +72,8 @@ void visit_not_finite(const Program& program, const double* inputs, Visit&& visi
   interpret(program, inputs, values.data());
   auto end = static_cast<Index>(program.size());
   for (const Guard& guard : program.guards)
-    if ((values[guard.condition] != 0.0) != guard.outcome) end = std::min(end, guard.condition);
+    if ((values[guard.condition] != 0.0) != guard.outcome)
+      end = std::min(end, start_of(program, guard, values));
   for (Index i = 0; i < end; ++i)
     if (program.instructions[i].checked && !std::isfinite(values[i]))
       visit(program.instructions[i], values, values[i]);

@@ -106,10 +106,34 @@ private:
     for (const Decision& decision : traced_.decisions)
       std::visit(
           [&](const auto& one) {
-            if (one.left != core::kNoNode) visit(one.left);
-            if (one.right != core::kNoNode) visit(one.right);
+            const auto [left, right] = asked_about(one);
+            if (left != core::kNoNode) visit(left);
+            if (right != core::kNoNode) visit(right);
           },
           decision.asked);
+  }
+
+  // The nodes whose numbers decide, or kNoNode.
+  template <class Asked> static std::pair<NodeId, NodeId> asked_about(const Asked& one) {
+    return {one.left, one.right};
+  }
+  std::pair<NodeId, NodeId> asked_about(const CaughtOperation& caught) const {
+    if (arena_.op(caught.node) == Op::Function) return {caught.node, core::kNoNode};
+    return asked_about(as_failed(caught));
+  }
+
+  // A caught operation in the terms of one that failed.
+  FailedOperation as_failed(const CaughtOperation& caught) const {
+    FailedOperation f{arena_.op(caught.node), core::kNoNode, core::kNoNode, 0.0, 0.0,
+                      core::Failure::None};
+    double count = 0.0;
+    arena_.for_each_operand(caught.node, true, [&](NodeId operand) {
+      if (count == 0.0) f.left = operand;
+      if (count == 1.0 && f.op != Op::Take) f.right = operand;
+      ++count;
+    });
+    f.right_number = count - 1.0; // of a Take
+    return f;
   }
 
   // Decisions stand in a program where the function made them: of a guard and a check that fail in
@@ -187,6 +211,7 @@ private:
     arena_.for_each_operand(node, true, [&](NodeId o) { places.push_back(place(o)); });
     for (Index i = program.input_count; i < program.size(); ++i) {
       builder_.set_exact(decides || is_marked(exact, i));
+      if (node == caught_call_) write_failure(program.instructions[i], places);
       places.push_back(builder_.copy(program, program.instructions[i], places));
     }
     for (const Guard& guard : program.guards)
@@ -216,17 +241,44 @@ private:
     builder_.guard(condition, c.outcome);
   }
 
-  // The guard asks about the operation as it was recorded, unchecked: here it is to fail.
+  // The guard asks about the operation as it was recorded, unchecked: here it is to fail, or not.
   void write(const FailedOperation& f) {
     const core::MayFail how =
         f.op == Op::Take ? core::MayFail::Index : core::op_info(f.op).may_fail;
     const Index a = operand(f.left, f.left_number);
     const bool two = core::is_judged_by_operands(how) || how == core::MayFail::Index;
     const Index b = two ? operand(f.right, f.right_number) : builder_.emit(opcode_of(f.op), a);
+    guard_failure(how, a, b, f.failure);
+  }
+
+  void guard_failure(core::MayFail how, Index a, Index b, core::Failure outcome) {
     const Index failure =
         builder_.emit(Opcode::Failure, builder_.constant(static_cast<double>(how)), a, b);
-    const Index kind = builder_.constant(static_cast<double>(f.failure));
+    const Index kind = builder_.constant(static_cast<double>(outcome));
     builder_.guard(builder_.emit(Opcode::Equal, failure, kind), true);
+  }
+
+  void write(const CaughtOperation& caught) {
+    if (arena_.op(caught.node) == Op::Function)
+      caught_call_ = caught.node; // each of its operations is asked about as it is written
+    else
+      write(as_failed(caught));
+  }
+
+  // The guard that an instruction of a caught call does not fail, if it can.
+  void write_failure(const Instruction& at, const std::vector<Index>& places) {
+    if (!at.checked || is_many(at.opcode)) return;
+    const Index a = places[at.a];
+    if (at.opcode == Opcode::PowerInverse || at.opcode == Opcode::PowerHalf) {
+      const double exponent = at.opcode == Opcode::PowerInverse ? -1.0 : 0.5;
+      guard_failure(core::MayFail::Power, a, builder_.constant(exponent), core::Failure::None);
+    } else if (is_table_opcode(at.opcode)) {
+      const core::MayFail how = core::op_info(op_of(at.opcode)).may_fail;
+      if (how == core::MayFail::Never) return;
+      const bool two = core::is_judged_by_operands(how);
+      const Index b = two ? places[at.b] : builder_.emit(at.opcode, a);
+      guard_failure(how, a, b, core::Failure::None);
+    }
   }
 
   Arena& arena_;
@@ -236,6 +288,7 @@ private:
   std::vector<std::uint8_t> needed_; // for each node from traced_.first on
   Marks decides_;                    // of the same nodes; empty if nothing was compared
   std::vector<NodeId> outer_;
+  NodeId caught_call_ = core::kNoNode;      // the call that is written next
   std::size_t decided_ = 0;                 // how many decisions are written
   std::vector<Index> places_;               // of the same nodes in the program; kNone: not written
   std::unordered_map<NodeId, Index> older_; // the places of nodes before traced_.first

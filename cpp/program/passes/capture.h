@@ -37,8 +37,14 @@ struct FailedOperation {
   core::Failure failure;
 };
 
+// An operation that did not fail while a function was traced, where the function would go on if it
+// did: a guard too, that it does not fail.
+struct CaughtOperation {
+  core::NodeId node; // of the table, Take, or the call of a program that can fail
+};
+
 struct Decision {
-  std::variant<Comparison, FailedOperation> asked;
+  std::variant<Comparison, FailedOperation, CaughtOperation> asked;
   core::NodeId when = 0; // the next node that was recorded
 };
 

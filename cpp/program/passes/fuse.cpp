@@ -127,8 +127,12 @@ private:
   Index own_reciprocal(Index i) const {
     if (!any_order(i) || absorbed_[i] != 0 || at(i).opcode != Opcode::Mul) return kNone;
     for (const Index operand : {at(i).b, at(i).a})
-      if (uses_[operand] == 1 && at(operand).opcode == Opcode::Reciprocal) return operand;
+      if (uses_[operand] == 1 && is_inverse(at(operand).opcode)) return operand;
     return kNone;
+  }
+
+  static bool is_inverse(Opcode opcode) {
+    return opcode == Opcode::PowerInverse || opcode == Opcode::Reciprocal;
   }
 
   Index place(Index i) { return out_.place(i); }

@@ -13,7 +13,7 @@ Index reorder(Builder& builder, const Instruction& instruction) {
                           3.0)) // the cube alone is checked: it is finite only if both are
     return builder.emit(Opcode::Mul, builder.emit(Opcode::Mul, base, base), base, kNone, checked);
   if (builder.is_constant(exponent, -1.0))
-    return builder.emit(Opcode::Reciprocal, base, kNone, kNone, checked);
+    return builder.emit(Opcode::PowerInverse, base, kNone, kNone, checked);
   if (builder.is_constant(exponent, 0.5))
     return builder.emit(Opcode::PowerHalf, base, kNone, kNone, checked);
   return kNone;

@@ -21,8 +21,8 @@ class Program(NativeDispatch):
     Called with arguments of that structure it gives what the function gives, a derivative's program
     the derivative, without the function: it can be saved, and run where there is no function.
 
-    It is one variant of the function: UntracedError is raised for numbers that take another. The
-    errors of the mathematics are raised, whether the function catches them or not.
+    It is one variant of the function: UntracedError is raised for numbers that take another, also
+    where the function catches an error and goes on. Errors that it does not catch are raised.
     """
 
     def __init__(
@@ -149,8 +149,8 @@ class _SingleVariant:
 
     def trace(self, arguments: PyTree, numbers: Any) -> tuple[TraceVariant, bool]:
         """The variant if the numbers take it. Raises the error of an operation that fails."""
-        program, closure = self._variant.program(self._chain), self._variant.closure
-        program.refuse([*numbers, *closure.numbers()])
+        self._variant.check(numbers)
+        self._variant.check_derivatives(self._chain, numbers, None)
         outcome, _ = self._variant.run(self._chain, numbers, None, None, False)
         if outcome is Outcome.OTHER_VARIANT:
             raise UntracedError(_OTHER_VARIANT)

@@ -1,7 +1,12 @@
 """Programs as the bytes of a file, and back from bytes that anybody may have written.
 
     "AGPF", u16 version, u32 lengths of the head, of the program, and of the closure in numbers,
-    the head, a JSON text; the program (cpp/program/ir/program_format.h); f64 numbers; u32 CRC-32
+    the head, a JSON text; the program (cpp/program/ir/program_format.h); f64 numbers; in version 2
+    another program up to the end; u32 CRC-32
+
+The other program is what the function checks and compares, calculated in the function's own order:
+it says which operations fail where the first one, faster, has a result that is not finite. A file
+without one is of version 1.
 
 All numbers are little-endian. Nothing is unpickled or imported: structures are made of lists,
 tuples, dicts, numbers, arrays and a few kinds of constants, and everything is looked at.
@@ -25,7 +30,7 @@ from arenagrad._core import FormatError, Value
 from arenagrad._core import compiled as native
 from arenagrad._core.compiled import Closure, PyTree
 
-VERSION = 1
+VERSION = 2
 _MAGIC = b"AGPF"
 _FRONT = struct.Struct("<4sHIII")
 _SUM = struct.Struct("<I")
@@ -63,10 +68,18 @@ def program_to_bytes(variant: TraceVariant, chain: Chain, convention: CallConven
         "mean": convention.mean,
     }
     text, program = json.dumps(head).encode(), variant.program(chain).to_bytes()
-    numbers = variant.closure.numbers()
-    front = _FRONT.pack(_MAGIC, VERSION, len(text), len(program), len(numbers))
-    content = b"".join((front, text, program, struct.pack(f"<{len(numbers)}d", *numbers)))
+    numbers, checks = variant.closure.numbers(), _checks_of(variant)
+    version = VERSION if checks else 1
+    front = _FRONT.pack(_MAGIC, version, len(text), len(program), len(numbers))
+    content = b"".join((front, text, program, struct.pack(f"<{len(numbers)}d", *numbers), checks))
     return content + _SUM.pack(zlib.crc32(content))
+
+
+def _checks_of(variant: TraceVariant) -> bytes:
+    """The other program, or nothing where the first one checks exactly."""
+    if variant.strict or not variant.traced.checks:
+        return b""
+    return variant.traced.select([]).optimised(True).to_bytes()
 
 
 def program_of_bytes(content: bytes) -> tuple[TraceVariant, Chain, CallConvention]:
@@ -76,26 +89,33 @@ def program_of_bytes(content: bytes) -> tuple[TraceVariant, Chain, CallConventio
     if len(content) < _FRONT.size + _SUM.size:
         raise FormatError("it is cut short")
     _, version, head_length, program_length, count = _FRONT.unpack_from(content)
-    if version != VERSION:
-        raise FormatError(f"it has the format {version}, and this version reads {VERSION}")
+    if not 1 <= version <= VERSION:
+        raise FormatError(f"it has the format {version}, and this version reads 1 to {VERSION}")
     body = content[: -_SUM.size]
     if _SUM.unpack(content[-_SUM.size :])[0] != zlib.crc32(body):
         raise FormatError("it is cut short or damaged: its checksum is wrong")
     program_at = _FRONT.size + head_length
     numbers_at = program_at + program_length
-    if len(body) != numbers_at + 8 * count:
+    checks_at = numbers_at + 8 * count
+    if len(body) < checks_at or (version == 1 and len(body) > checks_at):
         raise FormatError("it is not as long as it says")
     program = native.Program(body[program_at:numbers_at])
+    checks = program if version == 1 else native.Program(body[checks_at:])
     numbers = struct.unpack_from(f"<{count}d", body, numbers_at)
-    return _checked(json.loads(body[_FRONT.size : program_at]), program, numbers)
+    return _checked(json.loads(body[_FRONT.size : program_at]), program, checks, numbers)
 
 
 def _checked(
-    head: dict[str, Any], program: native.Program, numbers: Sequence[float]
+    head: dict[str, Any],
+    program: native.Program,
+    checks: native.Program,
+    numbers: Sequence[float],
 ) -> tuple[TraceVariant, Chain, CallConvention]:
     arguments, results = _tree(head["arguments"]), _tree(head["results"])
     if arguments.numbers + len(numbers) != program.inputs or results.numbers != program.outputs:
         raise FormatError("its program does not fit its arguments or results")
+    if checks.inputs != program.inputs:
+        raise FormatError("its checks do not fit its program")
     if head["arguments"][0][0] != "tuple":
         raise FormatError("its arguments are no tuple")
     buffered, stats = head["buffered"], head["stats"]
@@ -115,6 +135,7 @@ def _checked(
     closure = Closure(tuple(Value(number) for number in numbers))
     derived = DerivedProgram(program, results, buffered, stats=stats)
     variant = TraceVariant.of_derived(arguments, closure, _truth(head["strict"]), _LOADED, derived)
+    variant.traced = checks
     # What will run it must take it.
     if convention.in_axes is None:
         variant.point_executable(_LOADED)

@@ -14,6 +14,7 @@ from typing import Any
 
 from arenagrad._compile.argument_changes import WatchedCall
 from arenagrad._compile.function_references import function_of, reference_to
+from arenagrad._compile.handlers import would_go_on
 from arenagrad._compile.outer_state import OuterReads
 from arenagrad._compile.transforms import (
     Chain,
@@ -229,6 +230,10 @@ class TraceVariant:
         """Whether an operation that did not fail in the trace may fail on these numbers."""
         return self.traced.may_refuse([*numbers, *self.closure.numbers()])
 
+    def check(self, numbers: Any) -> None:
+        """Raise the error of the operation that fails on these numbers, if one does."""
+        self.traced.refuse([*numbers, *self.closure.numbers()])
+
     def check_derivatives(self, chain: Chain, numbers: Any, seeds: Any) -> None:
         """Raise where the reverse sweep of a strict function fails."""
         if self.strict and chain:
@@ -287,7 +292,7 @@ class TraceCache:
         """
         outer, random_states = self._outer_state(arguments), RandomStates()
         watched = WatchedCall(self.function)
-        captured = capture(watched, arguments, numbers, self.strict)
+        captured = capture(watched, arguments, numbers, self.strict, would_go_on)
         if random_states.changed():
             _warn_of_random_numbers(self.function)
         if watched.changed:

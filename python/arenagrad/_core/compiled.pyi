@@ -2,7 +2,7 @@
 
 import builtins
 from collections.abc import Callable, Sequence
-from types import CellType
+from types import CellType, CodeType
 from typing import Any, NoReturn, Self, TypeAlias, TypeVar, final
 
 import numpy as np
@@ -158,6 +158,10 @@ class Program:
     @property
     def guards(self) -> int:
         """How many comparisons must come out as they did when it was recorded."""
+
+    @property
+    def checks(self) -> int:
+        """How many operations it checks, which can fail and did not when it was recorded."""
 
     @property
     def bytes(self) -> int:
@@ -511,9 +515,17 @@ def children_of(object: Any) -> tuple[Any, ...] | None:
     """What a dataclass or an object of a registered class is made of, None for any other."""
 
 def capture(
-    function: Callable[..., Any], arguments: PyTree, numbers: _Numbers, strict: bool
+    function: Callable[..., Any],
+    arguments: PyTree,
+    numbers: _Numbers,
+    strict: bool,
+    catches: Callable[[CodeType, int], bool] | None = None,
 ) -> tuple[Program, PyTree, Closure]:
-    """Run a function on Values of these numbers: its program, results and closure."""
+    """Run a function on Values of these numbers: its program, results and closure.
+
+    Operations that can fail are decisions where catches(code, offset) says that the code would go
+    on after an error there.
+    """
 
 def call_by_number(
     function: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any] = {}
