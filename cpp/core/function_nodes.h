@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "errors.h"
@@ -42,7 +43,14 @@ public:
     // The step of its node in a sweep, as of any other (nary.h). Whether it throws or not, the
     // adjoints that the results have left are gone.
     template <class X, class Add> void step(std::size_t count, X&& x, Add&& add) {
-      std::vector<double> numbers(2 * count), left(adjoints.size(), 0.0);
+      std::vector<double> numbers, left;
+      try {
+        left.assign(adjoints.size(), 0.0);
+        numbers.resize(2 * count);
+      } catch (const std::bad_alloc&) {
+        std::ranges::fill(adjoints, 0.0);
+        throw;
+      }
       left.swap(adjoints);
       for (std::size_t i = 0; i < count; ++i) numbers[i] = x(i);
       function->pull_back(numbers.data(), left.data(), numbers.data() + count);
@@ -52,7 +60,9 @@ public:
 
   bool empty() const { return entries_.empty(); }
   // Makes room for one more: push() cannot fail then.
-  void reserve() { entries_.reserve(entries_.size() + 1); }
+  void reserve() {
+    if (entries_.size() == entries_.capacity()) entries_.reserve(2 * entries_.size() + 1);
+  }
   // Requires a node above those of all others.
   void push(NodeId node, std::shared_ptr<const Function> function, std::vector<double> adjoints) {
     entries_.push_back({node, std::move(function), std::move(adjoints)});

@@ -234,3 +234,60 @@ def test_a_leapfrog_with_its_gradient_inside_is_one_program() -> None:
         p = p - a @ q * (0.1 if k < 19 else 0.05)
     np.testing.assert_allclose(got_q, q, rtol=1e-12)
     np.testing.assert_allclose(got_p, p, rtol=1e-12)
+
+
+def test_a_strict_derivative_raises_on_values_where_it_does_on_floats() -> None:
+    root = compile(lambda t: t**0.5, strict=True)
+
+    def doubled(x: Any) -> Any:
+        try:
+            return root.grad(x) * 2.0
+        except ZeroDivisionError:
+            return -1.0 - x
+
+    for x in (0.0, Value(0.0)):
+        with pytest.raises(ZeroDivisionError):
+            root.grad(x)
+        assert ag.data_of(doubled(x)) == -1.0
+    assert doubled(Value(4.0)).data == 0.5
+    # No decision of a trace stands for the error, so the function cannot catch it for good there.
+    for strict in (False, True):
+        f = compile(doubled, strict=strict)
+        assert f(4.0) == 0.5
+        with pytest.raises(ZeroDivisionError):
+            f(0.0)
+        assert f(1.0) == 1.0
+
+
+def test_calls_on_values_of_a_known_structure_are_recorded_natively(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    w = Value(3.0)
+    gradient = grad(lambda x, k: ag.sum([w * t**3 for t in x]) if x[0] > 0 else x[1] * k)
+    cases = ([Value(1.0), 2.0], [Value(2.0), Value(0.5)], [-1.0, Value(2.0)], [-1.0, -2.0])
+    first = [list(ag.data_of(gradient(x, 2.0))) for x in cases]
+    assert first == [[9.0, 36.0], [36.0, 2.25], [0.0, 2.0], [0.0, 2.0]]
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("the call was left to Python")
+
+    monkeypatch.setattr(type(gradient._evaluation), "run", refuse)
+    assert [list(ag.data_of(gradient(x, 2.0))) for x in cases] == first
+    y = gradient([x := Value(2.0), 1.0], 0.0)[0]
+    y.backward()
+    assert (x.grad, w.grad) == (36.0, 12.0)
+
+
+def test_a_known_call_on_numbers_and_a_module_stays_one_on_numbers() -> None:
+    model = ag.nn.MLP(2, [3, 1])
+    for p in model.parameters():
+        p.data = 0.5
+    gradient = grad(lambda m, x: m(x) ** 2 if x[0] < 1.0 else m(x) * 3.0, argnums=1)
+    on_values = gradient(model, [Value(0.5), 1.0])
+    assert all(isinstance(p, Value) for p in on_values)
+    for x in ([0.5, 1.0], [2.0, 1.0], [0.5, 1.0]):
+        assert all(isinstance(p, float) for p in gradient(model, x))
+    sum(on_values).backward()
+    assert any(p.grad != 0.0 for p in model.parameters())
+    with pytest.raises(TypeError, match="out takes numbers"):
+        grad(lambda x: x * x)(Value(1.0), out=np.zeros(()))

@@ -9,9 +9,11 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "bindings/pytree/unflatten.h"
 #include "bindings/value/instance.h"
 #include "outer_state.h"
 #include "point_executable.h"
+#include "recorded_call.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -36,8 +38,9 @@ struct KnownExecutable {
   Argnums argnums;
   py::object owner; // the Python object of the executable
   const PointExecutable* executable;
-  py::object outer_owner;  // the Python object of the state, or None
-  const OuterState* outer; // null: the program is right whatever has changed
+  py::object outer_owner;                     // the Python object of the state, or None
+  const OuterState* outer;                    // null: the program is right whatever has changed
+  RecordedFunctionPointer recorded = nullptr; // of calls on Values; null: the fallback's
 };
 
 // Whether a state is current, asked once for executables that share it.
@@ -124,6 +127,44 @@ PyObject* known_result(PyNativeDispatch* self, const GivenArguments& given, PyOb
   return nullptr;
 }
 
+// How many Values among arguments of this structure do not make its call one on Values: outside of
+// traces the parameters of Modules are numbers.
+std::size_t ignored_values(const PyTree& arguments) {
+  if (tracing() != nullptr) return 0;
+  std::size_t count = 0;
+  for (const TreeNode& node : arguments.nodes())
+    if (node.kind == TreeNode::Kind::Module) count += node.numbers;
+  return count;
+}
+
+// The result of a call on Values, or null with no error set if the fallback must find it.
+PyObject* recorded_result(PyNativeDispatch* self, const GivenArguments& given, PyObject* argnums) {
+  std::vector<KnownExecutable>& known = *self->known;
+  Freshness freshness;
+  for (std::size_t k = 0; k < known.size(); ++k) {
+    if (known[k].recorded == nullptr || !are_argnums(argnums, known[k].argnums) ||
+        !freshness.of(known[k].outer))
+      continue;
+    const PointExecutable& executable = *known[k].executable;
+    const py::object keep = known[k].owner; // reading arguments may run what changes the list
+    const RecordedFunctionPointer recorded = known[k].recorded;
+    CallOperands operands;
+    operands.numbers.resize(executable.input_count());
+    operands.values.resize(executable.input_count(), nullptr);
+    PlacedValues values;
+    if (!flatten_arguments(executable.arguments(), given, operands.numbers.data(), &values) ||
+        values.size() <= ignored_values(executable.arguments()))
+      continue;
+    for (const auto& [place, value] : values) operands.add_value(place, value.ptr());
+    std::size_t place = executable.arguments().numbers();
+    for (const py::object& value : executable.closure().values())
+      operands.add_value(place++, value.ptr());
+    if (const auto results = record_call(recorded, operands, false))
+      return unflatten_values(executable.results(), *results).release().ptr();
+  }
+  return nullptr;
+}
+
 PyObject* call_dispatch(PyObject* self, PyObject* const* args, std::size_t nargsf,
                         PyObject* names) {
   PyNativeDispatch* const own = as_dispatch(self);
@@ -148,6 +189,8 @@ PyObject* call_dispatch(PyObject* self, PyObject* const* args, std::size_t nargs
       if (PyObject* result =
               known_result(own, arguments, argnums, py::reinterpret_borrow<py::object>(out)))
         return result;
+    if (!own->known->empty() && disabled == 0 && out == Py_None)
+      if (PyObject* result = recorded_result(own, arguments, argnums)) return result;
   } catch (...) {
     set_python_error();
     return nullptr;
@@ -218,8 +261,8 @@ void dealloc_dispatch(PyObject* self) {
 // --- methods ------------------------------------------------------------------------------------
 
 PyObject* remember_executable(PyObject* self, PyObject* args) {
-  PyObject *argnums = nullptr, *executable = nullptr, *outer = Py_None;
-  if (!PyArg_ParseTuple(args, "OO|O", &argnums, &executable, &outer)) return nullptr;
+  PyObject *argnums = nullptr, *executable = nullptr, *outer = Py_None, *recorded = Py_None;
+  if (!PyArg_ParseTuple(args, "OO|OO", &argnums, &executable, &outer, &recorded)) return nullptr;
   try {
     if (!is_initialised<PointExecutable>(executable))
       throw py::type_error("a NativeDispatch remembers PointExecutables only");
@@ -230,6 +273,8 @@ PyObject* remember_executable(PyObject* self, PyObject* args) {
                           py::reinterpret_borrow<py::object>(outer),
                           outer == Py_None ? nullptr
                                            : &py::cast<const OuterState&>(py::handle(outer))};
+    if (recorded != Py_None)
+      added.recorded = py::cast<RecordedFunctionPointer>(py::handle(recorded));
     std::vector<KnownExecutable>& known = *as_dispatch(self)->known;
     std::vector<KnownExecutable> kept, gone;
     Freshness freshness;
@@ -238,6 +283,7 @@ PyObject* remember_executable(PyObject* self, PyObject* args) {
     gone.reserve(known.size() + 1);
     for (KnownExecutable& other : known) {
       const bool same = other.executable == added.executable && other.argnums == added.argnums;
+      if (same && added.recorded == nullptr) added.recorded = other.recorded;
       const bool surplus = !freshness.of(other.outer) && ++stale > kMostStale;
       (same || surplus ? gone : kept).push_back(std::move(other));
     }
@@ -283,7 +329,8 @@ void bind_native_dispatch(py::module_& module) {
   static PyMethodDef methods[] = {
       {"_remember", remember_executable, METH_VARARGS,
        "Try this PointExecutable first in calls with these argnums; None: in calls that take "
-       "none. Given an OuterState, only while that is current."},
+       "none. Given an OuterState, only while that is current. Given a RecordedFunction, also for "
+       "calls on Values."},
       {"_forget", forget_executables, METH_NOARGS, "Leave every call to the fallback again."},
       {"__reduce__", reduce_dispatch, METH_NOARGS,
        "For pickle and copy: the method that it stands for."},

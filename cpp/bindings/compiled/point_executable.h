@@ -50,6 +50,8 @@ public:
   py::object result(Buffers& buffers, const py::object& out) const;
 
   const PyTree& arguments() const { return arguments_; }
+  const PyTree& results() const { return results_; }
+  const Closure& closure() const { return *closure_; }
   // Of arguments and closure; what else a call gives lies behind them.
   std::size_t own_inputs() const { return arguments_.numbers() + closure_->size(); }
   std::size_t input_count() const { return input_count_; }

@@ -1,5 +1,7 @@
 // arenagrad._core.compiled.RecordedFunction: a program called on Values, which records one call in
 // the arena. A trace under way takes the program's instructions into its own.
+#include "recorded_call.h"
+
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -10,15 +12,12 @@
 #include "closure.h"
 #include "program.h"
 #include "program/passes/builder.h"
-#include "program/point/point_function.h"
 
 namespace arenagrad::bindings {
 namespace {
 
 using core::Arena;
 using core::NodeId;
-using program::PointFunction;
-using FunctionPointer = std::shared_ptr<PointFunction>;
 using Doubles = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
 // Whether another run may come out otherwise, so that a trace must keep it whatever uses it.
@@ -28,60 +27,107 @@ bool may_differ(const program::Program& program) {
 }
 
 // The Values of the nodes that have just been recorded.
-py::list values_of(const std::vector<NodeId>& nodes) {
+std::vector<py::object> values_of(const std::vector<NodeId>& nodes) {
   const Arena::Frozen frozen(arena()); // making Values may run a collection
-  py::list values(nodes.size());
-  for (std::size_t k = 0; k < nodes.size(); ++k)
-    values[k] = py::reinterpret_steal<py::object>(new_value(nodes[k]));
+  std::vector<py::object> values;
+  values.reserve(nodes.size());
+  for (const NodeId node : nodes)
+    values.push_back(py::reinterpret_steal<py::object>(new_value(node)));
   return values;
 }
 
-// The operands of a call: numbers, of which some are those of Values.
-struct CallOperands {
-  std::vector<double> numbers;
-  std::vector<PyObject*> values; // null where there is a number alone
+void add(CallOperands& given, const Doubles& more, const PlacedValues& placed) {
+  const std::size_t begin = given.numbers.size();
+  given.numbers.insert(given.numbers.end(), more.data(), more.data() + more.size());
+  given.values.resize(given.numbers.size(), nullptr);
+  for (const auto& [place, value] : placed) given.add_value(begin + place, value.ptr());
+}
 
-  void add(const Doubles& more, const PlacedValues& placed) {
-    const std::size_t begin = numbers.size();
-    numbers.insert(numbers.end(), more.data(), more.data() + more.size());
-    values.resize(numbers.size(), nullptr);
-    for (const auto& [place, value] : placed) add_value(begin + place, value);
-  }
-  void add(const Closure& closure) {
-    const std::size_t begin = numbers.size();
-    numbers.resize(begin + closure.size());
-    values.resize(numbers.size(), nullptr);
-    for (std::size_t k = 0; k < closure.size(); ++k) add_value(begin + k, closure.values()[k]);
-  }
+void add(CallOperands& given, const Closure& closure) {
+  const std::size_t begin = given.numbers.size();
+  given.numbers.resize(begin + closure.size());
+  given.values.resize(given.numbers.size(), nullptr);
+  for (std::size_t k = 0; k < closure.size(); ++k)
+    given.add_value(begin + k, closure.values()[k].ptr());
+}
 
-  void add(const py::handle& one, const char* what) {
-    const bool alone = !is_value(one.ptr());
-    numbers.push_back(alone ? need_number(one.ptr(), what) : 0.0);
-    values.push_back(alone ? nullptr : one.ptr());
-  }
+void add(CallOperands& given, const py::handle& one, const char* what) {
+  const bool alone = !is_value(one.ptr());
+  given.numbers.push_back(alone ? need_number(one.ptr(), what) : 0.0);
+  given.values.push_back(alone ? nullptr : one.ptr());
+}
 
-private:
-  void add_value(std::size_t place, const py::object& value) {
-    if (!is_value(value.ptr())) throw py::type_error("an operand of a call must be a Value");
-    values.at(place) = value.ptr();
-  }
-};
-
-// The results of the program on these operands, Values.
-py::list record(const FunctionPointer& function, CallOperands& given) {
-  const std::size_t count = function->program().input_count, width = function->results();
-  if (given.numbers.size() != count)
+// The same of the numbers of the arguments, of the closure, and what else a call gives: a list, or
+// None.
+py::object record(const RecordedFunctionPointer& function, const Doubles& numbers,
+                  const PlacedValues& values, const Closure& closure, const Doubles& more,
+                  const PlacedValues& more_values, bool is_taken) {
+  CallOperands given;
+  add(given, numbers, values);
+  add(given, closure);
+  add(given, more, more_values);
+  if (given.numbers.size() != function->program().input_count)
     throw py::value_error("a program was given another number of inputs than it has");
+  const auto results = record_call(function, given, is_taken);
+  return results ? py::object(py::cast(*results)) : py::none();
+}
+
+// The function of a value, n operands and its partials by them: the value.
+RecordedFunctionPointer value_with_partials(std::size_t n) {
+  static std::vector<RecordedFunctionPointer> made;
+  if (made.size() <= n) made.resize(n + 1);
+  if (made[n] == nullptr) {
+    program::Builder builder(program::Passes::none());
+    std::vector<program::Index> operands;
+    for (std::size_t k = 0; k < 2 * n + 1; ++k) operands.push_back(builder.input());
+    builder.output(builder.emit_many(program::Opcode::WithPartials, operands));
+    made[n] = std::make_shared<RecordedFunction>(builder.finish(), false);
+  }
+  return made[n];
+}
+
+// A Value of these partials by the operands, and of no others.
+py::object with_partials(const py::object& value, const py::list& operands,
+                         const py::list& partials) {
+  if (operands.size() != partials.size())
+    throw py::value_error("a value must have as many partials as operands");
+  CallOperands given;
+  add(given, value, "a value");
+  for (const py::handle operand : operands) add(given, operand, "an operand");
+  for (const py::handle partial : partials) add(given, partial, "a partial");
+  return record_call(value_with_partials(operands.size()), given, true)->front();
+}
+
+// Whether what is computed from the Values of a closure belongs to a graph or a trace.
+bool is_recorded(const Closure& closure) {
+  return std::ranges::any_of(closure.values(), [](const py::object& value) {
+    return tracing() != nullptr || arena().op(node_of(value.ptr())) != core::Op::Leaf;
+  });
+}
+
+} // namespace
+
+void CallOperands::add_value(std::size_t place, PyObject* value) {
+  if (!is_value(value)) throw py::type_error("an operand of a call must be a Value");
+  values.at(place) = value;
+}
+
+std::optional<std::vector<py::object>> record_call(const RecordedFunctionPointer& function,
+                                                   CallOperands& given, bool is_taken) {
   const std::vector<PyObject*>& operands = given.values;
   std::vector<double>& inputs = given.numbers;
+  const std::size_t count = inputs.size(), width = function->results();
   std::vector<NodeId> results(width);
   std::vector<double> primals(width);
   Arena& g = arena();
   g.reserve(count + 1 + width, count);
   for (std::size_t k = 0; k < count; ++k)
     if (operands[k] != nullptr) inputs[k] = g.data(node_of(operands[k]));
-  if (!function->evaluate(inputs.data(), primals.data()))
-    throw std::runtime_error("the Values of a call were changed while it was recorded");
+  const program::Outcome outcome = function->evaluate(inputs.data(), primals.data());
+  if (!outcome.good()) {
+    if (!is_taken) return std::nullopt;
+    function->refuse(inputs.data());
+  }
   const Recording recording;
   NodeId* const edges = g.next_edges();
   for (std::size_t k = 0; k < count; ++k)
@@ -94,62 +140,18 @@ py::list record(const FunctionPointer& function, CallOperands& given) {
   return values_of(results);
 }
 
-// The same for the numbers of the arguments, of the closure, and what else a call gives.
-py::list record_call(const FunctionPointer& function, const Doubles& numbers,
-                     const PlacedValues& values, const Closure& closure, const Doubles& more,
-                     const PlacedValues& more_values) {
-  CallOperands given;
-  given.add(numbers, values);
-  given.add(closure);
-  given.add(more, more_values);
-  return record(function, given);
-}
-
-// The function of a value, n operands and its partials by them: the value.
-FunctionPointer value_with_partials(std::size_t n) {
-  static std::vector<FunctionPointer> made;
-  if (made.size() <= n) made.resize(n + 1);
-  if (made[n] == nullptr) {
-    program::Builder builder(program::Passes::none());
-    std::vector<program::Index> operands;
-    for (std::size_t k = 0; k < 2 * n + 1; ++k) operands.push_back(builder.input());
-    builder.output(builder.emit_many(program::Opcode::WithPartials, operands));
-    made[n] = std::make_shared<PointFunction>(builder.finish(), false);
-  }
-  return made[n];
-}
-
-// A Value of these partials by the operands, and of no others.
-py::object with_partials(const py::object& value, const py::list& operands,
-                         const py::list& partials) {
-  if (operands.size() != partials.size())
-    throw py::value_error("a value must have as many partials as operands");
-  CallOperands given;
-  given.add(value, "a value");
-  for (const py::handle operand : operands) given.add(operand, "an operand");
-  for (const py::handle partial : partials) given.add(partial, "a partial");
-  return record(value_with_partials(operands.size()), given)[0];
-}
-
-// Whether what is computed from the Values of a closure belongs to a graph or a trace.
-bool is_recorded(const Closure& closure) {
-  return std::ranges::any_of(closure.values(), [](const py::object& value) {
-    return tracing() != nullptr || arena().op(node_of(value.ptr())) != core::Op::Leaf;
-  });
-}
-
-} // namespace
-
 void bind_recorded_call(py::module_& module) {
-  py::class_<PointFunction, FunctionPointer>(
+  py::class_<RecordedFunction, RecordedFunctionPointer>(
       module, "RecordedFunction", "A program as the function of calls that are recorded.")
       .def(py::init([](const ProgramPointer& program, bool strict) {
-             return std::make_shared<PointFunction>(*program, strict);
+             return std::make_shared<RecordedFunction>(*program, strict);
            }),
            py::arg("program"), py::arg("strict"))
-      .def("record", record_call, py::arg("numbers"), py::arg("values"), py::arg("closure"),
-           py::arg("more"), py::arg("more_values"),
-           "A list of the results, Values. The operands are numbers, with pairs of a place among "
+      .def("record", record, py::arg("numbers"), py::arg("values"), py::arg("closure"),
+           py::arg("more"), py::arg("more_values"), py::arg("is_taken"),
+           "A list of the results, Values; None if the numbers may take another variant, unless "
+           "they "
+           "are known not to.\nThe operands are numbers, with pairs of a place among "
            "them and the\nValue that is there; the closure; and more such numbers and Values.");
   module.def("with_partials", with_partials, py::arg("value"), py::arg("operands"),
              py::arg("partials"),

@@ -73,9 +73,7 @@ private:
     }
     if (PyBool_Check(object)) return false;
     if (values_ != nullptr && is_value(object)) {
-      values_->emplace_back(static_cast<std::size_t>(out - begin_),
-                            py::reinterpret_borrow<py::object>(object));
-      *out = arena().data(node_of(object));
+      add_value(object, out);
       return true;
     }
     if (!PyLong_CheckExact(object) && (is_number_with_own_rules(object) || is_enum(object)))
@@ -175,10 +173,20 @@ private:
     const py::tuple values = parameters_of(model);
     if (values.size() != count) return false;
     for (const py::handle value : values) {
-      warn_if_frozen(value.ptr(), "a compiled function's use");
-      *out++ = arena().data(node_of(value.ptr()));
+      if (values_ == nullptr) {
+        warn_if_frozen(value.ptr(), "a compiled function's use");
+        *out++ = arena().data(node_of(value.ptr()));
+      } else {
+        add_value(value.ptr(), out++);
+      }
     }
     return true;
+  }
+
+  void add_value(PyObject* value, double* out) {
+    values_->emplace_back(static_cast<std::size_t>(out - begin_),
+                          py::reinterpret_borrow<py::object>(value));
+    *out = arena().data(node_of(value));
   }
 
   const std::vector<TreeNode>& nodes_;
@@ -212,10 +220,11 @@ static bool flatten_keywords(Flattener& flattener, const std::vector<TreeNode>& 
   return true;
 }
 
-bool flatten_arguments(const PyTree& structure, const GivenArguments& given, double* out) {
+bool flatten_arguments(const PyTree& structure, const GivenArguments& given, double* out,
+                       PlacedValues* values) {
   if (given.count + (given.named != 0) != structure.children()) return false;
   const std::vector<TreeNode>& nodes = structure.nodes();
-  Flattener flattener(nodes, false);
+  Flattener flattener(nodes, false, values, out);
   std::size_t at = 1;
   for (std::size_t k = 0; k < given.count; ++k, at = nodes[at].end) {
     // The many numbers of a Module are not read in vain.

@@ -18,8 +18,10 @@ struct GivenArguments {
 };
 
 // Reads the numbers of arguments of this very structure, a Tuple. False, with nothing but `out`
-// changed, if the structure is another one or there are Values among them.
-bool flatten_arguments(const PyTree& structure, const GivenArguments& given, double* out);
+// changed, if the structure is another one or there are Values among them. With `values`, Values
+// and the parameters of Modules count as numbers and are added there.
+bool flatten_arguments(const PyTree& structure, const GivenArguments& given, double* out,
+                       PlacedValues* values = nullptr);
 
 // The numbers of an object of this structure, in which arrays may stand for lists and lists for
 // tuples; throws TypeError, saying that `what` must have the structure, if it has another one.

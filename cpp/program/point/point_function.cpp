@@ -11,9 +11,13 @@ namespace arenagrad::program {
 PointFunction::PointFunction(Program program, bool strict)
     : ProgramFunction(std::move(program)), strict_(strict), plan_(this->program(), true) {}
 
-bool PointFunction::evaluate(const double* operands, double* results) const {
+Outcome PointFunction::evaluate(const double* operands, double* results) const {
   workspace_.resize(std::max(workspace_.size(), plan_.workspace()));
-  return plan_.run(operands, results, workspace_.data()).guard == kNone;
+  return plan_.run(operands, results, workspace_.data());
+}
+
+void PointFunction::refuse(const double* operands) const {
+  if (strict_) check_domain(program(), operands);
 }
 
 const PointFunction::Reverse& PointFunction::reverse() const {

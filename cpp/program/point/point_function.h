@@ -19,8 +19,10 @@ public:
   // arena's sweep would.
   PointFunction(Program program, bool strict);
 
-  // Writes the results. False if a guard comes out otherwise than in the trace.
-  bool evaluate(const double* operands, double* results) const;
+  // Writes the results.
+  Outcome evaluate(const double* operands, double* results) const;
+  // Throws where the arena's sweep would, if strict, after an outcome that is not finite.
+  void refuse(const double* operands) const;
   void pull_back(const double* operands, const double* adjoints,
                  double* operand_adjoints) const override;
 

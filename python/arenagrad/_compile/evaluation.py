@@ -1,7 +1,7 @@
 """How a compiled function answers a call: reads arguments, finds the variant, runs its program."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from arenagrad._compile.batch_run import BatchRun, Reduction, Seeds
 from arenagrad._compile.function_references import is_object_of_method
@@ -25,6 +25,16 @@ from arenagrad._core.compiled import (
 # Arguments of a call that are given by name.
 Named: TypeAlias = dict[str, Any]
 _NONE: Named = {}
+
+
+class ValueCall(NamedTuple):
+    """What a call is given in which there may be Values."""
+
+    args: tuple[Any, ...]
+    named: Named
+    chain: Chain
+    seeds: Any
+    out: Any
 
 
 class Evaluation:
@@ -79,54 +89,16 @@ class Evaluation:
         given = None if seeds is None else seeds.value
         read = None if is_tracing() or given is not None else self._read(args, named)
         if read is None:
-            return self._call_on_values(args, named, chain, given, out)
+            call = ValueCall(args, named, chain, given, out)
+            return _call_on_values(self, call, remember_in, argnums)
         tree, numbers = read
         variant, result = self._run_at_point(tree, numbers, chain, given, out)
         if chain and out is None and is_recorded(variant.closure):
-            return self._call_on_values(args, named, chain, given, out)
+            call = ValueCall(args, named, chain, given, out)
+            return _call_on_values(self, call, None, None)
         if remember_in is not None:
             remember_in._remember(argnums, variant.point_executable(chain), variant.outer)
         return result
-
-    def _call_on_values(
-        self, args: tuple[Any, ...], named: Named, chain: Chain, seeds: Any, out: Any
-    ) -> Any:
-        """The result where Values may be among what a call is given, or behind the function.
-
-        It is recorded as one call of the program, whose instructions a trace under way writes into
-        its own; the closure's Values are operands like any other.
-        """
-        tree, numbers, values = read_operands(
-            args, self.statics(args), named, self._static_names(named)
-        )
-        if not chain and values and out is None and not tree.has_modules:
-            return call_by_number(self.function, args, named)
-        variant = self._variant_on_values(args, named, tree, numbers)
-        derived = variant.derived(chain)
-        more, more_values = variant.seed_operands(chain, seeds)
-        if not values and not more_values and not is_recorded(variant.closure):
-            return self._run_at_point(tree, numbers, chain, seeds, out)[1]
-        if out is not None:
-            raise refusal(TypeError("out takes numbers, and the results here are Values"))
-        function = variant.recorded_function(chain)
-        results = function.record(numbers, values, variant.closure, more, more_values)
-        return derived.results.unflatten_values(results)
-
-    def _variant_on_values(
-        self, args: tuple[Any, ...], named: Named, tree: PyTree, numbers: Any
-    ) -> TraceVariant:
-        """The variant that the numbers of these arguments take.
-
-        Where the function fails, a trace under way must know why, since the function that is traced
-        there may catch the error: it is called once more, on the Values themselves.
-        """
-        try:
-            return self._run_at_point(tree, numbers, (), None, None)[0]
-        except Exception as error:
-            if is_tracing():
-                call_by_number(self.function, args, named)
-                raise refusal(error) from None
-            raise
 
     def run_for_variant(
         self, args: tuple[Any, ...], chain: Chain, named: Named = _NONE
@@ -215,6 +187,83 @@ class Evaluation:
     def checked_argnums(self, args: tuple[Any, ...], argnums: Argnums) -> Argnums:
         """The argnums of a derivative by these arguments; raises what `checked_argnums` does."""
         return checked_argnums(argnums, len(args), self.options.statics(len(args)))
+
+
+def _call_on_values(
+    evaluation: Evaluation,
+    call: ValueCall,
+    remember_in: NativeDispatch | None,
+    argnums: Argnums | None,
+) -> Any:
+    """The result where Values may be among what a call is given, or behind the function.
+
+    It is recorded as one call of the program, whose instructions a trace under way writes into
+    its own; the closure's Values are operands like any other.
+    """
+    args, named, chain, seeds, out = call
+    tree, numbers, values = read_operands(
+        args, evaluation.statics(args), named, evaluation._static_names(named)
+    )
+    if not chain and values and out is None and not tree.has_modules:
+        return call_by_number(evaluation.function, args, named)
+    found = None
+    for variant in evaluation.cache.of(tree):
+        if not values and not variant.seed_operands(chain, seeds)[1]:
+            found = _run_noted(evaluation, call, tree, numbers, chain)
+            break
+        result = None
+        if out is None:
+            result = variant.record(chain, numbers, values, seeds, is_taken=False)
+        if result is not None:
+            evaluation.cache.use(variant)
+            _remember_values(remember_in, argnums, variant, chain, values)
+            return result
+    if found is not None and not is_recorded(found[0].closure):
+        return found[1]
+    variant = _run_noted(evaluation, call, tree, numbers, ())[0] if found is None else found[0]
+    has_values = values or variant.seed_operands(chain, seeds)[1]
+    if not has_values and not is_recorded(variant.closure):
+        return evaluation._run_at_point(tree, numbers, chain, seeds, out)[1]
+    if out is not None:
+        raise refusal(TypeError("out takes numbers, and the results here are Values"))
+    try:
+        with names_in_errors(evaluation.cache.name):
+            result = variant.record(chain, numbers, values, seeds, is_taken=True)
+    except Exception as error:
+        raise refusal(error) from None  # of the derivative alone: no decision stands for it
+    _remember_values(remember_in, argnums, variant, chain, values)
+    return result
+
+
+def _run_noted(
+    evaluation: Evaluation, call: ValueCall, tree: PyTree, numbers: Any, chain: Chain
+) -> tuple[TraceVariant, Any]:
+    """The variant that the numbers of these arguments take, and the result of a chain.
+
+    Where the function fails, a trace under way must know why, since the function that is traced
+    there may catch the error: it is called once more, on the Values themselves.
+    """
+    seeds, out = (call.seeds, call.out) if chain else (None, None)
+    try:
+        return evaluation._run_at_point(tree, numbers, chain, seeds, out)
+    except Exception as error:
+        if is_tracing():
+            call_by_number(evaluation.function, call.args, call.named)
+            raise refusal(error) from None
+        raise
+
+
+def _remember_values(
+    dispatch: NativeDispatch | None,
+    argnums: Argnums | None,
+    variant: TraceVariant,
+    chain: Chain,
+    values: Any,
+) -> None:
+    """Let a dispatch record the next such call on Values by itevaluation."""
+    if dispatch is not None and values:
+        executable, recorded = variant.point_executable(chain), variant.recorded_function(chain)
+        dispatch._remember(argnums, executable, variant.outer, recorded)
 
 
 def _need_numbers(read: tuple[PyTree, Any] | None) -> tuple[PyTree, Any]:

@@ -188,6 +188,28 @@ class TraceVariant:
             function = self._recorded_functions.setdefault(chain, function)
         return function
 
+    def record(
+        self,
+        chain: Chain,
+        numbers: Any,
+        values: Sequence[tuple[int, Value]],
+        seeds: Any,
+        is_taken: bool,
+    ) -> Any:
+        """The result of a call on Values; None if the numbers may take another variant.
+
+        Args:
+            chain: the transforms to apply.
+            numbers: those of the arguments.
+            values: the Values among the arguments, each with its place.
+            seeds: an object of the structure of the seeds, Values or numbers.
+            is_taken: whether the numbers are known to take this variant.
+        """
+        more, more_values = self.seed_operands(chain, seeds)
+        function = self.recorded_function(chain)
+        results = function.record(numbers, values, self.closure, more, more_values, is_taken)
+        return None if results is None else self.derived(chain).results.unflatten_values(results)
+
     def batch_executable(self, chain: Chain, seeds_vary: tuple[int, ...] = ()) -> BatchExecutable:
         """What runs this chain on a batch; seeds_vary: which numbers of the seeds vary."""
         executable = self._batch_executables.get((chain, seeds_vary))

@@ -321,9 +321,13 @@ class NativeDispatch:
         argnums: int | tuple[int, ...] | None,
         executable: PointExecutable,
         outer: OuterState | None = None,
+        recorded: RecordedFunction | None = None,
         /,
     ) -> None:
-        """Try this one first in calls with these argnums; None: in calls that take none."""
+        """Try this one first in calls with these argnums; None: in calls that take none.
+
+        With recorded it is tried in calls on Values, too.
+        """
 
     def _forget(self) -> None:
         """Leave every call to the fallback again."""
@@ -480,8 +484,11 @@ class RecordedFunction:
         closure: Closure,
         more: Sequence[float] | _Numbers,
         more_values: _PlacedValues,
-    ) -> list[Value]:
-        """A list of the results.
+        is_taken: bool,
+    ) -> list[Value] | None:
+        """A list of the results; None if the numbers may take another variant.
+
+        is_taken says that they take this one: then an error of a strict derivative is raised.
 
         The operands are numbers, with pairs of a place among them and the Value that is there; the
         closure; and more such numbers and Values.
