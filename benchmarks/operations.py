@@ -22,7 +22,8 @@ _IN_C = {
     **{"power": "pow", "sigmoid": "exp", "silu": "exp", "softplus": "log1p", "gelu": "erfc"},
     **{"elu": "expm1", "hypot": "atan2", "lgamma": "lgamma"},
     **{"remainder": "fmod", "floor_divide": "fmod", "logaddexp": "log1p", "log_sigmoid": "log1p"},
-    **{"norm_cdf": "erfc", "log_norm_cdf": "log"},
+    **{"norm_cdf": "erfc", "log_norm_cdf": "log", "digamma": "lgamma", "erfinv": "erfc"},
+    "norm_ppf": "erfc",
 }
 _PLAIN = "fabs"  # for those that are a comparison or a product
 _ALSO = {

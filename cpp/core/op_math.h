@@ -40,6 +40,8 @@ inline constexpr double kRootHalfRest =
     -4.8336466567264567e-17; // what kRootHalf lacks of sqrt(1/2)
 inline constexpr double kTwoOverRootPi = 1.12837916709551257390;
 inline constexpr double kOneOverRootTwoPi = 0.39894228040143267794;
+inline constexpr double kRootTwoPi = 2.50662827463100050242;
+inline constexpr double kHalfRootPi = 0.88622692545275801365;
 inline constexpr double kPi = 3.14159265358979323846;
 
 // d(a**b)/da for a constant b, in the order of operations micrograd uses. A square's is spared the
@@ -378,32 +380,38 @@ inline double distance(double x, double largest) { return x == largest ? 0.0 : x
 
 inline double log_or_zero(double a) { return a == 0.0 ? 0.0 : std::log(a); }
 
-// The derivative of order n of digamma, n = 1, 2, ...: recurrence up to where the asymptotic series
-// serves, then that series (Abramowitz and Stegun 6.4.6, 6.4.11); reflection by the recurrence
-// itself, which for a below 0 costs a step a unit.
-inline double polygamma(double n, double a) {
-  if (!(n >= 1.0 && n <= 100.0) || (a <= 0.0 && a == std::floor(a)) || a < -1e6)
-    return std::nan("");
-  if (std::isinf(a)) return 0.0;
-  const double sign_of = std::fmod(n, 2.0) == 1.0 ? 1.0 : -1.0; // (-1)**(n + 1)
+// The sum of (a + k)**-(n + 1) over k = 0, 1, ..., times n!: term by term up to where the
+// asymptotic series serves, then that series (Abramowitz and Stegun 6.4.11). Requires a > 0.
+inline double polygamma_sum(double n, double a) {
   const double factorial = std::exp(std::lgamma(n + 1.0));
-  double sum = 0.0;
-  while (a < 20.0 + 2.0 * n) {
-    sum += std::pow(a, -n - 1.0);
-    a += 1.0;
-  }
-  sum *= factorial;
+  const double far = 20.0 + 2.0 * n;
+  const int steps = a < far ? static_cast<int>(std::ceil(far - a)) : 0;
+  const double z = a + steps;
   constexpr double kBernoulli[] = {1.0 / 6,  -1.0 / 30,     1.0 / 42, -1.0 / 30,
                                    5.0 / 66, -691.0 / 2730, 7.0 / 6,  -3617.0 / 510};
-  // (n-1)!/a^n + n!/(2 a^(n+1)) + sum of B_2k (2k+n-1)!/((2k)! a^(2k+n))
-  double term = factorial / n * std::pow(a, -n);
-  double series = term * (1.0 + n / (2.0 * a));
+  // (n-1)!/z^n + n!/(2 z^(n+1)) + sum of B_2k (2k+n-1)!/((2k)! z^(2k+n))
+  double term = factorial / n * std::pow(z, -n);
+  double sum = term * (1.0 + n / (2.0 * z));
   for (int k = 1; k <= 8; ++k) {
     const double m = 2.0 * k;
-    term *= (m + n - 2.0) * (m + n - 1.0) / (m * (m - 1.0) * a * a);
-    series += kBernoulli[k - 1] * term;
+    term *= (m + n - 2.0) * (m + n - 1.0) / (m * (m - 1.0) * z * z);
+    sum += kBernoulli[k - 1] * term;
   }
-  return sign_of * (sum + series);
+  // From the smallest on.
+  for (int k = steps; k-- > 0;) sum += factorial * std::pow(a + k, -n - 1.0);
+  return sum;
+}
+
+// The derivative of order n of digamma, n = 1, 2, ... up to 100. Below 0 it is the sum over all
+// whole k, which has a period of 1, without those on the far side.
+inline double polygamma(double n, double a) {
+  if (!(n >= 1.0 && n <= 100.0) || (a <= 0.0 && a == std::floor(a))) return std::nan("");
+  if (std::isinf(a)) return 0.0;
+  const double sign_of = std::fmod(n, 2.0) == 1.0 ? 1.0 : -1.0; // (-1)**(n + 1)
+  if (a > 0.0) return sign_of * polygamma_sum(n, a);
+  const double r = a - std::round(a), near = std::fabs(r);
+  const double all = polygamma_sum(n, near) + sign_of * polygamma_sum(n, 1.0 - near);
+  return sign_of * ((r < 0.0 ? sign_of * all : all) - sign_of * polygamma_sum(n, 1.0 - a));
 }
 
 } // namespace arenagrad::core

@@ -7,6 +7,7 @@
 
 #include "op.h"
 #include "op_math.h"
+#include "special.h"
 
 namespace arenagrad::core {
 

@@ -5,8 +5,10 @@ functions (sech, sec, ncdf, digamma) and from no primal. Errors are counted in u
 place (ulps) of the exact result. Call within `mp.workdps(50)`. Holds no tests.
 """
 
+import functools
 import math
 import operator
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -201,6 +203,58 @@ def float_logaddexp(a: float, b: float) -> float:
 def error_function_complement(a: Any) -> Any:
     """That of mpmath; far above, where mpmath gives up, its asymptote."""
     return mp.erfc(a) if a < 1e9 else mp.exp(-a * a) / (a * mp.sqrt(mp.pi))
+
+
+def float_digamma(a: float) -> float:
+    if not math.isfinite(a):
+        return a if a > 0 or math.isnan(a) else math.log(a)
+    if a <= 0 and a == math.floor(a):
+        raise ValueError("a pole")
+    y = float(mp.digamma(mpf(a)))
+    return y if math.isfinite(y) else math.log(-1.0)
+
+
+def inside_of(value: Callable[[Any], Any], low: float, high: float) -> Callable[[float], float]:
+    """A float function that refuses all that is not between these."""
+
+    def python(a: float) -> float:
+        if math.isnan(a) or low < a < high:
+            return a if math.isnan(a) else float(value(mpf(a))) + 0.0
+        raise ValueError("outside")
+
+    return python
+
+
+def trigamma(a: Any) -> Any:
+    if a > 0:
+        return mp.polygamma(1, a)
+    with mp.extradps(30):
+        return (mp.pi / mp.sin(mp.pi * a)) ** 2 - mp.polygamma(1, 1 - a)
+
+
+@functools.cache
+def normal_ppf_at(a: Any, precision: int) -> Any:
+    if a > mpf(1) / 2:
+        return -normal_ppf_at(1 - a, precision)
+    y = mpf(statistics.NormalDist().inv_cdf(float(a)))
+    for _ in range(1 if precision < 200 else 4):
+        below = normal_below(y)
+        y -= mp.log(below / a) * below / mp.npdf(y)
+    return y if a != mpf(1) / 2 else mpf(0)
+
+
+def normal_ppf(a: Any) -> Any:
+    """The inverse of the normal distribution function, by Newton on its logarithm."""
+    return normal_ppf_at(a, mp.prec)
+
+
+def inverse_error(y: Any, partial: Any) -> Any:
+    """What a rounded y makes of a partial that grows as exp(y y / 2) with it."""
+    return 4 * ROUNDING * (1 + y * y) * partial
+
+
+def inverse_error_function(a: Any) -> Any:
+    return mp.sign(a) * -normal_ppf((1 - abs(a)) / 2) / mp.sqrt(2) if abs(a) > 0.1 else mp.erfinv(a)
 
 
 def log_normal_below(a: Any) -> Any:
@@ -403,12 +457,35 @@ ORACLES = {
         python=floats_of(log_normal_below, -math.inf, -0.0),
         ulps=3,
     ),
+    "digamma": Oracle(
+        value=mp.digamma,
+        partials=(trigamma,),
+        python=float_digamma,
+        ulps=4,
+        value_error=digamma_error,
+    ),
+    "erfinv": Oracle(
+        value=inverse_error_function,
+        partials=(lambda a: mp.sqrt(mp.pi) / 2 * mp.exp(inverse_error_function(a) ** 2),),
+        python=inside_of(inverse_error_function, -1.0, 1.0),
+        ulps=4,
+        partial_error=lambda a: inverse_error(
+            mp.sqrt(2) * inverse_error_function(a), mp.exp(inverse_error_function(a) ** 2)
+        ),
+    ),
+    "norm_ppf": Oracle(
+        value=normal_ppf,
+        partials=(lambda a: 1 / mp.npdf(normal_ppf(a)),),
+        python=inside_of(normal_ppf, 0.0, 1.0),
+        ulps=4,
+        partial_error=lambda a: inverse_error(normal_ppf(a), 1 / mp.npdf(normal_ppf(a))),
+    ),
 }
 # Python's math has its own lgamma and hypot, and none of the others here; what is not here is C's
 # in both, bit for bit.
 NOT_IN_C = [
     *("sigmoid", "softplus", "silu", "gelu", "lgamma", "hypot", "elu", "logaddexp", "log_sigmoid"),
-    *("softsign", "norm_cdf", "log_norm_cdf"),
+    *("softsign", "norm_cdf", "log_norm_cdf", "digamma", "erfinv", "norm_ppf"),
 ]
 
 # Points beside the edges at which a formula that is right elsewhere goes wrong: where it
@@ -510,6 +587,9 @@ OUTSIDE: dict[str, list[tuple[float, ...]]] = {
     "lgamma": [(0.0,), (-0.0,), (-1.0,), (-7.0,), (-HUGE,), (HUGE,), (2.6e305,)],
     **{name: [(1.0, 0.0), (-2.5, -0.0)] for name in ("remainder", "floor_divide")},
     "fmod": [(1.0, 0.0), (math.inf, 2.0)],
+    "digamma": [(0.0,), (-1.0,), (-7.0,), (-math.inf,)],
+    "erfinv": [(1.0,), (-1.0,), (1.5,), (math.inf,)],
+    "norm_ppf": [(0.0,), (1.0,), (-0.5,), (2.0,), (-math.inf,)],
 }
 NEVER_REFUSED = [
     *("add", "multiply", "relu", "cbrt", "square", "arctan", "tanh", "arcsinh", "sigmoid"),

@@ -1,7 +1,10 @@
 """Functions beyond NumPy's elementary ones: derivatives to the third order, against mpmath."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +34,9 @@ POINTS: dict[str, list[tuple[float, ...]]] = {
     "erfc": [(0.5,), (-1.5,), (4.0,)],
     "norm_cdf": [(0.5,), (-1.5,), (4.0,), (-9.0,)],
     "log_norm_cdf": [(0.5,), (-1.5,), (4.0,), (-2.9,), (-3.5,), (-11.0,), (-13.0,), (-1e4,)],
+    "digamma": [(0.3,), (4.5,), (-0.75,), (-12.3,), (1e4,)],
+    "erfinv": [(0.25,), (-0.9,), (0.99,)],
+    "norm_ppf": [(0.25,), (0.9,), (0.001,)],
 }
 CASES = [(name, point) for name, points in POINTS.items() for point in points]
 
@@ -286,3 +292,44 @@ def test_cumsum_is_a_running_sum() -> None:
     assert ag.cumsum([]) == []
     with pytest.raises(TypeError, match="an element of xs"):
         ag.cumsum(["1"])
+
+
+WITHOUT_SCIPY = """
+import sys
+sys.modules["scipy"] = None
+import arenagrad as ag
+for call in (lambda: ag.erfinv(0.5), lambda: ag.Value(0.5).norm_ppf(), lambda: ag.norm_ppf([0.5])):
+    try:
+        call()
+    except ImportError as error:
+        assert "pip install 'arenagrad[special]'" in str(error), error
+    else:
+        raise AssertionError("no error")
+try:
+    ag.Program.load(sys.argv[1])
+except ImportError as error:
+    assert "erfinv() is a function of SciPy's" in str(error), error
+else:
+    raise AssertionError("a program was loaded that cannot run")
+assert ag.digamma(1.0) < 0
+"""
+
+
+def test_without_scipy_its_functions_and_files_with_them_say_what_to_install(
+    tmp_path: Path,
+) -> None:
+    f = ag.compile(lambda x: x.erfinv() * 2.0)
+    f.program(0.5).save(tmp_path / "f.agpf")
+    for extension in ("", WITHOUT_SCIPY):
+        code = extension or LOADS
+        command = [sys.executable, "-c", code, str(tmp_path / "f.agpf")]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+
+
+LOADS = """
+import sys
+import arenagrad as ag
+program = ag.Program.load(sys.argv[1])
+assert abs(program(0.5) - 0.9538725524089398) < 1e-15, program(0.5)
+"""

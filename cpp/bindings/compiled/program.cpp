@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "bindings/functions/special.h"
 #include "bindings/value/gil.h"
 #include "program.h"
 #include "program/ir/domain_check.h"
@@ -42,7 +43,10 @@ py::bytes bytes_of_program(const ProgramPointer& of) {
 
 ProgramPointer program_of_bytes(const py::bytes& bytes) {
   const std::string_view view = bytes;
-  return make_without_gil([&] { return program::read_program(view); });
+  ProgramPointer program = make_without_gil([&] { return program::read_program(view); });
+  for (const program::Instruction& at : program->instructions)
+    if (program::is_table_opcode(at.opcode)) need_special(program::op_of(at.opcode));
+  return program;
 }
 
 py::dict counts_of(const Program& program) {

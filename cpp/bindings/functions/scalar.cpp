@@ -7,6 +7,7 @@
 #include "bindings/value/record.h"
 #include "documentation.h"
 #include "elementwise.h"
+#include "special.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -30,6 +31,7 @@ bool wrong_count(Op op, Py_ssize_t count, Py_ssize_t least, Py_ssize_t most) {
 
 // The operation on numbers alone.
 PyObject* of_numbers(Op op, double a, double b) {
+  need_special(op);
   const double y = core::evaluate(op, a, b);
   core::check_primal(op, a, b, y, core::kNoNode);
   return PyFloat_FromDouble(y);
@@ -194,7 +196,10 @@ template <Op op> PyMethodDef function_of() {
 } // namespace
 
 PyObject* value_unary(Op op, PyObject* a) {
-  return recorded(1, [&](Arena& g) { return record_checked(g, op, a, nullptr); });
+  return recorded(1, [&](Arena& g) {
+    need_special(op);
+    return record_checked(g, op, a, nullptr);
+  });
 }
 
 PyObject* value_binary(Op op, PyObject* a, PyObject* b) {

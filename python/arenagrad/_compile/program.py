@@ -50,13 +50,14 @@ class Program(NativeDispatch):
         """The program that `save` wrote to this file, ready to be called.
 
         Nothing in the file is run or unpickled. Raises FormatError, which names the file, for one
-        that is damaged, of another format or none of ours; OSError if there is none.
+        that is damaged, of another format or none of ours; OSError if there is none; ImportError
+        where the program calls functions of SciPy's, which is not installed.
         """
         threads = thread_count(threads)
         content = FilePath(os.fsdecode(path)).read_bytes()
         try:
             return Program(*program_of_bytes(content), threads)
-        except MemoryError:
+        except (MemoryError, ImportError):  # the latter of functions that SciPy has
             raise
         except Exception as error:  # whatever is wrong with what the file says
             raise FormatError(f"{os.fsdecode(path)} is no saved program: {error}") from error

@@ -239,6 +239,15 @@ class Value:
     def log_norm_cdf(self) -> Value:
         """The logarithm of norm_cdf(self), exact far below 0 too: SciPy's log_ndtr."""
 
+    def digamma(self) -> Value:
+        """The derivative of lgamma at self. Raises DomainError at its poles."""
+
+    def erfinv(self) -> Value:
+        """The number whose erf is self, by SciPy. Raises DomainError unless in (-1, 1)."""
+
+    def norm_ppf(self) -> Value:
+        """The number whose norm_cdf is self, by SciPy. Raises DomainError unless in (0, 1)."""
+
     def remainder(self, other: Value | _Real, /) -> Value:
         """Self % other, with the sign of other. Raises DivisionByZeroError where other is 0."""
 

@@ -28,10 +28,12 @@ __all__: tuple[str, ...] = (
     "cosh",
     "cumsum",
     "data_of",
+    "digamma",
     "dot",
     "elu",
     "erf",
     "erfc",
+    "erfinv",
     "exp",
     "exp2",
     "expm1",
@@ -63,6 +65,7 @@ __all__: tuple[str, ...] = (
     "mod",
     "norm",
     "norm_cdf",
+    "norm_ppf",
     "power",
     "prod",
     "reciprocal",
@@ -181,6 +184,9 @@ hardtanh: _Function
 erfc: _Function
 norm_cdf: _Function
 log_norm_cdf: _Function
+digamma: _Function
+erfinv: _Function
+norm_ppf: _Function
 
 # A result is a Value if an operand is one, else a float. Of mixed lists only the run knows.
 _Operands: TypeAlias = Iterable[Any]
