@@ -291,3 +291,36 @@ def test_a_known_call_on_numbers_and_a_module_stays_one_on_numbers() -> None:
     assert any(p.grad != 0.0 for p in model.parameters())
     with pytest.raises(TypeError, match="out takes numbers"):
         grad(lambda x: x * x)(Value(1.0), out=np.zeros(()))
+
+
+def test_a_variant_that_reads_values_of_a_trace_ends_with_it() -> None:
+    state: dict[str, Any] = {}
+    inner = compile(lambda t: t * t * state["w"])
+
+    def f(x: Any) -> Any:
+        state["w"] = x
+        return inner.grad(x) + inner.grad(2.0)  # 2 x x + 4 x
+
+    assert compile(f)(3.0) == 30.0
+    assert compile(f).grad(3.0) == 16.0
+    assert [grad(f)(x) for x in (1.0, 2.0)] == [8.0, 12.0]
+    assert grad(grad(f))(1.0) == 4.0
+
+
+def test_a_jvp_of_a_bound_method_reads_its_module_into_a_trace() -> None:
+    class Scaled(ag.nn.Module):
+        def __init__(self) -> None:
+            self.w = Value(2.0)
+
+        def parameters(self) -> list[Value]:
+            return [self.w]
+
+        @compile
+        def cube(self, x: Any) -> Any:
+            return self.w * x**3
+
+    scaled = Scaled()
+    f = compile(lambda x: scaled.cube.jvp((x,), (1.0,))[1])
+    assert f(2.0) == 24.0
+    scaled.w.data = 3.0
+    assert f(2.0) == 36.0

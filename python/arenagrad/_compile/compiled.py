@@ -21,7 +21,7 @@ from arenagrad._compile.transforms import (
     chain_of,
     checked_argnums,
 )
-from arenagrad._core.compiled import NativeDispatch, PyTree, read_arguments
+from arenagrad._core.compiled import NativeDispatch, PyTree, read_operands
 from arenagrad._support.arguments import count
 
 if TYPE_CHECKING:
@@ -383,8 +383,9 @@ class BoundMethod(partial[Any]):
 
     def jvp(self, args: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         """The results, and how fast they change with the tangents; see Compiled.jvp."""
-        read = read_arguments((self.__self__,), self.func._evaluation.statics((self.__self__,)))
-        if read is not None and isinstance(tangents, tuple | list):
+        if isinstance(tangents, tuple | list):
+            of_self = (self.__self__,)
+            read = read_operands(of_self, self.func._evaluation.statics(of_self), {}, ())
             by = read[0].child(0).gradient()
             tangents = (by.unflatten(by.new_output_buffers()[0]), *tangents)
         return self.func.jvp(self._with(args), tangents)

@@ -261,7 +261,7 @@ def _remember_values(
     values: Any,
 ) -> None:
     """Let a dispatch record the next such call on Values by itevaluation."""
-    if dispatch is not None and values:
+    if dispatch is not None and values and variant.inside is None:
         executable, recorded = variant.point_executable(chain), variant.recorded_function(chain)
         dispatch._remember(argnums, executable, variant.outer, recorded)
 

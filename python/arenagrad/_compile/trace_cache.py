@@ -47,6 +47,16 @@ MOST_STALE = 4
 MOST_STRUCTURES = 256
 
 
+class _Traces(threading.local):
+    """The traces under way in this thread, the innermost one last."""
+
+    def __init__(self) -> None:
+        self.under_way: list[object] = []
+
+
+_traces = _Traces()
+
+
 class Outcome(Enum):
     """What a run of one variant at one point came to."""
 
@@ -74,6 +84,8 @@ class TraceVariant:
         self.strict: bool = strict
         # What the function found beyond its arguments, None if it reads nothing there.
         self.outer: OuterState | None = None
+        # The trace that its closure may have Values of, which are none of a later trace's.
+        self.inside: object = None
         self.number = 0  # in the order in which the variants of a function were found
         self.traced: native.Program = program
         self._transforms = Transforms(arguments, len(closure), strict)
@@ -110,7 +122,7 @@ class TraceVariant:
             if not vars(derived).pop("pattern", None)  # earlier versions had lists of positions
         }
         vars(self).update(state)
-        self.outer = None  # is set where it is added to a cache
+        self.outer = self.inside = None  # the first is set where it is added to a cache
         self._transforms = Transforms(self.arguments, len(self.closure), self.strict)
         self._point_executables, self._batch_executables = {}, {}
         self._recorded_functions = {}
@@ -118,7 +130,12 @@ class TraceVariant:
     @property
     def is_current(self) -> bool:
         """Whether what the function reads besides its arguments is what it was."""
-        return self.outer is None or self.outer.is_current()
+        return not self.is_of_ended_trace and (self.outer is None or self.outer.is_current())
+
+    @property
+    def is_of_ended_trace(self) -> bool:
+        """Whether it was made inside a trace that is not under way, and may read Values of it."""
+        return self.inside is not None and self.inside not in _traces.under_way
 
     def share(self, twin: "TraceVariant") -> None:
         """Use what has been made of a twin, which differs in the Modules among its arguments only.
@@ -314,16 +331,25 @@ class TraceCache:
         """
         outer, random_states = self._outer_state(arguments), RandomStates()
         watched = WatchedCall(self.function)
-        captured = capture(watched, arguments, numbers, self.strict, would_go_on)
+        around = _traces.under_way[-1] if _traces.under_way else None
+        _traces.under_way.append(object())
+        try:
+            captured = capture(watched, arguments, numbers, self.strict, would_go_on)
+        finally:
+            _traces.under_way.pop()
         if random_states.changed():
             _warn_of_random_numbers(self.function)
         if watched.changed:
             _warn_of_changed_arguments(self.function, watched.changed)
         variant = TraceVariant(arguments, *captured, self.strict)
         variant.outer = outer
+        variant.inside = around if len(variant.closure) else None
         self._share(variant)
         with self._lock:
             known = self._list_for(arguments)
+            ended = [other for other in known if other.is_of_ended_trace]
+            for other in ended:
+                known.remove(other)
             stale = [other for other in known if not other.is_current]
             for other in known:
                 if other not in stale and other.is_same_as(variant):
@@ -340,7 +366,7 @@ class TraceCache:
             variant.number = len(known)
             known.insert(0, variant)
             surplus = self._take_surplus()
-        del surplus, stale  # without the lock: their last references may be here
+        del surplus, stale, ended  # without the lock: their last references may be here
         return variant, True
 
     def use(self, variant: TraceVariant) -> None:
