@@ -82,6 +82,53 @@ Program distances(Random& random) {
   return builder.finish();
 }
 
+// Decisions about products of functions, sums of what is not negative, roots, quotients, and the
+// signs of differences. Numbers times 40 or 1e30 leave every bound, in some rows.
+Program functions(Random& random) {
+  constexpr Opcode kFunctions[] = {Opcode::Exp,  Opcode::Exp2,  Opcode::Expm1, Opcode::Log,
+                                   Opcode::Log2, Opcode::Log10, Opcode::Log1p, Opcode::Sin,
+                                   Opcode::Cos,  Opcode::Tan,   Opcode::Sinh,  Opcode::Cosh,
+                                   Opcode::Tanh, Opcode::Exp,   Opcode::Exp,   Opcode::Exp};
+  constexpr double kConstants[] = {1.0, 0.0, -1.5, 40.0, 1e30};
+  Builder builder(Passes::none());
+  for (std::size_t k = 0; k < kInputs; ++k) builder.input();
+  std::vector<Index> constants;
+  for (const double number : kConstants) constants.push_back(builder.constant(number));
+  const Index zero = constants[1], minus = builder.constant(-1.0), half = builder.constant(0.5),
+              two = builder.constant(2.0);
+  const auto number = [&] {
+    const auto x = static_cast<Index>(below(random, kNumbers));
+    return below(random, 2) == 0 ? x : builder.emit(Opcode::Mul, x, constants[below(random, 5)]);
+  };
+  const auto function = [&] { return builder.emit(kFunctions[below(random, 16)], number()); };
+  for (std::size_t k = 0; k < kDecided; ++k) {
+    Index decided = function();
+    for (std::size_t step = below(random, 12); step-- > 0;) {
+      const std::size_t which = below(random, 16);
+      if (which < 8) decided = builder.emit(Opcode::Mul, decided, function());
+      if (which == 8) decided = builder.emit(Opcode::Mul, number(), decided);
+      if (which == 9)
+        decided = builder.emit(Opcode::Add, decided, builder.emit(Opcode::Exp, number()));
+      if (which == 10) decided = builder.emit(Opcode::Pow, decided, half);
+      if (which == 11) decided = builder.emit(Opcode::Pow, decided, minus);
+      if (which == 12) decided = builder.emit(Opcode::Pow, decided, two);
+      if (which == 13) decided = builder.emit(Opcode::Exp, decided);
+    }
+    builder.output(decided);
+    const auto limit = static_cast<Index>(kNumbers + k);
+    if (below(random, 3) == 0) {
+      const Index difference =
+          builder.emit(Opcode::Add, decided, builder.emit(Opcode::Mul, limit, minus));
+      builder.guard(builder.emit(Opcode::LessEqual, difference, zero), true);
+    } else if (below(random, 4) == 0) {
+      builder.guard(builder.emit(Opcode::Less, limit, decided), false);
+    } else {
+      builder.guard(builder.emit(Opcode::LessEqual, decided, limit), true);
+    }
+  }
+  return builder.finish();
+}
+
 // What is made of a program whose first outputs are its own, with more inputs behind its own.
 std::vector<Program> made_of(const Program& program) {
   const Wanted wanted{{0, 2, 3}, {}};
@@ -184,6 +231,7 @@ TEST_CASE("whatever is made of a program decides by the same bits at a point") {
     CAPTURE(turn);
     check_at_points(deciding_program(random, 30 + below(random, 60)), random);
     check_at_points(distances(random), random);
+    check_at_points(functions(random), random);
   }
 }
 
@@ -193,6 +241,7 @@ TEST_CASE("whatever is made of a program decides by the same bits in rows") {
     CAPTURE(turn);
     check_in_rows(deciding_program(random, 30 + below(random, 60)), random, 1 + turn % 2);
     check_in_rows(distances(random), random, 1 + turn % 2);
+    check_in_rows(functions(random), random, 1 + turn % 2);
   }
 }
 
@@ -228,30 +277,89 @@ TEST_CASE("squares of a distance are products, and comparisons have a margin for
   const Index a = builder.emit(Opcode::Pow, x, two), b = builder.emit(Opcode::Pow, y, two);
   const Index sum = builder.emit(Opcode::Add, a, b);
   builder.guard(builder.emit(Opcode::Less, sum, two), true);
-  const ClearDecisions found = clear_decisions(builder.program(), {});
+  const ClearDecisions found = clear_decisions(builder.program(), {}, Loosen::Powers);
   REQUIRE(found.margins.size() == 1);
   CHECK(found.margins[0].a == sum);
   CHECK(found.margins[0].b == two);
   CHECK(found.margins[0].relative < 0x1p-48);
   CHECK(found.program.instructions[a].opcode == Opcode::Mul);
   CHECK(found.exact.guards.size() == 1);
-  CHECK(clear_decisions(builder.program(), {1, 0, 1, 1, 0, 1, 1}).margins.size() == 1);
-  CHECK(clear_decisions(builder.program(), Marks(7, 0)).margins.empty());
+  CHECK(clear_decisions(builder.program(), {1, 0, 1, 1, 0, 1, 1}, Loosen::Powers).margins.size() ==
+        1);
+  CHECK(clear_decisions(builder.program(), Marks(7, 0), Loosen::Powers).margins.empty());
 
   SUBCASE("and roots are square roots") {
     const Index root = builder.emit(Opcode::Pow, sum, builder.constant(0.5));
     builder.guard(builder.emit(Opcode::Less, root, y), true);
-    const ClearDecisions with_root = clear_decisions(builder.program(), {});
+    const ClearDecisions with_root = clear_decisions(builder.program(), {}, Loosen::Powers);
     CHECK(with_root.margins.size() == 2);
     CHECK(with_root.program.instructions[root].opcode == Opcode::PowerHalf);
   }
   SUBCASE("not where a difference of squares may cancel") {
     const Index difference = builder.emit(Opcode::Subtract, a, b);
     builder.guard(builder.emit(Opcode::Less, difference, two), true);
-    CHECK(clear_decisions(builder.program(), {}).margins.empty());
+    CHECK(clear_decisions(builder.program(), {}, Loosen::Powers).margins.empty());
   }
   SUBCASE("not where the comparison is a result as well") {
     builder.output(builder.program().guards[0].condition);
-    CHECK(clear_decisions(builder.program(), {}).margins.empty());
+    CHECK(clear_decisions(builder.program(), {}, Loosen::Powers).margins.empty());
+  }
+}
+
+TEST_CASE("steps of exp are any exp's, and their product is bounded by the bounds of its factors") {
+  Builder builder(Passes::none());
+  const Index start = builder.input(), limit = builder.input();
+  std::vector<Index> steps, values{start};
+  for (int k = 0; k < 12; ++k) {
+    steps.push_back(builder.emit(Opcode::Exp, builder.input()));
+    values.push_back(builder.emit(Opcode::Mul, values.back(), steps.back()));
+    builder.guard(builder.emit(Opcode::Less, values.back(), limit), true);
+  }
+  const Program program = builder.finish();
+  const ClearDecisions found =
+      clear_decisions(program, Marks(program.size(), 1), Loosen::PowersAndFunctions);
+  REQUIRE(found.margins.size() == 12);
+  CHECK(found.margins[11].order == Order::Below);
+  CHECK(found.margins[0].relative < 0x1p-46);
+  CHECK(found.margins[11].relative < 0x1p-42);
+  for (const Index step : steps) CHECK(found.loose[step] == 1);
+  // The start, of which 0 would do, the steps, and two of the products.
+  CHECK(found.bounded.size() == 15);
+  CHECK(found.bounded[0].value == start);
+  CHECK(found.bounded[0].or_zero);
+  CHECK(clear_decisions(program, Marks(program.size(), 1), Loosen::Powers).margins.empty());
+}
+
+TEST_CASE("what has no bound is computed by the library, and what it depends on with it") {
+  Builder builder(Passes::none());
+  const Index x = builder.input(), y = builder.input(), zero = builder.constant(0.0);
+  const Index a = builder.emit(Opcode::Exp, x), b = builder.emit(Opcode::Exp, y);
+  const auto loosened = [&] {
+    const Program& program = builder.program();
+    return clear_decisions(program, Marks(program.size(), 1), Loosen::PowersAndFunctions);
+  };
+  const Index difference = builder.emit(Opcode::Add, a, builder.emit(Opcode::Negate, b));
+
+  SUBCASE("a difference") {
+    builder.guard(builder.emit(Opcode::Less, difference, x), true);
+    CHECK(loosened().margins.empty());
+  }
+  SUBCASE("a number that is a guard") {
+    builder.guard(a, true);
+    builder.guard(builder.emit(Opcode::Less, b, x), true);
+    const ClearDecisions found = loosened();
+    CHECK(found.margins.size() == 1);
+    CHECK(found.loose[a] == 0);
+    CHECK(found.loose[b] == 1);
+  }
+  SUBCASE("but the sign of a difference is that of a comparison") {
+    const Index sum =
+        builder.emit(Opcode::Add, a, builder.emit(Opcode::Mul, y, builder.constant(-1.0)));
+    builder.guard(builder.emit(Opcode::Less, zero, sum), false);
+    const ClearDecisions found = loosened();
+    REQUIRE(found.margins.size() == 1);
+    CHECK(found.margins[0].a == a);
+    CHECK(found.margins[0].negated);
+    CHECK(found.margins[0].order == Order::Below);
   }
 }

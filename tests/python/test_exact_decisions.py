@@ -42,6 +42,13 @@ def halves(function: Callable[[Any, Any], Any]) -> Decider:
     return lambda x: function(x[: len(x) // 2], x[len(x) // 2 : len(x) // 2 * 2])
 
 
+def stepped(start: Any, x: Sequence[Any]) -> Any:
+    """A path whose steps are exponentials."""
+    for number in x:
+        start = start * (0.01 + 0.3 * number).exp()
+    return start
+
+
 def layers(x: Sequence[Any]) -> Any:
     for scale in (0.5, 1.5):
         x = [
@@ -80,6 +87,13 @@ LISTS: dict[str, Decider] = {
     "a distance": lambda x: ((x[0] - x[1]) ** 2 + (x[2] - x[3]) ** 2) ** 0.5,
     "exponentials": lambda x: x[0] * (0.1 * x[1] + x[2]).exp() * (x[3] - 1).exp(),
     "layers": layers,
+    "steps of exp": lambda x: stepped(1.0, x),
+    "a ratio of steps": lambda x: stepped(x[0], x[1:4]) / stepped(x[1], x[2:]),
+    "a sum of exponentials": lambda x: looped([2.5 * (z * z * -0.5).exp() for z in x]) ** 0.5,
+    "a product of functions": lambda x: (
+        (x[0] * x[1]).tanh() * (x[2] * x[2] + 1).log() * x[3].sin() / x[4].cosh()
+    ),
+    "steps out of bounds": lambda x: stepped(1e-20, [40.0 * z for z in x[:5]]),
 }
 
 
@@ -227,6 +241,40 @@ def test_a_loop_that_converges_to_the_last_bit_turns_as_often_as_on_values() -> 
     np.testing.assert_allclose(nearest(xs), exact, rtol=4e-16)
     again = pickle.loads(pickle.dumps(nearest))
     np.testing.assert_array_equal(again(xs), nearest(xs))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_paths_stop_at_the_step_at_which_they_stop_on_values(threads: int) -> None:
+    def barrier(path: Any, limit: Any, strike: Any) -> Any:
+        price = 1.0
+        for number in path:
+            price = price * (0.01 + 0.2 * number).exp()
+            if price > limit:
+                return price * 0.0
+        return price - strike if price - strike > 0 else 0.25 * price
+
+    draw = np.random.default_rng(3)
+    paths = np.repeat(draw.normal(size=(60, 8)), 15, axis=0)
+    limits, strikes = np.full(len(paths), math.inf), np.empty(len(paths))
+    for k, path in enumerate(paths):
+        price, seen = Value(1.0), []
+        for number in path:
+            price = price * (0.01 + 0.2 * Value(number)).exp()
+            seen.append(price.data)
+        ulps = k % 5 - 2
+        if k % 15 < 10:
+            limits[k] = max(seen) + ulps * math.ulp(max(seen))
+        strikes[k] = seen[-1] + ulps * math.ulp(seen[-1])
+    expected = [
+        barrier([Value(number) for number in path], limit, strike).data
+        for path, limit, strike in zip(paths, limits, strikes, strict=True)
+    ]
+    compiled = ag.compile(barrier, in_axes=0, threads=threads)
+    for answer in (
+        compiled(paths, limits, strikes),
+        compiled.value_and_grad(paths, limits, strikes)[0],
+    ):
+        np.testing.assert_allclose(answer, expected, rtol=1e-13, atol=1e-14)
 
 
 def test_what_a_decision_shares_with_a_result_is_computed_once() -> None:

@@ -31,10 +31,11 @@ std::size_t block_rows(std::size_t slots) {
 struct BatchPlan::Body {
   Body(const Program& program, const std::vector<std::uint8_t>& varies, bool strict)
       : schedule(make_schedule(program, varies, strict)), kernels(program::kernels(strict)),
-        block(block_rows(schedule.slots)) {}
+        decisions(schedule.decisions), block(block_rows(schedule.slots)) {}
 
   const Schedule schedule;
   const Kernels& kernels;
+  const ExactDecisions decisions;
   const std::size_t block;
 
   mutable std::mutex mutex;
@@ -118,11 +119,12 @@ private:
 // One call of BatchPlan::run: begin(), work() in each thread, finish().
 class Run {
 public:
-  Run(const Schedule& schedule, const Kernels& kernels, std::size_t block, BlockMemory& memory,
-      const std::vector<Column>& inputs, const std::vector<Column>& outputs, std::size_t rows,
-      double scale)
-      : schedule_(schedule), kernels_(kernels), block_(block), memory_(memory), inputs_(inputs),
-        outputs_(outputs), rows_(rows), uniforms_(schedule, memory, rows, scale) {
+  Run(const Schedule& schedule, const Kernels& kernels, const ExactDecisions& decisions,
+      std::size_t block, BlockMemory& memory, const std::vector<Column>& inputs,
+      const std::vector<Column>& outputs, std::size_t rows, double scale)
+      : schedule_(schedule), kernels_(kernels), decisions_(decisions), block_(block),
+        memory_(memory), inputs_(inputs), outputs_(outputs), rows_(rows),
+        uniforms_(schedule, memory, rows, scale) {
     const std::size_t blocks = (rows + block - 1) / block;
     piece_rows_ = (blocks + kMostPieces - 1) / kMostPieces * block;
     pieces_ = rows == 0 ? 0 : (rows + piece_rows_ - 1) / piece_rows_;
@@ -147,7 +149,7 @@ public:
   // own, so that nothing but the sums, each piece's apart, is written by several threads.
   void work(SharedPieces& pieces, SharedPieces::Role role, BlockMemory& memory, RowState* states) {
     RowOutcome outcome;
-    BlockRunner runner(schedule_, kernels_, block_, memory_, inputs_, outputs_, memory);
+    BlockRunner runner(schedule_, kernels_, decisions_, block_, memory_, inputs_, outputs_, memory);
     while (const std::optional<std::size_t> piece = pieces.next()) {
       double* const sums = sums_of(*piece);
       std::fill_n(sums, schedule_.sums, 0.0);
@@ -199,6 +201,7 @@ private:
 
   const Schedule& schedule_;
   const Kernels& kernels_;
+  const ExactDecisions& decisions_;
   const std::size_t block_;
   BlockMemory& memory_;
   const std::vector<Column>&inputs_, &outputs_;
@@ -223,7 +226,8 @@ RowOutcome BatchPlan::run(const std::vector<Column>& inputs, const std::vector<C
                           std::size_t rows, RowState* states, double scale, std::size_t threads,
                           const Watch& watch) const {
   Body::Borrowed memory(*body_);
-  Run run(body_->schedule, body_->kernels, body_->block, *memory, inputs, outputs, rows, scale);
+  Run run(body_->schedule, body_->kernels, body_->decisions, body_->block, *memory, inputs, outputs,
+          rows, scale);
   run.begin();
   SharedPieces pieces(run.pieces(), watch);
   pieces.run(threads, [&](SharedPieces::Role role) {
@@ -239,6 +243,8 @@ RowOutcome BatchPlan::run(const std::vector<Column>& inputs, const std::vector<C
 
 std::size_t BatchPlan::slots() const { return body_->schedule.slots; }
 std::size_t BatchPlan::block() const { return body_->block; }
-std::size_t BatchPlan::bytes() const { return sizeof(Body) + body_->schedule.bytes(); }
+std::size_t BatchPlan::bytes() const {
+  return sizeof(Body) + body_->schedule.bytes() + body_->decisions.bytes();
+}
 
 } // namespace arenagrad::program

@@ -15,11 +15,12 @@ Strided no_operand() { return {nullptr, 0}; }
 
 // Locations that stay the same for all blocks are found here, once; the columns that lie in the
 // caller's memory and the lists that name them are found for each block (locate_columns).
-BlockRunner::BlockRunner(const Schedule& schedule, const Kernels& kernels, std::size_t block,
+BlockRunner::BlockRunner(const Schedule& schedule, const Kernels& kernels,
+                         const ExactDecisions& decisions, std::size_t block,
                          const BlockMemory& shared, const std::vector<Column>& inputs,
                          const std::vector<Column>& outputs, BlockMemory& memory)
     : schedule_(schedule), kernels_(kernels), exact_kernels_(program::kernels(true)),
-      stride_(slot_stride(block)), uniforms_(shared.uniforms.data()),
+      decisions_(decisions), stride_(slot_stride(block)), uniforms_(shared.uniforms.data()),
       weights_(shared.weights.data()), inputs_(inputs), outputs_(outputs), memory_(memory) {
   memory.slots.resize((schedule.slots + kScratchSlots) * stride_ + kCacheLine);
   const auto address = reinterpret_cast<std::uintptr_t>(memory.slots.data());
@@ -152,33 +153,71 @@ void BlockRunner::run(const StoreStep& step) {
   for (std::size_t r = 0; r < count_; ++r) y[static_cast<std::ptrdiff_t>(r) * to.step] = x[r];
 }
 
+void BlockRunner::fail(std::size_t row) {
+  has_failed_ = true;
+  memory_.failed[row] = 1;
+}
+
+void BlockRunner::doubt(std::size_t row) {
+  has_unclear_ = true;
+  memory_.unclear[row] = 1;
+}
+
 // Guards mostly come out as in the trace, so rows are told apart only when one does not.
 void BlockRunner::run(const GuardStep& step) {
   const double* const x = at(step.a);
   std::size_t failed = 0;
   for (std::size_t r = 0; r < count_; ++r) failed += (x[r] != 0.0) != step.outcome ? 1 : 0;
   if (failed == 0) return;
-  has_failed_ = true;
   for (std::size_t r = 0; r < count_; ++r)
-    if ((x[r] != 0.0) != step.outcome) memory_.failed[r] = 1;
+    if ((x[r] != 0.0) != step.outcome) fail(r);
 }
 
-// Hardly any row is unclear, so rows are told apart only when one is.
+void BlockRunner::run(const CompareStep& step) {
+  const Strided a = strided(step.a), b = strided(step.b);
+  if (kernels_.compare(step.opcode, step.outcome, a, b, count_)) return;
+  for (std::size_t r = 0; r < count_; ++r) {
+    const double condition = evaluate(step.opcode, a.at[r * a.step], b.at[r * b.step], 0.0);
+    if ((condition != 0.0) != step.outcome) fail(r);
+  }
+}
+
 void BlockRunner::run(const ClearStep& step) {
   const Strided a = strided(step.a), b = strided(step.b);
-  const auto& [index_a, index_b, relative, absolute] = schedule_.margins[step.margin];
-  if (kernels_.apart(a, b, relative, absolute, count_)) return;
-  has_unclear_ = true;
+  const Margin& margin = schedule_.margins[step.margin];
+  const bool distance = margin.order == Order::Apart || margin.order == Order::Equal;
+  const double sign = margin.order == Order::Above ? -1.0 : 1.0; // of b - a
+  const double sign_b = margin.negated ? -sign : sign;
+  if (margin.order != Order::Equal &&
+      kernels_.clear(a, -sign, b, sign_b, distance, margin.relative, margin.absolute, count_))
+    return;
   for (std::size_t r = 0; r < count_; ++r) {
-    const Strided of_a{a.at + r * a.step, 0}, of_b{b.at + r * b.step, 0};
-    if (!kernels_.apart(of_a, of_b, relative, absolute, 1)) memory_.unclear[r] = 1;
+    const double of_a = a.at[r * a.step], of_b = b.at[r * b.step];
+    const double least = margin.relative * (std::fabs(of_a) + std::fabs(of_b)) + margin.absolute;
+    const double difference = sign_b * of_b - sign * of_a;
+    if (!(std::fabs(difference) > least))
+      doubt(r);
+    else if (margin.order == Order::Equal || (!distance && difference < 0.0))
+      fail(r);
+  }
+}
+
+void BlockRunner::run(const BoundedStep& step) {
+  const Strided a = strided(step.a);
+  if (kernels_.bounded(a, kSmallestBounded, kLargestBounded, step.or_zero, count_)) return;
+  if (step.checked) check(a.at);
+  for (std::size_t r = 0; r < count_; ++r) {
+    const double size = std::fabs(a.at[r * a.step]);
+    if (!(size >= kSmallestBounded && size <= kLargestBounded) && !(step.or_zero && size == 0.0))
+      doubt(r);
   }
 }
 
 // Which rows of the block took the branches of the trace; the unclear ones decide again.
 void BlockRunner::decide() {
+  if (has_unclear_)
+    decisions_.decide(inputs_, first_, count_, memory_.unclear, memory_.failed, memory_.decisions);
   for (std::size_t r = 0; r < count_; ++r) {
-    if (memory_.unclear[r] != 0) memory_.failed[r] = decide_exactly(first_ + r) ? 0 : 1;
     if (memory_.failed[r] == 0) continue;
     outcome_->guards = false;
     if (states_ != nullptr) states_[r] = RowState::OtherVariant;
@@ -186,15 +225,6 @@ void BlockRunner::decide() {
   std::fill_n(memory_.failed.begin(), count_, std::uint8_t{0});
   std::fill_n(memory_.unclear.begin(), count_, std::uint8_t{0});
   has_failed_ = has_unclear_ = false;
-}
-
-// Allocates, as no other part of a run does: throws std::bad_alloc.
-bool BlockRunner::decide_exactly(std::size_t row) const {
-  std::vector<double> inputs(inputs_.size());
-  std::ranges::transform(inputs_, inputs.begin(), [row](const Column& column) {
-    return column.at[static_cast<std::ptrdiff_t>(row) * column.step];
-  });
-  return guards_hold(schedule_.decisions, inputs.data());
 }
 
 void BlockRunner::run(const RowSumStep& step) {

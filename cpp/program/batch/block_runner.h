@@ -1,12 +1,12 @@
 // Does the row steps of a Schedule on one block of rows after the other.
 //
 // One runner for each thread; runners share the Schedule, the uniforms and the columns, and none
-// writes what another reads. run() does not allocate, unless a comparison is too close to a tie.
+// writes what another reads. run() does not allocate, unless a decision is unclear.
 // Cost of a step: a few nanoseconds beside the kernel it calls, so blocks are as long as the slots
 // leave the cache room for.
 #pragma once
 
-#include "batch_plan.h"
+#include "exact_decisions.h"
 #include "program/kernels/kernels.h"
 #include "schedule.h"
 
@@ -19,16 +19,17 @@ struct BlockMemory {
   std::vector<Strided> operands; // where Schedule::operands are in this block
   std::vector<double*> vectors;  // where Schedule::vectors are
   std::vector<double*> columns;  // where each column is
-  // Of each row of the block: whether a guard failed, and whether a comparison was unclear.
+  // Of each row of the block: whether a guard failed, and whether a decision is unclear.
   std::vector<std::uint8_t> failed, unclear;
+  ExactDecisions::Memory decisions;
 };
 
 class BlockRunner {
 public:
   // Throws std::bad_alloc. All that it is given must outlive it; of `shared` it reads the uniforms
   // and weights, `memory` is its own. `block` is the largest number of rows for run().
-  BlockRunner(const Schedule& schedule, const Kernels& kernels, std::size_t block,
-              const BlockMemory& shared, const std::vector<Column>& inputs,
+  BlockRunner(const Schedule& schedule, const Kernels& kernels, const ExactDecisions& decisions,
+              std::size_t block, const BlockMemory& shared, const std::vector<Column>& inputs,
               const std::vector<Column>& outputs, BlockMemory& memory);
 
   // On rows [first, first + count). Adds to `sums`; `states` may be null.
@@ -49,7 +50,9 @@ private:
   void run(const LoadStep& step);
   void run(const StoreStep& step);
   void run(const GuardStep& step);
+  void run(const CompareStep& step);
   void run(const ClearStep& step);
+  void run(const BoundedStep& step);
   void run(const RowSumStep& step);
   void run(const ScaledRowSumStep& step);
   void run(const InnerProductStep& step);
@@ -61,11 +64,13 @@ private:
   void log_sum_exp_shifted(const Kernels& by, double* y, const Strided* x, std::size_t count);
   void take(double* y, const Strided* x, std::size_t count);
   void check(const double* y);
+  void fail(std::size_t row);
+  void doubt(std::size_t row);
   void decide();
-  bool decide_exactly(std::size_t row) const;
 
   const Schedule& schedule_;
   const Kernels &kernels_, &exact_kernels_;
+  const ExactDecisions& decisions_;
   const std::size_t stride_; // from slot to slot
   const double *const uniforms_, *const weights_;
   const std::vector<Column>&inputs_, &outputs_;

@@ -32,12 +32,17 @@ template <class Array> Index size_of(const Array& array) {
 // by their instructions.
 class Scheduler {
 public:
-  // `margins`: see clear_decisions.h.
   Scheduler(const Program& program, const std::vector<std::uint8_t>& inputs, bool strict,
-            const std::vector<Margin>& margins)
-      : program_(program), margins_(margins), strict_(strict),
+            const ClearDecisions& clear)
+      : program_(program), clear_(clear), strict_(strict),
         cone_(strict ? Marks() : decision_cone(program)), facts_(program, inputs),
-        sums_(program, facts_, strict), partial_(program.size(), kNone) {}
+        sums_(program, facts_, strict), partial_(program.size(), kNone),
+        checked_by_bounds_(clear.bounded.empty() ? 0 : program.size(), 0) {
+    for (Index i = 0; i < clear.loose.size(); ++i)
+      if (clear.loose[i] != 0) cone_[i] = 0;
+    for (const Bounded& bounded : clear.bounded)
+      checked_by_bounds_[bounded.value] = program.instructions[bounded.value].checked;
+  }
 
   Schedule run() {
     for (Index i = 0; i < program_.size(); ++i)
@@ -45,6 +50,7 @@ public:
         throw std::invalid_argument("a value that varies depends on a sum over the rows");
     if (!strict_) find_partials();
     find_layers();
+    find_comparisons();
     out_.input_count = program_.input_count;
     for (Index i = 0; i < program_.size(); ++i)
       if (facts_.needed[i] != 0 && facts_.varies[i] == 0) add_uniform(i);
@@ -59,6 +65,9 @@ private:
   bool varies_if_needed(Index i) const { return facts_.needed[i] != 0 && facts_.varies[i] != 0; }
 
   bool is_exact(Index i) const { return strict_ || is_marked(cone_, i); }
+  bool is_checked(Index i) const {
+    return program_.instructions[i].checked && !is_marked(checked_by_bounds_, i);
+  }
 
   // Partials of tanh that are computed in one step with it, if they are those at its own operand. A
   // strict plan keeps them apart, as any plan does a tanh of a decision: the C library has no
@@ -91,6 +100,16 @@ private:
       }
   }
 
+  // A comparison that only guards ask for is no number of its own.
+  void find_comparisons() {
+    std::vector<Index> guards(program_.size(), 0);
+    for (const Guard& guard : program_.guards) ++guards[guard.condition];
+    for (Index i = 0; i < program_.size(); ++i) {
+      if (guards[i] == 0 || !is_comparison(program_.instructions[i].opcode)) continue;
+      if (facts_.varies[i] != 0 && guards[i] == facts_.uses[i]) facts_.absorbed[i] = 1;
+    }
+  }
+
   // The uniforms of a layer are listed result by result, as its kernel reads them.
   DenseLayerStep layer_step(const DenseLayer& layer) {
     const DenseLayerStep step{.exact = is_exact(layer.results[0]),
@@ -115,7 +134,7 @@ private:
   NaryStep nary_step(Index i) {
     const Instruction& at = program_.instructions[i];
     const NaryStep step{.opcode = at.opcode,
-                        .checked = at.checked,
+                        .checked = is_checked(i),
                         .exact = is_exact(i),
                         .y = facts_.location[i],
                         .first = size_of(out_.operands),
@@ -132,7 +151,7 @@ private:
       return k < count ? facts_.location[operand] : Location();
     };
     return {.opcode = at.opcode,
-            .checked = at.checked,
+            .checked = is_checked(i),
             .exact = is_exact(i),
             .y = facts_.location[i],
             .a = location(0, at.a),
@@ -180,14 +199,34 @@ private:
       if (facts_.varies[i] != 0)
         sinks.push_back({facts_.ready[i], StoreStep{.a = facts_.location[i], .output = k}});
     }
-    for (const auto& [i, outcome] : program_.guards)
-      if (facts_.varies[i] != 0)
-        sinks.push_back({facts_.ready[i], GuardStep{.outcome = outcome, .a = facts_.location[i]}});
-    for (Index k = 0; k < margins_.size(); ++k) {
-      const auto& [a, b, relative, absolute] = margins_[k];
-      sinks.push_back({std::max(facts_.ready[a], facts_.ready[b]),
-                       ClearStep{.a = facts_.location[a], .b = facts_.location[b], .margin = k}});
+    for (const auto& [value, or_zero] : clear_.bounded)
+      sinks.push_back({facts_.ready[value], BoundedStep{.or_zero = or_zero,
+                                                        .checked = checked_by_bounds_[value] != 0,
+                                                        .a = facts_.location[value]}});
+    auto margin = clear_.margins.begin();
+    for (Index k = 0; k < program_.guards.size(); ++k) {
+      if (margin != clear_.margins.end() && margin->guard == k)
+        sinks.push_back(clear_sink(static_cast<Index>(margin++ - clear_.margins.begin())));
+      else if (facts_.varies[program_.guards[k].condition] != 0)
+        sinks.push_back(guard_sink(program_.guards[k]));
     }
+  }
+
+  Sink clear_sink(Index margin) const {
+    const auto& [a, b, relative, absolute, order, negated, guard] = clear_.margins[margin];
+    return {std::max(facts_.ready[a], facts_.ready[b]),
+            ClearStep{.a = facts_.location[a], .b = facts_.location[b], .margin = margin}};
+  }
+
+  Sink guard_sink(const Guard& guard) const {
+    const auto& [i, outcome] = guard;
+    if (facts_.absorbed[i] == 0)
+      return {facts_.ready[i], GuardStep{.outcome = outcome, .a = facts_.location[i]}};
+    const auto& [opcode, checked, a, b, c] = program_.instructions[i];
+    return {std::max(facts_.ready[a], facts_.ready[b]), CompareStep{.opcode = opcode,
+                                                                    .outcome = outcome,
+                                                                    .a = facts_.location[a],
+                                                                    .b = facts_.location[b]}};
   }
 
   // The steps of the rows in the program's order. A sink follows as soon as its numbers are there,
@@ -209,7 +248,7 @@ private:
     const Instruction& at = program_.instructions[i];
     if (at.opcode == Opcode::Input) return; // allocate_slots loads it before its first use
     if (partial_[i] != kNone)
-      out_.rows.emplace_back(TanhAndPartialStep{.checked = at.checked,
+      out_.rows.emplace_back(TanhAndPartialStep{.checked = is_checked(i),
                                                 .y = facts_.location[i],
                                                 .partial = facts_.location[partial_[i]],
                                                 .a = facts_.location[at.a]});
@@ -220,13 +259,14 @@ private:
   }
 
   const Program& program_;
-  const std::vector<Margin>& margins_;
+  const ClearDecisions& clear_;
   const bool strict_;
-  const Marks cone_; // empty if strict, where all is exact
+  Marks cone_; // what has to be exact; empty if strict, where all is
   ValueFacts facts_;
   RowSums sums_;
   std::vector<Index> partial_;     // of a Tanh, the instruction that is its partial
   std::vector<DenseLayer> layers_; // by their first results
+  Marks checked_by_bounds_;        // has no check of its own, because a BoundedStep checks it
   Schedule out_;
 };
 
@@ -246,9 +286,10 @@ Schedule make_schedule(const Program& program, const std::vector<std::uint8_t>& 
     throw std::invalid_argument("one flag an input, whether it varies");
   if (program.size() + program.outputs.size() >= Location::kMostIndex) throw std::bad_alloc();
   ClearDecisions clear;
-  if (!strict) clear = clear_decisions(program, varying(program, varies));
+  if (!strict)
+    clear = clear_decisions(program, varying(program, varies), Loosen::PowersAndFunctions);
   const Program& planned = clear.margins.empty() ? program : clear.program;
-  Schedule schedule = Scheduler(planned, varies, strict, clear.margins).run();
+  Schedule schedule = Scheduler(planned, varies, strict, clear).run();
   allocate_slots(schedule, planned);
   schedule.margins = std::move(clear.margins);
   schedule.decisions = std::move(clear.exact);

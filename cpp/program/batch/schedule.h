@@ -51,7 +51,9 @@ enum class StepKind : std::uint8_t {
   Load,
   Store,
   Guard,
+  Compare,
   Clear,
+  Bounded,
   RowSum,
   ScaledRowSum,
   InnerProduct,
@@ -108,11 +110,24 @@ struct GuardStep {
   bool outcome = false;
   Location a;
 };
-// The comparison of a and b has to be clear by margin number `margin` of Schedule::margins.
+// opcode(a, b), a comparison that nothing else uses, has to come out as `outcome`.
+struct CompareStep {
+  StepKind kind = StepKind::Compare;
+  Opcode opcode{};
+  bool outcome = false;
+  Location a, b;
+};
+// a and b have to be in the order of margin number `margin` of Schedule::margins, and clearly so.
 struct ClearStep {
   StepKind kind = StepKind::Clear;
   Location a, b;
   Index margin = 0;
+};
+// a has to be within the bounds of clear_decisions.h, which also checks it if that is asked for.
+struct BoundedStep {
+  StepKind kind = StepKind::Bounded;
+  bool or_zero = false, checked = false;
+  Location a;
 };
 // sums[sum] += the sum of a
 struct RowSumStep {
@@ -180,8 +195,12 @@ private:
       return visitor(self.template as<StoreStep>());
     case StepKind::Guard:
       return visitor(self.template as<GuardStep>());
+    case StepKind::Compare:
+      return visitor(self.template as<CompareStep>());
     case StepKind::Clear:
       return visitor(self.template as<ClearStep>());
+    case StepKind::Bounded:
+      return visitor(self.template as<BoundedStep>());
     case StepKind::RowSum:
       return visitor(self.template as<RowSumStep>());
     case StepKind::ScaledRowSum:
@@ -228,7 +247,7 @@ struct Schedule {
   std::vector<Index> uniform_outputs; // the uniform of each output, kNone if the output varies
   std::vector<Guard> uniform_guards;  // conditions are uniforms
   std::vector<Margin> margins;        // of ClearSteps
-  Program decisions;                  // decides for the rows that are not clear
+  Program decisions;                  // decides for the rows that are unclear
   // The slot of each input's column, then of each output's; kNone if no step names the column.
   std::vector<Index> column_slots;
   Index input_count = 0;

@@ -65,10 +65,15 @@ private:
     void operator()(LoadStep&) {}
     void operator()(StoreStep& step) { look(step.a); }
     void operator()(GuardStep& step) { look(step.a); }
+    void operator()(CompareStep& step) {
+      look(step.a);
+      look(step.b);
+    }
     void operator()(ClearStep& step) {
       look(step.a);
       look(step.b);
     }
+    void operator()(BoundedStep& step) { look(step.a); }
     void operator()(RowSumStep& step) { look(step.a); }
     void operator()(ScaledRowSumStep& step) { look(step.a); }
     void operator()(InnerProductStep& step) {

@@ -75,6 +75,10 @@ constexpr bool is_many(Opcode opcode) {
          static_cast<std::size_t>(opcode) < kEndOfNaryOpcodes;
 }
 
+constexpr bool is_comparison(Opcode opcode) {
+  return opcode == Opcode::Less || opcode == Opcode::LessEqual || opcode == Opcode::Equal;
+}
+
 // Of `count` operands of a Many opcode, how many are in the first of its two lists.
 constexpr std::size_t leading(Opcode opcode, std::size_t count) {
   switch (opcode) {

@@ -89,16 +89,6 @@ bool finite_plain(const double* a, std::size_t n) {
   return zeros == 0.0;
 }
 
-bool apart_plain(Strided a, Strided b, double relative, double absolute, std::size_t n) {
-  bool apart = true;
-  for (std::size_t i = 0; i < n; ++i) {
-    const double of_a = a.at[i * a.step], of_b = b.at[i * b.step];
-    const double margin = relative * (std::fabs(of_a) + std::fabs(of_b)) + absolute;
-    apart = apart && std::fabs(of_a - of_b) > margin;
-  }
-  return apart;
-}
-
 template <std::size_t... kIndex> void use_plain(Kernels& table, std::index_sequence<kIndex...>) {
   constexpr std::size_t kFirst = kFirstTableOpcode;
   ((table.map[kIndex + kFirst] = map_plain<static_cast<Opcode>(kIndex + kFirst)>), ...);
@@ -150,7 +140,6 @@ struct Tables {
         table.matrix_vector = matrix_vector_plain;
         table.outer = outer_plain;
         table.finite = finite_plain;
-        table.apart = apart_plain;
         kSets[set].use(table, strict);
       }
   }

@@ -56,8 +56,14 @@ struct Kernels {
 
   // Whether all are finite.
   bool (*finite)(const double* a, std::size_t n);
-  // Whether |a[i] - b[i]| > relative * (|a[i]| + |b[i]|) + absolute for all i < n.
-  bool (*apart)(Strided a, Strided b, double relative, double absolute, std::size_t n);
+  // Whether opcode(a[i], b[i]), a comparison, is `outcome` for all i < n.
+  bool (*compare)(Opcode opcode, bool outcome, Strided a, Strided b, std::size_t n);
+  // Whether d > relative * (|a[i]| + |b[i]|) + absolute for all i < n, where d is
+  // sign_a * a[i] + sign_b * b[i], or the size of that if only the distance counts.
+  bool (*clear)(Strided a, double sign_a, Strided b, double sign_b, bool distance, double relative,
+                double absolute, std::size_t n);
+  // Whether smallest <= |a[i]| <= largest, or a[i] == 0 if allowed, for all i < n.
+  bool (*bounded)(Strided a, double smallest, double largest, bool or_zero, std::size_t n);
 };
 
 // `strict` kernels do each operation exactly as evaluate() does, and sums from left to right. The

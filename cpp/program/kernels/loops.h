@@ -211,17 +211,46 @@ void dot(double* y, const Strided* operands, std::size_t count, std::size_t n) {
   return !any(~((zeros[0] + zeros[1]) + (zeros[2] + zeros[3]) == 0.0));
 }
 
-[[maybe_unused]] bool apart(Strided a, Strided b, double relative, double absolute, std::size_t n) {
+// Whether `met`, a mask of a register of a and one of b, is set for all numbers.
+template <class Met> ARENAGRAD_INLINE bool all_met(Strided a, Strided b, std::size_t n, Met&& met) {
   I all = ~I{};
-  const auto compare = [&](V of_a, V of_b) {
-    const V margin = (fabs(of_a) + fabs(of_b)) * relative + absolute;
-    all &= fabs(of_a - of_b) > margin;
-  };
+  const V of_a = broadcast(a.at[0]), of_b = broadcast(b.at[0]);
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
-    compare(load_strided(a, i, kLanes), load_strided(b, i, kLanes));
-  for (; i < n; ++i) compare(broadcast(a.at[i * a.step]), broadcast(b.at[i * b.step]));
+    all &= met(a.step == 0 ? of_a : load(a.at + i), b.step == 0 ? of_b : load(b.at + i));
+  for (; i < n; ++i) all &= met(broadcast(a.at[i * a.step]), broadcast(b.at[i * b.step]));
   return !any(~all);
+}
+
+[[maybe_unused]] bool compare(Opcode opcode, bool outcome, Strided a, Strided b, std::size_t n) {
+  const I flip = outcome ? I{} : ~I{};
+  switch (opcode) {
+  case Opcode::Less:
+    return all_met(a, b, n, [=](V x, V y) { return I(x < y) ^ flip; });
+  case Opcode::LessEqual:
+    return all_met(a, b, n, [=](V x, V y) { return I(x <= y) ^ flip; });
+  default:
+    return all_met(a, b, n, [=](V x, V y) { return I(x == y) ^ flip; });
+  }
+}
+
+[[maybe_unused]] bool clear(Strided a, double sign_a, Strided b, double sign_b, bool distance,
+                            double relative, double absolute, std::size_t n) {
+  const auto margin = [=](V x, V y) { return (fabs(x) + fabs(y)) * relative + absolute; };
+  if (distance)
+    return all_met(a, b, n,
+                   [=](V x, V y) { return I(fabs(x * sign_a + y * sign_b) > margin(x, y)); });
+  return all_met(a, b, n, [=](V x, V y) { return I(x * sign_a + y * sign_b > margin(x, y)); });
+}
+
+[[maybe_unused]] bool bounded(Strided a, double smallest, double largest, bool or_zero,
+                              std::size_t n) {
+  if (a.step == 0) n = n < 1 ? n : 1;
+  if (or_zero)
+    return all_met(a, a, n, [=](V x, V) {
+      return I((fabs(x) >= smallest) & (fabs(x) <= largest)) | I(x == 0.0);
+    });
+  return all_met(a, a, n, [=](V x, V) { return I((fabs(x) >= smallest) & (fabs(x) <= largest)); });
 }
 
 [[maybe_unused]] void outer(double* y, const double* a, const double* b, std::size_t rows,
@@ -319,7 +348,8 @@ template <bool kStrict> void use(Kernels& table) {
   if (kStrict && kKnowsLibrary) use_like_library(table);
   table.sum = sum, table.dot = dot<kStrict>;
   table.matrix_vector = matrix_vector<kStrict>;
-  table.outer = outer, table.finite = finite, table.apart = apart;
+  table.outer = outer, table.finite = finite;
+  table.compare = compare, table.clear = clear, table.bounded = bounded;
   table.layer = layer<kStrict>, table.grid = grid;
   if constexpr (!kStrict)
     table.total = total, table.inner = inner, table.tanh_and_partial = tanh_and_partial;

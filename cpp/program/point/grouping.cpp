@@ -315,8 +315,10 @@ void Grouping::add_results() {
   }
   for (const Guard& guard : program_.guards)
     steps_.guards.push_back({slot_[guard.condition], guard.outcome});
-  for (const auto& [a, b, relative, absolute] : margins_)
-    steps_.margins.push_back({slot_[a], slot_[b], relative, absolute});
+  for (Margin margin : margins_) {
+    margin.a = slot_[margin.a], margin.b = slot_[margin.b];
+    steps_.margins.push_back(margin);
+  }
   steps_.words.shrink_to_fit();
   steps_.copies.shrink_to_fit();
 }
@@ -328,7 +330,7 @@ Steps make_steps(const Program& program, bool strict) {
   steps.exact_kernels = &kernels(true);
   steps.fast_kernels = &kernels(false);
   ClearDecisions clear;
-  if (!strict) clear = clear_decisions(program, {});
+  if (!strict) clear = clear_decisions(program, {}, Loosen::Powers);
   Grouping(clear.margins.empty() ? program : clear.program, strict, clear.margins, steps).run();
   steps.decisions = std::move(clear.exact);
   return steps;

@@ -24,9 +24,11 @@ Index failed_guard(const std::vector<Guard>& guards, const double* values) {
 
 bool all_clear(const Steps& steps, const double* v) {
   bool clear = true;
-  for (const auto& [a, b, relative, absolute] : steps.margins)
-    clear =
-        clear && std::fabs(v[a] - v[b]) > relative * (std::fabs(v[a]) + std::fabs(v[b])) + absolute;
+  for (const Margin& margin : steps.margins) {
+    const double a = v[margin.a], b = v[margin.b];
+    clear = clear &&
+            std::fabs(a - b) > margin.relative * (std::fabs(a) + std::fabs(b)) + margin.absolute;
+  }
   return clear;
 }
 
