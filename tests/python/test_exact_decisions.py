@@ -31,6 +31,12 @@ EXPONENTS = (2.0, -1.0, 3.0, 0.5, -0.5, -2.0, 1.5, 12.0, 1.0)
 TABLE = _core.op_table()
 
 
+MODERATE = {  # take no large numbers
+    *("layers", "exponentials", "prod", "steps of exp", "a ratio of steps"),
+    *("a sum of exponentials", "a product of functions", "steps out of bounds"),
+}
+
+
 def looped(x: Sequence[Any]) -> Any:
     total = 0.0
     for number in x:
@@ -93,7 +99,7 @@ LISTS: dict[str, Decider] = {
     "a product of functions": lambda x: (
         (x[0] * x[1]).tanh() * (x[2] * x[2] + 1).log() * x[3].sin() / x[4].cosh()
     ),
-    "steps out of bounds": lambda x: stepped(1e-20, [40.0 * z for z in x[:5]]),
+    "steps out of bounds": lambda x: stepped(1e-20, [400.0 * x[0], -400.0 * x[1], x[2]]),
 }
 
 
@@ -117,7 +123,7 @@ def rows_of_list(name: str, length: int) -> tuple[Decider, list[list[float]]]:
     draw = random.Random(f"{name} {length}")
     sizes = [10.0 ** draw.randint(-3, 3) if length > 6 else 1.0 for _ in range(length)]
     rows = [[draw.uniform(-2.0, 2.0) * size for size in sizes] for _ in range(POINTS)]
-    if name in ("layers", "exponentials", "prod"):
+    if name in MODERATE:
         rows = [[draw.uniform(0.3, 2.0) for _ in sizes] for _ in range(POINTS)]
     return LISTS[name], rows
 
