@@ -363,3 +363,16 @@ TEST_CASE("what has no bound is computed by the library, and what it depends on 
     CHECK(found.margins[0].order == Order::Below);
   }
 }
+
+TEST_CASE("a point has no tests of ranges, so a root keeps what is absolute of its sum") {
+  Builder builder(Passes::none());
+  const Index limit = builder.input(), two = builder.constant(2.0), half = builder.constant(0.5);
+  std::vector<Index> squares;
+  for (int k = 0; k < 12; ++k) squares.push_back(builder.emit(Opcode::Pow, builder.input(), two));
+  const Index sum = builder.emit_many(Opcode::SumN, squares);
+  builder.guard(builder.emit(Opcode::Less, builder.emit(Opcode::Pow, sum, half), limit), true);
+  const ClearDecisions found = clear_decisions(builder.program(), {}, Loosen::Powers);
+  REQUIRE(found.margins.size() == 1);
+  CHECK(found.bounded.empty());
+  CHECK(found.margins[0].absolute > 0.0);
+}

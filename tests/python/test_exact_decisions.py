@@ -283,6 +283,20 @@ def test_paths_stop_at_the_step_at_which_they_stop_on_values(threads: int) -> No
         np.testing.assert_allclose(answer, expected, rtol=1e-13, atol=1e-14)
 
 
+def test_a_factor_that_is_the_same_in_all_rows_is_checked_once() -> None:
+    def f(x: Any, scale: Any) -> Any:
+        y = scale.log() * x.exp()
+        return y if y > 0.5 else x
+
+    xs = np.linspace(-2.0, 1.0, 300)
+    function = ag.compile(f, in_axes=(0, None))
+    for scale in (2.0, 3.0):
+        expected = [f(Value(x), Value(scale)).data for x in xs]
+        np.testing.assert_allclose(function(xs, scale), expected, rtol=1e-14)
+    with pytest.raises(ag.ArenagradError, match="log"):
+        function(xs, -2.0)
+
+
 def test_what_a_decision_shares_with_a_result_is_computed_once() -> None:
     @ag.compile(in_axes=0)
     def f(x: Any, y: Any) -> Any:

@@ -41,7 +41,8 @@ public:
     for (Index i = 0; i < clear.loose.size(); ++i)
       if (clear.loose[i] != 0) cone_[i] = 0;
     for (const Bounded& bounded : clear.bounded)
-      checked_by_bounds_[bounded.value] = program.instructions[bounded.value].checked;
+      if (facts_.varies[bounded.value] != 0)
+        checked_by_bounds_[bounded.value] = program.instructions[bounded.value].checked;
   }
 
   Schedule run() {

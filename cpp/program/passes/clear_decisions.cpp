@@ -140,7 +140,8 @@ private:
     if (is_sum(i)) return find_distance_of_sum(i);
     if (is_root(i) || at(i).opcode == Opcode::Sqrt) {
       Distance of = distance_[at(i).a];
-      if (of.units >= kFunctionUnits) of = factor(at(i).a, kMostRange);
+      if (loosen_ == Loosen::PowersAndFunctions && of.units >= kFunctionUnits)
+        of = factor(at(i).a, kMostRange);
       distance_[i] = {of.units / 2.0 + 3.0, 2.0 * std::sqrt(of.absolute), of.range / 2.0 + 1.0};
       return is_positive_[at(i).a] != 0;
     }
