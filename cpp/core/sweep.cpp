@@ -134,8 +134,16 @@ template <class Visit>
   return reached;
 }
 
-template <class Visit>
-inline void step(const Tape& t, NodeId node, GroupStep when, Visit& reached) {
+// The same out of line, for operations that call functions: inlined they would take registers from
+// the loop. Takes and returns copies, so that the loop's own variables have no address.
+template <Op op, class Visit>
+[[gnu::noinline]] Visit step_apart(const Tape t, NodeId node, Visit reached) {
+  step_of<op>(t, node, reached);
+  return reached;
+}
+
+template <class Visit> [[gnu::always_inline]] inline void step(const Tape& t, NodeId node,
+                                                               GroupStep when, Visit& reached) {
   switch (op_of(t.tags[node])) {
   case Op::Leaf:
   case Op::Literal:
@@ -143,7 +151,11 @@ inline void step(const Tape& t, NodeId node, GroupStep when, Visit& reached) {
     return;
 #define ARENAGRAD_OP(Id, ...)                                                                      \
   case Op::Id:                                                                                     \
-    return step_of<Op::Id>(t, node, reached);
+    if constexpr (op_info(Op::Id).cheap)                                                           \
+      step_of<Op::Id>(t, node, reached);                                                           \
+    else                                                                                           \
+      reached = step_apart<Op::Id>(t, node, reached);                                              \
+    return;
 #include "ops.def"
   default:
     reached = step_of_many(t, node, when, reached);

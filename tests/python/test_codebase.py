@@ -223,7 +223,7 @@ def test_the_five_files_that_explain_the_engine_are_short() -> None:
         )
         for name in EXPLAINED_BY
     }
-    assert sum(lengths.values()) <= 690, lengths
+    assert sum(lengths.values()) <= 700, lengths
 
 
 @every_file

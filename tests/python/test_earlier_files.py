@@ -37,11 +37,14 @@ OPTIMISERS = ["SGD", "Adam", "AdamW", "RMSprop"]
 
 
 def check(name: str, got: Any) -> None:
-    """Every number is the stored one, in all bits where the C library is the same."""
+    """Every number is the stored one, in all bits where the C library is the same.
+
+    But for derivatives of digamma, which have become more accurate since.
+    """
     expected = [float.fromhex(text) for text in ABOUT["answers"][name]["gives"]]
     assert len(got) == len(expected)
     for one, other in zip(got, expected, strict=True):
-        if SAME_LIBRARY:
+        if SAME_LIBRARY and not name.startswith("lgamma.hessian"):
             assert float(one).hex() == other.hex()
         else:
             assert math.isclose(one, other, rel_tol=1e-11, abs_tol=1e-13)

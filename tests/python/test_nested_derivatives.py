@@ -324,3 +324,12 @@ def test_a_jvp_of_a_bound_method_reads_its_module_into_a_trace() -> None:
     assert f(2.0) == 24.0
     scaled.w.data = 3.0
     assert f(2.0) == 36.0
+
+
+def test_the_exponent_of_a_power_has_derivatives_at_zero_in_any_order() -> None:
+    """Of x**y the derivative by x, x and y is (2 y - 1) x**(y - 2) and a multiple of y."""
+    for order in ((0, 0, 1), (0, 1, 0), (1, 0, 0)):
+        f: Any = ag.power
+        for argnum in order:
+            f = grad(f, argnum)
+        assert f(2.0, 0.0) == pytest.approx(-0.25), order

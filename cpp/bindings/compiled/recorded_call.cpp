@@ -78,8 +78,8 @@ RecordedFunctionPointer value_with_partials(std::size_t n) {
   if (made.size() <= n) made.resize(n + 1);
   if (made[n] == nullptr) {
     program::Builder builder(program::Passes::none());
-    std::vector<program::Index> operands;
-    for (std::size_t k = 0; k < 2 * n + 1; ++k) operands.push_back(builder.input());
+    std::vector<program::Index> operands(2 * n + 1);
+    std::ranges::generate(operands, [&] { return builder.input(); });
     builder.output(builder.emit_many(program::Opcode::WithPartials, operands));
     made[n] = std::make_shared<RecordedFunction>(builder.finish(), false);
   }
@@ -95,7 +95,9 @@ py::object with_partials(const py::object& value, const py::list& operands,
   add(given, value, "a value");
   for (const py::handle operand : operands) add(given, operand, "an operand");
   for (const py::handle partial : partials) add(given, partial, "a partial");
-  return record_call(value_with_partials(operands.size()), given, true)->front();
+  const auto results = record_call(value_with_partials(operands.size()), given, true);
+  if (!results) throw std::logic_error("a value with partials has no guards that could fail");
+  return results->front();
 }
 
 // Whether what is computed from the Values of a closure belongs to a graph or a trace.

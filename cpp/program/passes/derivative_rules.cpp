@@ -15,7 +15,8 @@ namespace {
 
 // Partials of partials in ir/opcodes.def, of more terms than a column of the table has room for.
 Symbolic power_partial_by_base(Symbolic a, Symbolic b) {
-  return select(b == 0.0, 0.0, b * power_partial(a, b - 1.0));
+  // By the exponent it has a derivative at 0, too, so no branch may say that it is 0 there.
+  return Symbolic::emit(Opcode::MulNoNan, b, power_partial(a, b - 1.0));
 }
 Symbolic power_partial_by_exponent(Symbolic a, Symbolic b) {
   return pow(a, b - 1.0) + b * power_partial_b(a, b - 1.0, pow(a, b - 1.0));
