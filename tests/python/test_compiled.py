@@ -255,7 +255,6 @@ def test_values_call_the_function_itself() -> None:
         *(str, repr, format, lambda v: f"{v}", "{}".format, "<%s>".__mod__, lambda v: [str([v])]),
         lambda v: ag.data_of([v]),
         lambda v: ag.grad_of([v]),
-        lambda v: v.detach(),
         copy.copy,
         copy.deepcopy,
         pickle.dumps,
@@ -277,14 +276,26 @@ def test_reading_a_number_while_compiling_warns_with_the_line(read: Callable[...
     assert issubclass(FrozenValueWarning, UserWarning)
 
 
-def test_results_of_no_grad_blocks_in_a_function_warn() -> None:
-    def f(x: Any) -> Any:
+def test_what_is_detached_or_made_in_no_grad_follows_the_numbers_without_derivatives() -> None:
+    def in_block(x: Any) -> Any:
         with ag.no_grad():
-            frozen = x * 2.0
-        return frozen * x
+            stopped = x * 2.0
+            both = ag.softmax([x, stopped])
+        return stopped * x + both[0] - both[0]
 
-    with pytest.warns(FrozenValueWarning, match="no_grad"):
-        assert compile(f)(3.0) == 18.0
+    for f in (in_block, lambda x: (x * 2.0).detach() * x):
+        g = compile(f)
+        assert [g(3.0), g(4.0)] == pytest.approx([18.0, 32.0])
+        assert [g.grad(3.0), g.grad(4.0)] == pytest.approx([6.0, 8.0])
+        rows = compile(f, in_axes=0)
+        assert rows.grad(np.array([3.0, 4.0])) == pytest.approx([6.0, 8.0])
+
+    def decides(x: Any) -> Any:
+        with ag.no_grad():
+            y = x - 1.0
+        return x * x if y > 0.0 else x
+
+    assert [compile(decides)(x) for x in (3.0, 0.5)] == [9.0, 0.5]
 
     def harmless(x: Any) -> Any:
         with ag.no_grad():

@@ -98,10 +98,7 @@ py::object layer(const py::list& neurons, const py::object& x, const py::type& n
     if (Py_REFCNT(output) == 1) as_value(output)->link.bits &= ~std::uint32_t{core::Handle::Used};
     PyList_SET_ITEM(outputs.ptr(), i++, output);
   }
-  if (Trace* trace = tracing(); trace != nullptr && note_detached(outputs.ptr()) == nullptr) {
-    outputs.release(); // note_detached has dropped it
-    throw py::error_already_set();
-  }
+  operation_done();
   return outputs;
 }
 

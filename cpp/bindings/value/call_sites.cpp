@@ -49,13 +49,6 @@ void CallSites::note(const Site& site) {
   nodes.insert(nodes.end(), new_.begin(), new_.end());
 }
 
-void CallSites::drop_from(std::size_t size) {
-  const auto is_dropped = [=](core::NodeId node) { return node >= size; };
-  std::erase_if(new_, is_dropped);
-  std::erase_if(too_deep_, is_dropped);
-  for (auto& [site, nodes] : sites_) std::erase_if(nodes, is_dropped);
-}
-
 std::vector<core::NodeId> CallSites::caught(const py::object& catches) {
   std::vector<core::NodeId> found = too_deep_;
   found.insert(found.end(), new_.begin(), new_.end()); // nobody has looked

@@ -29,8 +29,6 @@ public:
   void look() {
     if (!new_.empty()) look_at_frames();
   }
-  // The nodes from `size` on became leaves, which cannot fail.
-  void drop_from(std::size_t size);
   // The nodes whose error would be caught, in order. `catches`: called with code and an offset.
   std::vector<core::NodeId> caught(const pybind11::object& catches);
 

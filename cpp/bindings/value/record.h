@@ -12,14 +12,15 @@ namespace arenagrad::bindings {
 // How many no_grad blocks this thread is in, and all threads together (bind_functional.cpp).
 extern thread_local int no_grad_depth;
 
-// Turns what has been recorded since this was made into leaves where the thread wants no graph.
+// Turns what has been recorded since this was made into leaves where the thread wants no graph; in
+// a function being traced, whose program has to compute it, into numbers without derivatives.
 class Recording {
 public:
   Recording() : size_(arena().size()), edge_size_(arena().edge_size()) {}
   void finish(std::vector<core::NodeId>& nodes) const {
     if (arena().detaching() && no_grad_depth != 0) [[unlikely]] {
-      if (Trace* trace = tracing()) trace->detaching(size_);
-      arena().detach_above(size_, edge_size_, nodes);
+      if (tracing() == nullptr) return arena().detach_above(size_, edge_size_, nodes);
+      for (core::NodeId& node : nodes) node = stop_gradient(node);
     }
   }
   core::NodeId finish(core::NodeId node) const {
@@ -42,7 +43,8 @@ template <class Body> PyObject* guarded(Body&& body) {
       result = body();
     else
       result = py::object(body()).release().ptr();
-    return traces == 0 ? result : note_detached(result);
+    if (result != nullptr) operation_done();
+    return result;
   });
 }
 

@@ -1,5 +1,7 @@
 #include "trace.h"
 
+#include "program/passes/builder.h"
+#include "program/point/point_function.h"
 #include "record.h"
 #include "warnings.h"
 
@@ -172,13 +174,6 @@ bool Trace::has_used(NodeId node) const {
   return used;
 }
 
-void Trace::detaching(std::size_t size) {
-  std::erase_if(traced_.fallible, [=](NodeId node) { return node >= size; });
-  call_sites_.drop_from(size);
-  for (std::size_t node = size; node < arena().size() && !detached_; ++node)
-    detached_ = may_change(static_cast<NodeId>(node));
-}
-
 bool note_frozen_slowly(PyObject* value, const char* what) {
   if (tracing() == nullptr || !tracing()->may_change(node_of(value))) return true;
   return warn("%s of a Value while a function is compiled freezes its number: later calls of the "
@@ -216,17 +211,18 @@ void throw_recorded(core::Failure failure, core::Op op, Operand a, Operand b) {
   core::throw_failure(failure, op, a.number, b.number, node);
 }
 
-PyObject* note_detached(PyObject* result) {
-  Trace* trace = tracing();
-  if (result == nullptr || trace == nullptr) return result;
-  trace->look_at_call_sites();
-  if (!trace->take_detached()) return result;
-  if (warn("%s while a function is compiled freezes the number of its result: later calls of the "
-           "compiled function use the number of now",
-           "an operation in no_grad()"))
-    return result;
-  Py_DECREF(result);
-  return nullptr;
+core::NodeId stop_gradient(core::NodeId node) {
+  static std::shared_ptr<const core::Function> function;
+  if (function == nullptr) {
+    program::Builder builder(program::Passes::none());
+    builder.output(builder.emit_many(program::Opcode::WithPartials, {builder.input()}));
+    function = std::make_shared<program::PointFunction>(builder.finish(), false);
+  }
+  core::Arena& g = arena();
+  g.reserve(2, 1);
+  *g.next_edges() = node;
+  const core::NodeId call = g.push_function(function, 1);
+  return g.push(core::Op::FunctionResult, g.data(node), {call, 0});
 }
 
 void bind_trace(py::module_& module) {

@@ -54,11 +54,8 @@ public:
   bool may_change(core::NodeId node) const;
   // Whether anything has been made of this node.
   bool has_used(core::NodeId node) const;
-  // The nodes from `size` on are about to become leaves.
-  void detaching(std::size_t size);
   // Whether this is the first time that it is asked.
   bool first_hash() { return !std::exchange(hashed_, true); }
-  bool take_detached() { return std::exchange(detached_, false); }
 
 private:
   void find_kept(const std::vector<py::object>& outputs);
@@ -73,7 +70,7 @@ private:
   CallSites call_sites_;
   std::vector<py::object> held_; // keep the nodes of what is decided by
   py::object refusal_;           // the first, an exception
-  bool detached_ = false, hashed_ = false;
+  bool hashed_ = false;
   Trace* const around_;
   const int no_grad_; // how many no_grad blocks it was begun in: they do not reach inside
 };
@@ -129,8 +126,12 @@ inline void refuse_writing(PyObject* value) {
 bool remember_refusal();
 // To be called before a Value is hashed. False: the warning has become an error, which is set.
 bool note_hash(PyObject* value);
-// To be called with what an operation gives, when it is done and no_grad may have made it a leaf:
-// the result, or null with an error set.
-PyObject* note_detached(PyObject* result);
+// To be called when an operation has been recorded, with nothing of it left to do.
+inline void operation_done() {
+  if (Trace* trace = tracing()) trace->look_at_call_sites();
+}
+// A new node of the same number, by which nothing has a derivative. Only while a trace is under
+// way, so that nodes stay where they are.
+core::NodeId stop_gradient(core::NodeId node);
 
 } // namespace arenagrad::bindings

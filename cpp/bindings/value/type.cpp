@@ -36,8 +36,9 @@ PyObject* repr_svg(PyObject* self, PyObject*) {
 }
 
 PyObject* detach(PyObject* self, PyObject*) {
-  if (!note_frozen(self, "detaching")) return nullptr;
-  return recorded(1, [&](core::Arena& g) { return g.push_leaf(g.data(node_of(self))); });
+  return recorded(1, [&](core::Arena& g) {
+    return tracing() != nullptr ? stop_gradient(use(self)) : g.push_leaf(g.data(node_of(self)));
+  });
 }
 
 std::vector<PyMethodDef> make_methods() {
@@ -48,7 +49,9 @@ std::vector<PyMethodDef> make_methods() {
        "Primals are read as they are now; an assigned _backward is called at its node's "
        "turn.\nRaises what ** raises where a partial has no real value, before any grad "
        "changes.\nCost: 2 to 4 ns a node."});
-  methods.push_back({"detach", detach, METH_NOARGS, "A new leaf with the same data."});
+  methods.push_back({"detach", detach, METH_NOARGS,
+                     "A new leaf with the same data; in a compiled function, the same number "
+                     "without derivatives."});
   methods.push_back(
       {"_repr_svg_", repr_svg, METH_NOARGS,
        "A small picture of the graph below self as SVG text: what a notebook shows."});

@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from arenagrad._compile.leaves import Leaves
 from arenagrad._core import Value
-from arenagrad._core.compiled import is_tracing, with_partials
+from arenagrad._core.compiled import with_partials
 
 # A rule that calls its own function, as forward rules do, gets one with that rule again, which says
 # what the next order of derivatives is, and so on; beyond this depth it gets the function as it is.
@@ -229,7 +229,7 @@ def stop_gradient(x: Any) -> Any:
     3.0
     """
     if isinstance(x, Value):
-        return with_partials(x, [], []) if is_tracing() else x.detach()
+        return x.detach()
     if isinstance(x, int | float):
         return x
     given = Leaves(x)
