@@ -52,9 +52,10 @@ class no_grad(ContextDecorator):
     """A block, or a decorated function, in which operations record no graph.
 
     Results are leaves with the same numbers, so that nothing is kept alive for a sweep that will
-    not come; in a function being compiled they follow its numbers, without derivatives. For this thread only; blocks may be nested. A generator or coroutine cannot be
-    decorated, a TypeError: its body runs when the call has long returned. Cost: an operation takes
-    some 20 ns more within the block.
+    not come; in a function being compiled they follow its numbers, without derivatives. For this
+    thread only; blocks may be nested. A generator or coroutine cannot be decorated, a TypeError:
+    its body runs when the call has long returned. Cost: an operation takes some 20 ns more within
+    the block.
 
     >>> with no_grad():
     ...     score = model(x)
