@@ -202,6 +202,14 @@ def test_a_value_made_and_returned_or_dropped_is_a_number_of_the_program() -> No
     assert f.program(1.0).stats["closure"] == 0
 
 
+def test_a_product_that_overflows_beside_an_infinity_is_nan_in_rows_too() -> None:
+    def f(x: Any) -> Any:
+        return 1e300 * (1e300 * x) - math.inf
+
+    assert math.isnan(compile(f)(3.0))
+    assert np.isnan(compile(f, in_axes=0)(np.array([3.0, 5.0]))).all()
+
+
 # Derivatives
 
 

@@ -11,6 +11,7 @@
 // of a decision treated. What they take in is of the decision too, since all that an instruction
 // there is computed from is; and no other chain takes it in, since it then has two users.
 #include <algorithm>
+#include <cmath>
 #include <span>
 
 #include "passes.h"
@@ -166,6 +167,8 @@ private:
         others.push_back(place(term));
     }
     if (products.empty()) return others.empty() ? builder_.constant(0.0) : sum(others);
+    if (std::ranges::any_of(others, [this](Index placed) { return is_infinite(placed); }))
+      return apart(products, std::move(others));
     if (products.size() == 1 && others.empty())
       return builder_.emit(Opcode::Mul, place(at(products[0]).a), place(at(products[0]).b));
     // Products with the same first factor stand together: planners find matrices by such runs.
@@ -173,6 +176,17 @@ private:
       return std::pair(at(one).a, at(one).b) < std::pair(at(other).a, at(other).b);
     });
     return dot(others.empty() ? kNone : sum(others), products);
+  }
+
+  // A fused product does not overflow before the sum does: beside an infinity it would give that
+  // where the function gives nan.
+  bool is_infinite(Index placed) const {
+    return builder_.is_constant(placed) && !std::isfinite(builder_.constant_of(placed));
+  }
+  Index apart(const std::vector<Index>& products, std::vector<Index> terms) {
+    for (const Index product : products)
+      terms.push_back(builder_.emit(Opcode::Mul, place(at(product).a), place(at(product).b)));
+    return sum(terms);
   }
 
   // Runs of products and runs of other terms in turn, each started by the sum of those before.
