@@ -103,50 +103,26 @@ def primal(x: Any) -> Any:
     return x
 
 
+def of_one(rule: Callable[[Any], Any], partial: Callable[[Any], Any]) -> "staticmethod[[Any], Any]":
+    """A function of one operand, whatever infinitesimals that has, by its partial."""
+
+    def function(x: Any) -> Any:
+        return rule(x) if tag_of(x) == 0 else lifted(function, lambda a: (partial(a),), x)
+
+    return staticmethod(function)
+
+
 class Reference:
     """The functions that a program calls, for Duals of mpmath's numbers."""
 
-    @staticmethod
-    def sin(x: Any) -> Any:
-        if tag_of(x) == 0:
-            return mpmath.sin(x)
-        return lifted(Reference.sin, lambda a: (Reference.cos(a),), x)
-
-    @staticmethod
-    def cos(x: Any) -> Any:
-        if tag_of(x) == 0:
-            return mpmath.cos(x)
-        return lifted(Reference.cos, lambda a: (-Reference.sin(a),), x)
-
-    @staticmethod
-    def exp(x: Any) -> Any:
-        if tag_of(x) == 0:
-            return mpmath.exp(x)
-        return lifted(Reference.exp, lambda a: (Reference.exp(a),), x)
-
-    @staticmethod
-    def log(x: Any) -> Any:
-        if tag_of(x) == 0:
-            return mpmath.log(x)
-        return lifted(Reference.log, lambda a: (1 / a,), x)
-
-    @staticmethod
-    def sqrt(x: Any) -> Any:
-        if tag_of(x) == 0:
-            return mpmath.sqrt(x)
-        return lifted(Reference.sqrt, lambda a: (0.5 / Reference.sqrt(a),), x)
-
-    @staticmethod
-    def tanh(x: Any) -> Any:
-        if tag_of(x) == 0:
-            return mpmath.tanh(x)
-        return lifted(Reference.tanh, lambda a: (1 - Reference.tanh(a) ** 2,), x)
-
-    @staticmethod
-    def arctan(x: Any) -> Any:
-        if tag_of(x) == 0:
-            return mpmath.atan(x)
-        return lifted(Reference.arctan, lambda a: (1 / (1 + a * a),), x)
+    sin = of_one(mpmath.sin, lambda a: Reference.cos(a))
+    cos = of_one(mpmath.cos, lambda a: -Reference.sin(a))
+    exp = of_one(mpmath.exp, lambda a: Reference.exp(a))
+    log = of_one(mpmath.log, lambda a: 1 / a)
+    sqrt = of_one(mpmath.sqrt, lambda a: 0.5 / Reference.sqrt(a))
+    tanh = of_one(mpmath.tanh, lambda a: 1 - Reference.tanh(a) ** 2)
+    arctan = of_one(mpmath.atan, lambda a: 1 / (1 + a * a))
+    erf = of_one(mpmath.erf, lambda a: 2 / mpmath.sqrt(mpmath.pi) * Reference.exp(-(a * a)))
 
     @staticmethod
     def sinh(x: Any) -> Any:
@@ -159,13 +135,6 @@ class Reference:
     @staticmethod
     def log1p(x: Any) -> Any:
         return Reference.log(1 + x)
-
-    @staticmethod
-    def erf(x: Any) -> Any:
-        if tag_of(x) == 0:
-            return mpmath.erf(x)
-        scale = 2 / mpmath.sqrt(mpmath.pi)
-        return lifted(Reference.erf, lambda a: (scale * Reference.exp(-(a * a)),), x)
 
     @staticmethod
     def sigmoid(x: Any) -> Any:

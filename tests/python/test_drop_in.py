@@ -983,6 +983,14 @@ def test_comparisons_that_the_class_has_not_are_reflected(python: Callable[..., 
     both(python, engine(own=own) + use + "print(type(a).__module__)\n")
 
 
+def alone_and_left_alone(python: Callable[..., Done], script: str) -> Done:
+    """A script by itself, which does the same where its class is asked for, and is left alone."""
+    alone, done = python("script.py", script=script), python(*REPLACE, "script.py", script=script)
+    assert (done.stdout, done.returncode) == (alone.stdout, alone.returncode), done.stderr
+    assert "is left alone: the script " in done.stderr
+    return alone
+
+
 CHANGES_OPERANDS = {
     "cleared": "y._prev.clear()",
     "added to": "y._prev.add(y2)",
@@ -1001,10 +1009,7 @@ def test_a_class_is_left_alone_where_the_script_changes_the_operands_of_nodes(
 ) -> None:
     use = "x = Value(3.0)\ny, y2 = x * x, x * 2\n" + CHANGES_OPERANDS[case]
     use += "\nz = y * 2.0\nz.backward()\nprint(x.grad, y.grad, y2.grad, len(y._prev))\n"
-    alone = python("script.py", script=engine() + use)
-    done = python(*REPLACE, "script.py", script=engine() + use)
-    assert (done.stdout, done.returncode) == (alone.stdout, 0), done.stderr
-    assert "is left alone: the script " in done.stderr
+    assert alone_and_left_alone(python, engine() + use).returncode == 0
 
 
 CHANGES_CLASS = {
@@ -1024,9 +1029,7 @@ def test_a_class_is_left_alone_where_the_script_changes_it_later(
 ) -> None:
     script = engine() + "x = Value(3.0)\n" + CHANGES_CLASS[case]
     script += "print(x.data, x.grad, (x * 2).data)\n"
-    alone, done = python("script.py", script=script), python(*REPLACE, "script.py", script=script)
-    assert (done.stdout, done.returncode) == (alone.stdout, alone.returncode), done.stderr
-    assert "is left alone: the script " in done.stderr
+    alone_and_left_alone(python, script)
 
 
 def test_a_class_that_configures_itself_by_its_dict_does_not_count(

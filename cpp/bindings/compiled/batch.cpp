@@ -18,18 +18,12 @@ Batch::Batch(const py::tuple& arguments, const py::object& axes, const std::vect
     throw py::value_error("in_axes must have an entry for each argument, got " +
                           std::to_string(PySequence_Fast_GET_SIZE(axes.ptr())) + " for " +
                           std::to_string(arguments.size()) + " arguments");
-  const std::size_t opened = reader.builder.open(Kind::Tuple, type_of(arguments.ptr()));
-  with_place_in_errors(reader.builder, [&] {
-    for (std::size_t k = 0; k < arguments.size(); ++k) {
-      PyObject* argument = PyTuple_GET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k));
-      if (k < statics.size() && statics[k])
-        reader.add_static(argument);
-      else
+  reader.add_all(
+      arguments, statics, keywords, static_names,
+      [&](PyObject* argument, std::size_t k) {
         reader.add_with(argument, each ? PySequence_Fast_GET_ITEM(axes.ptr(), k) : axes.ptr());
-    }
-    reader.add_keywords_in_rows(keywords, static_names);
-  });
-  reader.builder.close(opened);
+      },
+      [&](PyObject* argument) { reader.add_named(argument); });
   structure_ = reader.builder.finish();
   has_values_ = reader.has_values;
   has_rows_ = reader.has_rows;

@@ -71,24 +71,10 @@ void BatchReader::add_for_all_rows(PyObject* object) {
   columns.resize(numbers.size(), {nullptr, 0});
 }
 
-void BatchReader::add_keywords_in_rows(const py::dict& keywords, const py::object& statics) {
-  if (keywords.empty()) return;
-  const py::list names(keywords.attr("keys")());
-  names.attr("sort")();
-  const py::int_ first_axis(0);
-  const std::size_t opened = builder.open(Kind::Keywords, py::tuple(names));
-  for (const py::handle name : names) {
-    PyObject* const argument = keywords[name].ptr();
-    const bool has_rows = !is_enum(argument) &&
-                          (is_array(argument) || has_items(argument) || is_user_object(argument));
-    if (statics.contains(name))
-      add_static(argument);
-    else if (has_rows && !is_value(argument))
-      add_rows(argument, first_axis.ptr());
-    else
-      add_for_all_rows(argument);
-  }
-  builder.close(opened);
+void BatchReader::add_named(PyObject* argument) {
+  const bool has_rows = !is_enum(argument) && !is_value(argument) &&
+                        (is_array(argument) || has_items(argument) || is_user_object(argument));
+  has_rows ? add_rows(argument, py::int_(0).ptr()) : add_for_all_rows(argument);
 }
 
 void BatchReader::add_children_with(PyObject* object, PyObject* axes) {

@@ -13,9 +13,9 @@ public:
   // Adds an argument; `axes` is an int, None, or a structure of such as the argument's own. Throws
   // TypeError and ValueError.
   void add_with(PyObject* object, PyObject* axes);
-  // Adds arguments given by name: arrays, lists and structures have their rows first, everything
+  // Adds an argument given by name: arrays, lists and structures have their rows first, everything
   // else is the same in all rows.
-  void add_keywords_in_rows(const py::dict& keywords, const py::object& statics);
+  void add_named(PyObject* argument);
 
   std::vector<program::Column> columns; // `at` is null for what does not vary
   std::vector<py::object> held;

@@ -318,7 +318,7 @@ PyObject* reduce_dispatch(PyObject* self, PyObject*) {
 
 void bind_native_dispatch(py::module_& module) {
   const char* const said =
-      std::getenv("ARENAGRAD_DISABLE_COMPILE"); // NOLINT(concurrency-mt-unsafe)
+      std::getenv("ARENAGRAD_DISABLE_COMPILE"); // NOLINT(concurrency-mt-unsafe): read once
   disabled = said != nullptr && *said != '\0' && std::string_view(said) != "0" ? 1 : 0;
   module.def(
       "is_compile_disabled", [] { return disabled != 0; },

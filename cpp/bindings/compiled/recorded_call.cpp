@@ -11,7 +11,6 @@
 #include "bindings/value/record.h"
 #include "closure.h"
 #include "program.h"
-#include "program/passes/builder.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -72,20 +71,6 @@ py::object record(const RecordedFunctionPointer& function, const Doubles& number
   return results ? py::object(py::cast(*results)) : py::none();
 }
 
-// The function of a value, n operands and its partials by them: the value.
-RecordedFunctionPointer value_with_partials(std::size_t n) {
-  static std::vector<RecordedFunctionPointer> made;
-  if (made.size() <= n) made.resize(n + 1);
-  if (made[n] == nullptr) {
-    program::Builder builder(program::Passes::none());
-    std::vector<program::Index> operands(2 * n + 1);
-    std::ranges::generate(operands, [&] { return builder.input(); });
-    builder.output(builder.emit_many(program::Opcode::WithPartials, operands));
-    made[n] = std::make_shared<RecordedFunction>(builder.finish(), false);
-  }
-  return made[n];
-}
-
 // A Value of these partials by the operands, and of no others.
 py::object with_partials(const py::object& value, const py::list& operands,
                          const py::list& partials) {
@@ -95,7 +80,7 @@ py::object with_partials(const py::object& value, const py::list& operands,
   add(given, value, "a value");
   for (const py::handle operand : operands) add(given, operand, "an operand");
   for (const py::handle partial : partials) add(given, partial, "a partial");
-  const auto results = record_call(value_with_partials(operands.size()), given, true);
+  const auto results = record_call(program::value_with_partials(operands.size()), given, true);
   if (!results) throw std::logic_error("a value with partials has no guards that could fail");
   return results->front();
 }
@@ -152,9 +137,8 @@ void bind_recorded_call(py::module_& module) {
       .def("record", record, py::arg("numbers"), py::arg("values"), py::arg("closure"),
            py::arg("more"), py::arg("more_values"), py::arg("is_taken"),
            "A list of the results, Values; None if the numbers may take another variant, unless "
-           "they "
-           "are known not to.\nThe operands are numbers, with pairs of a place among "
-           "them and the\nValue that is there; the closure; and more such numbers and Values.");
+           "they are known not to.\nThe operands are numbers, with pairs of a place among them and "
+           "the\nValue that is there; the closure; and more such numbers and Values.");
   module.def("with_partials", with_partials, py::arg("value"), py::arg("operands"),
              py::arg("partials"),
              "A Value of these partials by the operands, and of no others, which can be "

@@ -10,9 +10,13 @@ public:
   // Adds an argument and all in it; throws TypeError for what is neither numbers
   // nor a choice (a str, None, an Enum, a function and so on).
   void add(PyObject* object);
-  // Adds the arguments that are given by name, in the order of the names; those in `statics`, a
-  // container of names, as they are. Nothing for an empty dict.
-  void add_keywords(const py::dict& keywords, const py::object& statics);
+  // Adds the tuple of all arguments, those by name last and in the order of their names: calls
+  // add(argument, k), and add_named(argument), for each that is not static. `statics` says which
+  // are, and `static_names`, a container, which of those by name. Errors say where they arose.
+  template <class Add, class AddNamed>
+  void add_all(const py::tuple& arguments, const std::vector<bool>& statics,
+               const py::dict& keywords, const py::object& static_names, Add&& add,
+               AddNamed&& add_named);
   // Adds one that is taken as it is; throws TypeError unless it is hashable.
   void add_static(PyObject* object);
 
@@ -24,6 +28,8 @@ public:
   PlacedValues* values = nullptr;
 
 private:
+  template <class AddNamed>
+  void add_keywords(const py::dict& keywords, const py::object& static_names, AddNamed&& add_named);
   void add_value(PyObject* value);
   void add_parameter(PyObject* value);
   void add_array(PyObject* object);
@@ -94,6 +100,34 @@ template <class Use> void with_place_in_errors(const PyTreeBuilder& builder, Use
   } catch (const py::value_error& error) {
     throw py::value_error(error.what() + argument_text(builder.place()));
   }
+}
+
+template <class Add, class AddNamed>
+void ArgumentReader::add_all(const py::tuple& arguments, const std::vector<bool>& statics,
+                             const py::dict& keywords, const py::object& static_names, Add&& add,
+                             AddNamed&& add_named) {
+  const std::size_t opened = builder.open(TreeNode::Kind::Tuple, type_of(arguments.ptr()));
+  with_place_in_errors(builder, [&] {
+    for (std::size_t k = 0; k < arguments.size(); ++k) {
+      PyObject* const argument = PyTuple_GET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k));
+      k < statics.size() && statics[k] ? add_static(argument) : add(argument, k);
+    }
+    if (!keywords.empty()) add_keywords(keywords, static_names, add_named);
+  });
+  builder.close(opened);
+}
+
+template <class AddNamed> void ArgumentReader::add_keywords(const py::dict& keywords,
+                                                            const py::object& static_names,
+                                                            AddNamed&& add_named) {
+  const py::list names(keywords.attr("keys")());
+  names.attr("sort")();
+  const std::size_t opened = builder.open(TreeNode::Kind::Keywords, py::tuple(names));
+  for (const py::handle name : names) {
+    PyObject* const argument = keywords[name].ptr();
+    static_names.contains(name) ? add_static(argument) : add_named(argument);
+  }
+  builder.close(opened);
 }
 
 // Calls add(item, k) for each item of a list, tuple or dict, as a node of `builder`. Of a copy:

@@ -188,18 +188,6 @@ void ArgumentReader::add_array(PyObject* object) {
   builder.leaf(Kind::Array, size, std::move(shape));
 }
 
-void ArgumentReader::add_keywords(const py::dict& keywords, const py::object& statics) {
-  if (keywords.empty()) return;
-  const py::list names(keywords.attr("keys")());
-  names.attr("sort")();
-  const std::size_t opened = builder.open(Kind::Keywords, py::tuple(names));
-  for (const py::handle name : names) {
-    PyObject* const argument = keywords[name].ptr();
-    statics.contains(name) ? add_static(argument) : add(argument);
-  }
-  builder.close(opened);
-}
-
 std::string argument_text(const std::string& place) {
   const std::size_t end = place.find(']');
   if (end == std::string::npos) return "";
@@ -212,18 +200,10 @@ FlatArguments flatten_unknown_arguments(const py::tuple& arguments,
                                         const py::object& static_names, PlacedValues* values) {
   ArgumentReader reader;
   reader.values = values;
-  const std::size_t opened = reader.builder.open(Kind::Tuple, type_of(arguments.ptr()));
-  with_place_in_errors(reader.builder, [&] {
-    for (std::size_t k = 0; k < arguments.size(); ++k) {
-      PyObject* argument = PyTuple_GET_ITEM(arguments.ptr(), static_cast<Py_ssize_t>(k));
-      if (k < statics.size() && statics[k])
-        reader.add_static(argument);
-      else
-        reader.add(argument);
-    }
-    reader.add_keywords(keywords, static_names);
-  });
-  reader.builder.close(opened);
+  reader.add_all(
+      arguments, statics, keywords, static_names,
+      [&](PyObject* argument, std::size_t) { reader.add(argument); },
+      [&](PyObject* argument) { reader.add(argument); });
   return {reader.builder.finish(), std::move(reader.numbers), reader.has_values};
 }
 

@@ -160,8 +160,7 @@ void bind_flattening(PyTreeClass& cls) {
           },
           py::arg("object"), py::arg("what"),
           "The same of an object in which Values may stand for numbers: the numbers, and pairs of "
-          "a "
-          "place among them and the Value that is there.")
+          "a place among them and the Value that is there.")
       .def("unflatten_values", &unflatten_values, py::arg("values"),
            "An object of this structure, of these Values.")
       .def("unflatten", &unflatten_buffers, py::arg("arrays"),

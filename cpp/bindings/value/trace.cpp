@@ -1,6 +1,5 @@
 #include "trace.h"
 
-#include "program/passes/builder.h"
 #include "program/point/point_function.h"
 #include "record.h"
 #include "warnings.h"
@@ -212,16 +211,10 @@ void throw_recorded(core::Failure failure, core::Op op, Operand a, Operand b) {
 }
 
 core::NodeId stop_gradient(core::NodeId node) {
-  static std::shared_ptr<const core::Function> function;
-  if (function == nullptr) {
-    program::Builder builder(program::Passes::none());
-    builder.output(builder.emit_many(program::Opcode::WithPartials, {builder.input()}));
-    function = std::make_shared<program::PointFunction>(builder.finish(), false);
-  }
   core::Arena& g = arena();
   g.reserve(2, 1);
   *g.next_edges() = node;
-  const core::NodeId call = g.push_function(function, 1);
+  const core::NodeId call = g.push_function(program::value_with_partials(0), 1);
   return g.push(core::Op::FunctionResult, g.data(node), {call, 0});
 }
 

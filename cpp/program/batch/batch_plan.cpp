@@ -219,8 +219,9 @@ private:
 } // namespace
 
 BatchPlan::BatchPlan(const Program& program, const std::vector<std::uint8_t>& varies, bool strict)
-    : body_(std::make_shared<const Body>(
-          has_partials(program) ? without_partials(program) : program, varies, strict)) {}
+    : body_(planned(program, [&](const Program& run) {
+        return std::make_shared<const Body>(run, varies, strict);
+      })) {}
 
 RowOutcome BatchPlan::run(const std::vector<Column>& inputs, const std::vector<Column>& outputs,
                           std::size_t rows, RowState* states, double scale, std::size_t threads,

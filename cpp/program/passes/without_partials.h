@@ -14,4 +14,9 @@ bool has_partials(const Program& program);
 // not asked for.
 Program without_partials(const Program& program);
 
+// What make(program) gives for the program as plans run it; it is copied only where it changes.
+template <class Make> auto planned(const Program& program, Make&& make) {
+  return has_partials(program) ? make(without_partials(program)) : make(program);
+}
+
 } // namespace arenagrad::program

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "program/ir/domain_check.h"
+#include "program/passes/builder.h"
 #include "program/passes/differentiate.h"
 
 namespace arenagrad::program {
@@ -47,6 +48,19 @@ void PointFunction::pull_back(const double* operands, const double* adjoints,
   std::copy_n(adjoints, results(), std::copy_n(operands, count, inputs));
   const Outcome outcome = swept.plan.run(inputs, operand_adjoints, inputs + count + results());
   if (strict_ && !outcome.finite) check_domain(swept.program, inputs);
+}
+
+std::shared_ptr<PointFunction> value_with_partials(std::size_t n) {
+  static std::vector<std::shared_ptr<PointFunction>> made;
+  if (made.size() <= n) made.resize(n + 1);
+  if (made[n] == nullptr) {
+    Builder builder(Passes::none());
+    std::vector<Index> operands(2 * n + 1);
+    std::ranges::generate(operands, [&] { return builder.input(); });
+    builder.output(builder.emit_many(Opcode::WithPartials, operands));
+    made[n] = std::make_shared<PointFunction>(builder.finish(), false);
+  }
+  return made[n];
 }
 
 } // namespace arenagrad::program

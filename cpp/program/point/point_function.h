@@ -5,6 +5,7 @@
 // out as it does when the trace's program runs. Requires the arena's lock.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -38,5 +39,9 @@ private:
   mutable std::vector<double> workspace_;
   mutable std::optional<Reverse> reverse_; // made at the first sweep
 };
+
+// The function of a value, n operands and its partials by them, which gives the value: the same
+// object each time.
+std::shared_ptr<PointFunction> value_with_partials(std::size_t n);
 
 } // namespace arenagrad::program

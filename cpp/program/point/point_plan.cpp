@@ -35,8 +35,9 @@ bool all_clear(const Steps& steps, const double* v) {
 } // namespace
 
 PointPlan::PointPlan(const Program& program, bool strict)
-    : body_(std::make_shared<const Body>(
-          Body{make_steps(has_partials(program) ? without_partials(program) : program, strict)})) {
+    : body_(planned(program, [&](const Program& run) {
+        return std::make_shared<const Body>(Body{make_steps(run, strict)});
+      })) {
   workspace_ = body_->steps.slots + body_->steps.scratch;
 }
 

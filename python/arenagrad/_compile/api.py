@@ -125,8 +125,7 @@ def grad(fn: Callable[_P, Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> grad(lambda x: x**3)(2.0)
     12.0
     """
-    transform = Transform(TransformKind.GRAD, _hashable(argnums), bool(has_aux))
-    return _source("grad", fn).derive(transform)
+    return _derived(TransformKind.GRAD, fn, argnums, has_aux)
 
 
 def value_and_grad(
@@ -139,8 +138,7 @@ def value_and_grad(
         argnums: the number of an argument, or a tuple of them.
         has_aux: whether fn gives a pair, of which only the first is differentiated.
     """
-    transform = Transform(TransformKind.VALUE_AND_GRAD, _hashable(argnums), bool(has_aux))
-    return _source("value_and_grad", fn).derive(transform)
+    return _derived(TransformKind.VALUE_AND_GRAD, fn, argnums, has_aux)
 
 
 def jacobian(
@@ -156,20 +154,17 @@ def jacobian(
         has_aux: whether fn gives a pair, of which only the first is differentiated; the result is
             the pair of the derivatives and the second then.
     """
-    transform = Transform(TransformKind.JACOBIAN, _hashable(argnums), bool(has_aux))
-    return _source("jacobian", fn).derive(transform)
+    return _derived(TransformKind.JACOBIAN, fn, argnums, has_aux)
 
 
 def jacfwd(fn: Callable[_P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Compiled[_P, Any]:
     """The same as jacobian, by a tangent for each number of the arguments."""
-    transform = Transform(TransformKind.JACFWD, _hashable(argnums), bool(has_aux))
-    return _source("jacfwd", fn).derive(transform)
+    return _derived(TransformKind.JACFWD, fn, argnums, has_aux)
 
 
 def jacrev(fn: Callable[_P, Any], argnums: Argnums = 0, has_aux: bool = False) -> Compiled[_P, Any]:
     """The same as jacobian, by a reverse sweep for each number of the results."""
-    transform = Transform(TransformKind.JACREV, _hashable(argnums), bool(has_aux))
-    return _source("jacrev", fn).derive(transform)
+    return _derived(TransformKind.JACREV, fn, argnums, has_aux)
 
 
 def hessian(fn: Callable[_P, Any], argnums: Argnums = 0) -> Compiled[_P, Any]:
@@ -239,6 +234,13 @@ def hvp(fn: Callable[..., Any], argnums: Argnums = 0) -> Callable[[tuple[Any, ..
     See Compiled.hvp.
     """
     return partial(_source("hvp", fn).hvp, argnums=argnums)
+
+
+def _derived(
+    kind: TransformKind, fn: Callable[..., Any], argnums: Argnums, has_aux: bool
+) -> Compiled[Any, Any]:
+    """What the function of the package that is called as the kind is gives."""
+    return _source(kind.value, fn).derive(Transform(kind, _hashable(argnums), bool(has_aux)))
 
 
 def _source(name: str, fn: Callable[..., Any]) -> Compiled[Any, Any]:

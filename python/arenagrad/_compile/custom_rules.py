@@ -5,8 +5,9 @@ as Values in turn, so that they are traced, run in batches and differentiated ag
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from arenagrad._compile.leaves import Leaves
@@ -22,7 +23,7 @@ _R = TypeVar("_R")
 _Rule = TypeVar("_Rule", bound=Callable[..., Any])
 
 
-class _CustomRule(Generic[_P, _R]):
+class _CustomRule(ABC, Generic[_P, _R]):
     """What functions with rules of both kinds share."""
 
     def __init__(self, fun: Callable[_P, _R], nondiff_argnums: int | Sequence[int] = ()) -> None:
@@ -56,7 +57,8 @@ class _CustomRule(Generic[_P, _R]):
         """The function as a method."""
         if instance is None:
             return self
-        return lambda *args: self(instance, *args)  # type: ignore[call-arg, arg-type]
+        function: Callable[..., Any] = self
+        return partial(function, instance)
 
     def __reduce__(self) -> str:
         """For pickle: the name, as of functions."""
@@ -66,10 +68,11 @@ class _CustomRule(Generic[_P, _R]):
     def _name(self) -> str:
         return getattr(self.fun, "__qualname__", repr(self.fun))
 
+    @abstractmethod
     def _apply(
         self, given: Leaves, primals: tuple[Any, ...], nondiff: tuple[Any, ...], args: Any
     ) -> Any:
-        raise NotImplementedError
+        """The results of the rule, of arguments of which some are Values."""
 
 
 class custom_vjp(_CustomRule[_P, _R]):

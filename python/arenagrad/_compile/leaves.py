@@ -13,10 +13,8 @@ class Leaves:
     def __init__(self, thing: Any) -> None:
         tree, numbers, placed = read_operands((thing,), [], {}, ())
         self.tree: PyTree = tree.child(0)
-        self.leaves: list[Any] = numbers.tolist()
         self.values: dict[int, Value] = dict(placed)
-        for place, value in placed:
-            self.leaves[place] = value
+        self.leaves: list[Any] = _with_values(numbers, self.values)
 
     def like(self, leaves: Sequence[Any]) -> Any:
         """An object of the same structure, of these."""
@@ -30,7 +28,8 @@ class Leaves:
     def gradient(self, given: Any, what: str) -> list[Any]:
         """The numbers of an object of the structure of a gradient."""
         numbers, placed = self.tree.gradient().flatten_operands(given, what)
-        leaves: list[Any] = numbers.tolist()
-        for place, value in placed:
-            leaves[place] = value
-        return leaves
+        return _with_values(numbers, dict(placed))
+
+
+def _with_values(numbers: Any, values: dict[int, Value]) -> list[Any]:
+    return [values.get(place, number) for place, number in enumerate(numbers.tolist())]

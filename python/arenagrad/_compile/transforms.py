@@ -7,6 +7,7 @@ another, as a chain, so a derivative can be differentiated again.
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from arenagrad._compile.sparse import SparsePattern
@@ -134,18 +135,10 @@ class Transforms:
         argnums = transform.argnums
         if argnums is not None:
             argnums = checked_argnums(argnums, self.arguments.positional, ())
-        varies, kind = self.varying if summed else [], transform.kind
-        by: Any = argnums  # of those that need it, it is never None
-        if kind in _DIRECTIONS:
-            direction = _DIRECTIONS[kind]
-            return self.jacobian(source, by, varies, direction, transform.has_aux)
-        if kind is TransformKind.GRAD:
-            return self.grad(source, by, varies, transform.has_aux)
-        if kind is TransformKind.VALUE_AND_GRAD:
-            return self.value_and_grad(source, by, varies, transform.has_aux)
-        return _RULES[kind](self, source, by, varies)
+        varies = self.varying if summed else []
+        return _RULES[transform.kind](self, source, argnums, varies, transform.has_aux)
 
-    def row_sum(self, source: DerivedProgram, _: Any, __: Any) -> DerivedProgram:
+    def row_sum(self, source: DerivedProgram, *_: Any) -> DerivedProgram:
         # Numbers that the function itself made are summed, too.
         return DerivedProgram(source.program.summed(self.strict), source.results.summed())
 
@@ -183,8 +176,8 @@ class Transforms:
         source: DerivedProgram,
         argnums: Argnums,
         varies: list[int],
-        direction: str = "cheaper",
         has_aux: bool = False,
+        direction: str = "cheaper",
     ) -> DerivedProgram:
         by, inputs = self._by(argnums)
         if varies and any(by.varying()):
@@ -211,7 +204,7 @@ class Transforms:
         return DerivedProgram(program.select(which), results, stats=stats)
 
     def jacobian_entries(
-        self, source: DerivedProgram, argnums: Argnums, varies: list[int]
+        self, source: DerivedProgram, argnums: Argnums, varies: list[int], *__: Any
     ) -> DerivedProgram:
         _, inputs = self._by(argnums)
         program, rows, columns, _ = source.program.jacobian(inputs, varies, self.strict)
@@ -221,20 +214,22 @@ class Transforms:
         results = [PyTree.array([len(rows)]), PyTree.static(pattern)]
         return DerivedProgram(entries, PyTree.tuple_of(results))
 
-    def jvp(self, source: DerivedProgram, _: Any, __: Any) -> DerivedProgram:
+    def jvp(self, source: DerivedProgram, *_: Any) -> DerivedProgram:
         by, inputs = self._by(tuple(range(self.arguments.positional)), required=False)
         program = source.program.tangent(inputs, self.strict)
         results = PyTree.tuple_of([source.results, source.results.gradient()])
         return DerivedProgram(program, results, seed_structure=by)
 
-    def vjp(self, source: DerivedProgram, _: Any, varies: list[int]) -> DerivedProgram:
+    def vjp(self, source: DerivedProgram, _: Any, varies: list[int], *__: Any) -> DerivedProgram:
         by, inputs = self._by(tuple(range(self.arguments.positional)), required=False)
         program = source.program.reverse(inputs, varies, True, self.strict)
         results = PyTree.tuple_of([source.results, by])
         seeds = source.results.gradient()
         return DerivedProgram(program, results, buffered=1, seed_structure=seeds)
 
-    def hvp(self, source: DerivedProgram, argnums: Argnums, varies: list[int]) -> DerivedProgram:
+    def hvp(
+        self, source: DerivedProgram, argnums: Argnums, varies: list[int], *_: Any
+    ) -> DerivedProgram:
         gradient = self.grad(source, argnums, varies)
         by, inputs = self._by(argnums)
         both = gradient.program.tangent(inputs, self.strict)
@@ -260,20 +255,18 @@ class Transforms:
         return tree.gradient(), list(range(start, start + tree.numbers))
 
 
-_Rule: TypeAlias = Callable[[Transforms, DerivedProgram, Any, list[int]], DerivedProgram]
+_Rule: TypeAlias = Callable[[Transforms, DerivedProgram, Any, list[int], bool], DerivedProgram]
 _RULES: dict[TransformKind, _Rule] = {
     TransformKind.ROW_SUM: Transforms.row_sum,
+    TransformKind.VALUE_AND_GRAD: Transforms.value_and_grad,
+    TransformKind.GRAD: Transforms.grad,
+    TransformKind.JACOBIAN: Transforms.jacobian,
+    TransformKind.JACFWD: partial(Transforms.jacobian, direction="forward"),
+    TransformKind.JACREV: partial(Transforms.jacobian, direction="reverse"),
     TransformKind.JACOBIAN_ENTRIES: Transforms.jacobian_entries,
     TransformKind.JVP: Transforms.jvp,
     TransformKind.VJP: Transforms.vjp,
     TransformKind.HVP: Transforms.hvp,
-}
-
-
-_DIRECTIONS = {
-    TransformKind.JACOBIAN: "cheaper",
-    TransformKind.JACFWD: "forward",
-    TransformKind.JACREV: "reverse",
 }
 
 
