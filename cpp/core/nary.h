@@ -198,13 +198,14 @@ struct Prod {
     for (std::size_t i = 0; i < n; ++i) y *= x(i);
     return y;
   }
-  // The product of the others, without a division that a zero would spoil.
+  // As the sweep of `y = y * x` in a loop has it, to the last bit; a division would be spoilt by a
+  // zero.
   template <class X, class Add>
   static void pullback(std::size_t n, double, double g, X&& x, Add&& add, double* scratch) {
     double product = 1.0;
     for (std::size_t i = 0; i < n; ++i) scratch[i] = product, product *= x(i);
-    product = 1.0;
-    for (std::size_t i = n; i-- > 0;) add(i, scratch[i] * product * g), product *= x(i);
+    double adjoint = g; // of the product of the first i + 1
+    for (std::size_t i = n; i-- > 0;) add(i, scratch[i] * adjoint), adjoint *= x(i);
   }
   template <class Number> static Number formula(const Numbers<Number>& xs) {
     if (xs.empty()) return Number(1.0);

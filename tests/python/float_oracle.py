@@ -15,7 +15,8 @@ from types import SimpleNamespace
 from typing import Any
 
 Number = int | float
-_ROUNDING = 2.0**-52
+ROUNDING = 2.0**-52
+_SMALLEST, _SMALLEST_NORMAL = 2.0**-1074, 2.0**-1022
 
 
 class Recording:
@@ -53,7 +54,9 @@ class Recording:
     def rounded(self, x: float) -> "Real":
         """The result of an operation as the run has it."""
         if self.noise is not None:
-            x *= 1.0 + self.noise.uniform(-2.0, 2.0) * _ROUNDING
+            x = _bare(x) * (1.0 + self.noise.uniform(-2.0, 2.0) * ROUNDING)
+            if 0.0 < abs(x) < _SMALLEST_NORMAL:
+                x += self.noise.choice((-1.0, 0.0, 1.0)) * _SMALLEST
         return Real(x)
 
 

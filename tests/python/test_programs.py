@@ -253,8 +253,11 @@ def test_every_truncation_is_refused(content: bytes, tmp_path: Path) -> None:
                 load(damaged, tmp_path)
     with pytest.raises(FormatError, match="checksum"):
         load(content + b"\0", tmp_path)
+    with pytest.raises(FormatError, match="a saved program is cut short"):
+        load(sealed(content[:-4] + b"\0"), tmp_path)  # of its two programs the last
+    compile(nested, strict=True).program(*ARGUMENTS).save(tmp_path / "strict")
     with pytest.raises(FormatError, match="not as long as it says"):
-        load(sealed(content[:-4] + b"\0"), tmp_path)
+        load(sealed((tmp_path / "strict").read_bytes()[:-4] + b"\0"), tmp_path)
 
 
 def test_every_flipped_bit_is_noticed(content: bytes, tmp_path: Path) -> None:
@@ -396,6 +399,20 @@ def test_a_file_raises_what_its_function_does_where_other_orders_of_sums_would_n
             for point in points:
                 given = [x if in_axes is None else np.array([x]) for x in point]
                 assert outcome(loaded, given) == outcome(f, given)
+
+
+def test_a_check_stays_behind_the_guards_that_stand_before_it(tmp_path: Path) -> None:
+    def function(a: Any, b: Any) -> Any:
+        if a < b * b:  # no error where the product overflows, but another variant
+            return a
+        return b**2
+
+    compile(function).program(5.0, 2.0).save(tmp_path / "p")
+    loaded = Program.load(tmp_path / "p")
+    with pytest.raises(UntracedError):
+        loaded(5.0, 1e200)
+    with pytest.raises(OverflowError):
+        loaded(math.inf, 1e200)
 
 
 def outcome(run: Callable[..., Any], given: list[Any]) -> Any:

@@ -2,7 +2,10 @@
 // GIL is given up meanwhile and taken back to look for Ctrl-C and to tell how far it is.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <functional>
 #include <optional>
 
 #include "batch.h"
@@ -34,14 +37,25 @@ public:
 
   // (whether all is finite that must be, whether all guards came out as they should). Writes into
   // the leaves, arrays of which some are `stacked`, a row for each of the batch; of some rows only
-  // if there are such, and then adds to what is not stacked.
+  // if there are such, and then adds to what is not stacked. Numbers that are not finite are those
+  // of the executable that `strict` makes: another order of arithmetic may have overflowed.
   py::tuple run(const Batch& batch, const Closure& closure, const Batch* more,
                 const std::vector<py::array>& leaves, const std::vector<bool>& stacked,
-                const std::optional<Batch::Rows>& rows, const BatchRun& run) const {
+                const std::optional<Batch::Rows>& rows, const py::object& strict,
+                const BatchRun& run) const {
     const Columns to = columns_of(leaves, stacked);
     if (!rows) {
-      const program::RowOutcome outcome =
-          run_on(inputs_of(batch, closure, more), to, batch.rows(), nullptr, run);
+      const Inputs inputs = inputs_of(batch, closure, more);
+      const program::RowOutcome outcome = run_on(inputs, to, batch.rows(), nullptr, run);
+      if (runs_again(outcome, strict)) {
+        const py::object executable = strict();
+        const auto& again = executable.cast<const BatchExecutable&>();
+        if (std::ranges::all_of(stacked, std::identity{}))
+          again.run(batch, closure, more, leaves, stacked, not_finite(to, batch.rows()), py::none(),
+                    run);
+        else
+          again.run_on(inputs, to, batch.rows(), nullptr, run);
+      }
       return py::make_tuple(outcome.finite, outcome.guards);
     }
     const Inputs inputs = inputs_of(batch, closure, more, rows);
@@ -51,6 +65,10 @@ public:
       part.push_back(
           {numbers.data() + k, to[k].step == 0 ? 0 : static_cast<std::ptrdiff_t>(to.size())});
     const program::RowOutcome outcome = run_on(inputs, part, rows->size(), nullptr, run);
+    if (runs_again(outcome, strict)) {
+      const py::object executable = strict();
+      executable.cast<const BatchExecutable&>().run_on(inputs, part, rows->size(), nullptr, run);
+    }
     put(to, numbers, *rows);
     return py::make_tuple(outcome.finite, outcome.guards);
   }
@@ -118,6 +136,22 @@ private:
     if (columns.size() != output_count_)
       throw py::value_error("a program gives another number of results than there is room for");
     return columns;
+  }
+
+  static bool runs_again(const program::RowOutcome& outcome, const py::object& strict) {
+    return outcome.guards && outcome.overflowed && !strict.is_none();
+  }
+
+  // The rows in which not all numbers are finite.
+  static Batch::Rows not_finite(const Columns& columns, std::size_t rows) {
+    Batch::Rows found;
+    for (std::size_t r = 0; r < rows; ++r) {
+      const auto is_finite = [r](const Column& column) {
+        return std::isfinite(column.at[static_cast<std::ptrdiff_t>(r) * column.step]);
+      };
+      if (!std::ranges::all_of(columns, is_finite)) found.push_back(r);
+    }
+    return found;
   }
 
   // Numbers of some rows: what is stacked into their places, what is not added to what is there.
@@ -201,11 +235,13 @@ void bind_batch_executable(py::module_& module) {
           [](const BatchExecutable& executable, const Batch& batch, const Closure& closure,
              const Batch* more, const std::vector<py::array>& leaves,
              const std::vector<bool>& stacked, const std::optional<Batch::Rows>& rows,
-             std::size_t threads, const py::object& progress) {
-            return executable.run(batch, closure, more, leaves, stacked, rows, {threads, progress});
+             const py::object& strict, std::size_t threads, const py::object& progress) {
+            return executable.run(batch, closure, more, leaves, stacked, rows, strict,
+                                  {threads, progress});
           },
           py::arg("batch"), py::arg("closure"), py::arg("more"), py::arg("leaves"),
-          py::arg("stacked"), py::arg("rows"), py::arg("threads"), py::arg("progress"),
+          py::arg("stacked"), py::arg("rows"), py::arg("strict"), py::arg("threads"),
+          py::arg("progress"),
           "Write the results into the leaves, of some rows or all: whether all is finite that must "
           "be, and whether all guards came out as they should.")
       .def(

@@ -11,8 +11,8 @@ namespace {
 
 using Numbers = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
-// (whether all is finite that had to be, result), or None if a guard came out otherwise. With `any`
-// the result, whatever guards and checks say.
+// (whether all is finite that had to be, whether the result is, result), or None if a guard came
+// out otherwise. With `any` the result, whatever guards and checks say.
 py::object run_on_numbers(const PointExecutable& executable, const Numbers& numbers,
                           const py::object& more, const py::object& out, bool any) {
   PointExecutable::Buffers buffers(executable);
@@ -25,8 +25,8 @@ py::object run_on_numbers(const PointExecutable& executable, const Numbers& numb
   executable.check_out(out);
   const program::Outcome outcome = executable.run(buffers);
   if (outcome.guard != program::kNone && !any) return py::none();
-  if (!outcome.finite && !any) return py::make_tuple(false, py::none());
-  return py::make_tuple(outcome.finite, executable.result(buffers, out));
+  if (!outcome.finite && !any) return py::make_tuple(false, true, py::none());
+  return py::make_tuple(outcome.finite, !outcome.overflowed, executable.result(buffers, out));
 }
 
 } // namespace
@@ -54,9 +54,11 @@ void bind_point_executable(py::module_& module) {
       .def(
           "run", run_on_numbers, py::arg("numbers"), py::arg("more"), py::arg("out"),
           py::arg("any"),
-          "Whether all is finite that must be, and the result for the numbers of the arguments and "
-          "more inputs, which is left out if it is not; None if a guard came out otherwise. With "
-          "`any` always the result.");
+          "Whether all is finite that must be, whether the result is what strict arithmetic has, "
+          "or "
+          "finite, and the result for the numbers of the arguments and more inputs, which is left "
+          "out if a number had to be finite; None if a guard came out otherwise. With `any` always "
+          "the result.");
 }
 
 } // namespace arenagrad::bindings

@@ -7,6 +7,7 @@
 #include "bindings/functions/special.h"
 #include "bindings/value/gil.h"
 #include "program.h"
+#include "program/ir/analysis.h"
 #include "program/ir/domain_check.h"
 #include "program/ir/program_format.h"
 #include "program/passes/differentiate.h"
@@ -90,6 +91,9 @@ void bind_figures(ProgramClass& cls) {
             return std::ranges::count_if(p.instructions, &program::Instruction::checked);
           },
           "How many operations it checks, which can fail and did not when it was recorded.")
+      .def_property_readonly("may_overflow_otherwise", &program::may_overflow_otherwise,
+                             "Whether its arithmetic may overflow where that of the function does "
+                             "not, or the other way round.")
       .def_property_readonly("bytes", &Program::bytes, "The memory it takes.")
       .def_property_readonly("counts", counts_of, "How many instructions of each kind it has.")
       .def("text", &Program::text, "One line an instruction.")

@@ -165,6 +165,7 @@ public:
     const std::lock_guard lock(mutex_);
     result_.finite &= outcome.finite;
     result_.guards &= outcome.guards;
+    result_.overflowed |= outcome.overflowed;
   }
 
   // Requires that all pieces are done.
@@ -182,6 +183,7 @@ public:
       if (schedule_.uniform_outputs[k] == kNone) continue;
       const Column& to = outputs_[k];
       const double y = memory_.uniforms[schedule_.uniform_outputs[k]];
+      result_.overflowed |= schedule_.may_overflow_otherwise && !std::isfinite(y);
       const std::size_t count = to.step == 0 ? 1 : rows_;
       for (std::size_t r = 0; r < count; ++r) to.at[static_cast<std::ptrdiff_t>(r) * to.step] = y;
     }

@@ -25,8 +25,9 @@ struct Column {
 
 // As PointPlan's Outcome, of all rows.
 struct RowOutcome {
-  bool finite = true; // every checked number
-  bool guards = true; // every guard came out as it did in the trace
+  bool finite = true;      // every checked number
+  bool guards = true;      // every guard came out as it did in the trace
+  bool overflowed = false; // as PointPlan's
 };
 
 // What a run finds of a row. One whose guards do not hold takes another variant, and what was

@@ -148,6 +148,7 @@ void BlockRunner::run(const LoadStep& step) {
 void BlockRunner::run(const StoreStep& step) {
   const Column& to = outputs_[step.output];
   const double* const x = at(step.a);
+  if (schedule_.may_overflow_otherwise && !kernels_.finite(x, count_)) outcome_->overflowed = true;
   double* const y = to.at + static_cast<std::ptrdiff_t>(first_) * to.step;
   if (y == x) return; // the column is its location
   for (std::size_t r = 0; r < count_; ++r) y[static_cast<std::ptrdiff_t>(r) * to.step] = x[r];

@@ -294,6 +294,7 @@ Schedule make_schedule(const Program& program, const std::vector<std::uint8_t>& 
   allocate_slots(schedule, planned);
   schedule.margins = std::move(clear.margins);
   schedule.decisions = std::move(clear.exact);
+  schedule.may_overflow_otherwise = !strict && may_overflow_otherwise(planned);
   return schedule;
 }
 

@@ -252,6 +252,7 @@ struct Schedule {
   std::vector<Index> column_slots;
   Index input_count = 0;
   Index slots = 0, sums = 0;
+  bool may_overflow_otherwise = false; // as program::may_overflow_otherwise, unless strict
 
   std::size_t bytes() const;
 };

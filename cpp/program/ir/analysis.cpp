@@ -1,5 +1,7 @@
 #include "analysis.h"
 
+#include <algorithm>
+
 namespace arenagrad::program {
 
 Marks needed(const Program& program) {
@@ -48,6 +50,13 @@ Marks varying(const Program& program, const std::vector<std::uint8_t>& inputs) {
     program.for_each_operand(at, [&](Index operand) { varies[i] |= varies[operand]; });
   }
   return varies;
+}
+
+bool may_overflow_otherwise(const Program& program) {
+  return std::ranges::any_of(program.instructions, [](const Instruction& at) {
+    return at.opcode == Opcode::MultiplyAdd || at.opcode == Opcode::DotN ||
+           at.opcode == Opcode::SumN || at.opcode == Opcode::Divide;
+  });
 }
 
 } // namespace arenagrad::program

@@ -49,4 +49,8 @@ void mark_dependents(const Program& program, Marks& marks);
 // not differ, whatever it is a sum of.
 Marks varying(const Program& program, const std::vector<std::uint8_t>& inputs);
 
+// Whether a run that is not strict may have an infinity where the function has nan or a number:
+// where sums stand in another order, or products of which only the sum is rounded.
+bool may_overflow_otherwise(const Program& program);
+
 } // namespace arenagrad::program

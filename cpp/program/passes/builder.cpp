@@ -72,9 +72,7 @@ Index Builder::find_or_append(const Instruction& instruction) {
   Instruction ordered = instruction;
   if (commutes(ordered.opcode) && ordered.a > ordered.b) std::swap(ordered.a, ordered.b);
   const Index known = known_.find_or_add(program_, ordered);
-  if (known == kNone) return append(ordered);
-  program_.instructions[known].checked |= ordered.checked;
-  return known;
+  return known == kNone ? append(ordered) : known;
 }
 
 } // namespace arenagrad::program

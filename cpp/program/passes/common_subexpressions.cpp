@@ -20,9 +20,11 @@ Index newest_operand(const Instruction& i) {
   return std::max({i.a, or_zero(i.b), or_zero(i.c)});
 }
 
-// `checked` does not count: an instruction that replaces two is checked if either was.
-bool is_same(const Instruction& one, const Instruction& other) {
-  return one.opcode == other.opcode && one.a == other.a && one.b == other.b && one.c == other.c;
+// A checked instruction is not replaced by one that is not: a guard may stand between them, and the
+// function does not get as far as the check where that guard does not hold.
+bool can_replace(const Instruction& one, const Instruction& other) {
+  return one.opcode == other.opcode && one.a == other.a && one.b == other.b && one.c == other.c &&
+         (one.checked || !other.checked);
 }
 
 } // namespace
@@ -58,7 +60,7 @@ Index CommonSubexpressions::find_or_add(const Program& program, const Instructio
       slot = static_cast<Index>(program.size());
       return true;
     }
-    if (!is_same(program.instructions[slot], instruction)) return false;
+    if (!can_replace(program.instructions[slot], instruction)) return false;
     found = slot;
     return true;
   });

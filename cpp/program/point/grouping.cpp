@@ -333,6 +333,7 @@ Steps make_steps(const Program& program, bool strict) {
   if (!strict) clear = clear_decisions(program, {}, Loosen::Powers);
   Grouping(clear.margins.empty() ? program : clear.program, strict, clear.margins, steps).run();
   steps.decisions = std::move(clear.exact);
+  steps.may_overflow_otherwise = !strict && may_overflow_otherwise(program);
   return steps;
 }
 

@@ -22,6 +22,15 @@ Index failed_guard(const std::vector<Guard>& guards, const double* values) {
   return kNone;
 }
 
+// 0 times a number that is not finite is nan.
+bool all_finite(const Steps& steps, const double* numbers, std::size_t n) {
+  constexpr std::size_t kFew = 8;
+  if (n > kFew) return steps.exact_kernels->finite(numbers, n);
+  double zeros = 0.0;
+  for (std::size_t i = 0; i < n; ++i) zeros += 0.0 * numbers[i];
+  return zeros == 0.0;
+}
+
 bool all_clear(const Steps& steps, const double* v) {
   bool clear = true;
   for (const Margin& margin : steps.margins) {
@@ -59,6 +68,7 @@ Outcome PointPlan::run(const double* inputs, double* outputs, double* workspace)
       for (std::size_t i = 0; i < n; ++i) outputs[i] = from[i];
     else
       std::memcpy(outputs, from, n * sizeof *v);
+    outcome.overflowed |= steps.may_overflow_otherwise && !all_finite(steps, from, n);
     outputs += n;
   }
   if (all_clear(steps, v)) {

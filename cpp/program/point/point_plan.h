@@ -14,7 +14,9 @@ namespace arenagrad::program {
 struct Outcome {
   bool finite = true;  // every checked number
   Index guard = kNone; // the first guard that came out otherwise than in the trace
-  bool good() const { return finite && guard == kNone; }
+  // An output is not finite, and need not be what it is in strict arithmetic.
+  bool overflowed = false;
+  bool good() const { return finite && guard == kNone && !overflowed; }
 };
 
 // Immutable once made: one plan may run in several threads, each with a workspace of its own.

@@ -113,6 +113,7 @@ struct Steps {
   std::size_t slots = 0;
   std::size_t scratch = 0; // doubles behind the slots
   std::size_t groups = 0;
+  bool may_overflow_otherwise = false; // as program::may_overflow_otherwise, unless strict
   // For steps that are exact, as all those of strict programs are, and for the others.
   const Kernels *exact_kernels = nullptr, *fast_kernels = nullptr;
 

@@ -8,6 +8,7 @@ from arenagrad._compile.trace_cache import TraceVariant
 from arenagrad._compile.transforms import Chain, DerivedProgram, axes_of_results
 from arenagrad._core.compiled import (
     Batch,
+    BatchExecutable,
     PyTree,
     clear_arrays,
     divide_arrays,
@@ -128,6 +129,7 @@ class BatchRun:
             leaves,
             stacked,
             None,
+            self._strictly(variant, chain),
             self._threads,
             self._progress,
         )
@@ -150,9 +152,16 @@ class BatchRun:
         for taken, rows in groups:
             self._add(taken, rows, chain, like, leaves, stacked)
 
-    def _executable(self, variant: TraceVariant, chain: Chain) -> Any:
+    def _executable(self, variant: TraceVariant, chain: Chain) -> BatchExecutable:
         seeds_vary = () if self._seeds is None else tuple(self._seeds.tree.varying())
         return variant.batch_executable(chain, seeds_vary)
+
+    def _strictly(
+        self, variant: TraceVariant, chain: Chain
+    ) -> Callable[[], BatchExecutable] | None:
+        """What makes the executable for numbers that are not finite; None if this one will do."""
+        twin = variant.strict_twin()
+        return None if twin is None else lambda: self._executable(twin, chain)
 
     def _rows_by_variant(self) -> list[RowsOfVariant]:
         """The rows that each variant takes, the variant that was found first in front."""
@@ -212,6 +221,7 @@ class BatchRun:
             leaves,
             stacked,
             rows,
+            self._strictly(variant, chain),
             self._threads,
             self._progress,
         )

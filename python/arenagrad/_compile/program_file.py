@@ -5,8 +5,9 @@
     another program up to the end; u32 CRC-32
 
 The other program is what the function checks and compares, calculated in the function's own order:
-it says which operations fail where the first one, faster, has a result that is not finite. A file
-without one is of version 1.
+it says which operations fail where the first one, faster, has a result that is not finite. Of a
+function itself it has the results, too, which are the ones that stand then. A file without one is
+of version 1.
 
 All numbers are little-endian. Nothing is unpickled or imported: structures are made of lists,
 tuples, dicts, numbers, arrays and a few kinds of constants, and everything is looked at.
@@ -68,18 +69,23 @@ def program_to_bytes(variant: TraceVariant, chain: Chain, convention: CallConven
         "mean": convention.mean,
     }
     text, program = json.dumps(head).encode(), variant.program(chain).to_bytes()
-    numbers, checks = variant.closure.numbers(), _checks_of(variant)
+    numbers, checks = variant.closure.numbers(), _checks_of(variant, chain)
     version = VERSION if checks else 1
     front = _FRONT.pack(_MAGIC, version, len(text), len(program), len(numbers))
     content = b"".join((front, text, program, struct.pack(f"<{len(numbers)}d", *numbers), checks))
     return content + _SUM.pack(zlib.crc32(content))
 
 
-def _checks_of(variant: TraceVariant) -> bytes:
-    """The other program, or nothing where the first one checks exactly."""
-    if variant.strict or not variant.traced.checks:
+def _checks_of(variant: TraceVariant, chain: Chain) -> bytes:
+    """The other program, or nothing where the first one is as good."""
+    if variant.strict:
         return b""
-    return variant.traced.select([]).optimised(True).to_bytes()
+    twin = variant.strict_twin() if chain in ((), _LOADED) else None
+    if twin is not None and (
+        variant.traced.checks or variant.program(chain).may_overflow_otherwise
+    ):
+        return twin.program(chain).to_bytes()
+    return variant.traced.select([]).optimised(True).to_bytes() if variant.traced.checks else b""
 
 
 def program_of_bytes(content: bytes) -> tuple[TraceVariant, Chain, CallConvention]:
@@ -102,7 +108,7 @@ def program_of_bytes(content: bytes) -> tuple[TraceVariant, Chain, CallConventio
     program = native.Program(body[program_at:numbers_at])
     checks = program if version == 1 else native.Program(body[checks_at:])
     numbers = struct.unpack_from(f"<{count}d", body, numbers_at)
-    return _checked(json.loads(body[_FRONT.size : program_at]), program, checks, numbers)
+    return _checked(json.loads(body[_FRONT.size : program_at]), program, checks, numbers, version)
 
 
 def _checked(
@@ -110,6 +116,7 @@ def _checked(
     program: native.Program,
     checks: native.Program,
     numbers: Sequence[float],
+    version: int,
 ) -> tuple[TraceVariant, Chain, CallConvention]:
     arguments, results = _tree(head["arguments"]), _tree(head["results"])
     if arguments.numbers + len(numbers) != program.inputs or results.numbers != program.outputs:
@@ -136,6 +143,10 @@ def _checked(
     derived = DerivedProgram(program, results, buffered, stats=stats)
     variant = TraceVariant.of_derived(arguments, closure, _truth(head["strict"]), _LOADED, derived)
     variant.traced = checks
+    if version > 1 and checks.outputs == program.outputs:
+        strictly = DerivedProgram(checks, results, buffered)
+        twin = TraceVariant.of_derived(arguments, closure, True, _LOADED, strictly)
+        variant.use_strict_twin(twin)
     # What will run it must take it.
     if convention.in_axes is None:
         variant.point_executable(_LOADED)

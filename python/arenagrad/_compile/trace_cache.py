@@ -92,6 +92,7 @@ class TraceVariant:
         self._derived: dict[Chain, DerivedProgram] = {(): DerivedProgram(program, results)}
         self._point_executables: dict[Chain, PointExecutable] = {}
         self._recorded_functions: dict[Chain, RecordedFunction] = {}
+        self._strict_twin: TraceVariant | None = None
         self._batch_executables: dict[Any, BatchExecutable] = {}
 
     @classmethod
@@ -125,7 +126,7 @@ class TraceVariant:
         self.outer = self.inside = None  # the first is set where it is added to a cache
         self._transforms = Transforms(self.arguments, len(self.closure), self.strict)
         self._point_executables, self._batch_executables = {}, {}
-        self._recorded_functions = {}
+        self._recorded_functions, self._strict_twin = {}, None
 
     @property
     def is_current(self) -> bool:
@@ -236,6 +237,19 @@ class TraceVariant:
             executable = self._batch_executables.setdefault((chain, seeds_vary), executable)
         return executable
 
+    def strict_twin(self) -> "TraceVariant | None":
+        """The variant in strict arithmetic; None if it is that, or what it was made of is gone."""
+        if self._strict_twin is None and not self.strict and () in self._derived:
+            results = self._derived[()].results
+            self._strict_twin = TraceVariant(
+                self.arguments, self.traced, results, self.closure, strict=True
+            )
+        return self._strict_twin
+
+    def use_strict_twin(self, twin: "TraceVariant") -> None:
+        """Take a twin from elsewhere: what this variant was made of is gone."""
+        self._strict_twin = twin
+
     def guard_executable(self) -> BatchExecutable:
         """What finds the rows of a batch that take this variant."""
         executable = self._batch_executables.get("guards")
@@ -262,7 +276,9 @@ class TraceVariant:
         answer = self.point_executable(chain).run(numbers, read, out, is_taken)
         if answer is None:
             return Outcome.OTHER_VARIANT, None
-        is_finite, result = answer
+        is_finite, may_stand, result = answer
+        if not may_stand and (twin := self.strict_twin()) is not None:
+            result = twin.run(chain, numbers, seeds, out, True)[1]
         return (Outcome.FINISHED if is_finite or is_taken else Outcome.NOT_FINITE), result
 
     def may_refuse(self, numbers: Any) -> bool:

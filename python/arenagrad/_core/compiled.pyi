@@ -164,6 +164,10 @@ class Program:
         """How many operations it checks, which can fail and did not when it was recorded."""
 
     @property
+    def may_overflow_otherwise(self) -> bool:
+        """Whether its arithmetic may overflow where the function does not, or the other way."""
+
+    @property
     def bytes(self) -> int:
         """The memory it takes."""
 
@@ -301,10 +305,12 @@ class PointExecutable:
 
     def run(
         self, numbers: _Numbers, more: _Numbers | None, out: Any, any: bool
-    ) -> tuple[bool, Any] | None:
-        """Whether all is finite that must be, and the result, left out if it is not.
+    ) -> tuple[bool, bool, Any] | None:
+        """Whether all is finite that must be, whether the result may stand, and the result.
 
-        None if a guard came out otherwise. With any always the result. more are the further inputs.
+        A result that is not finite may be another one in strict arithmetic. It is left out if all
+        is not finite that must be. None if a guard came out otherwise. With any always the result.
+        more are the further inputs.
         """
 
 @disjoint_base
@@ -415,13 +421,15 @@ class BatchExecutable:
         leaves: Sequence[_Numbers],
         stacked: Sequence[bool],
         rows: Sequence[int] | None,
+        strict: Callable[[], BatchExecutable] | None,
         threads: int,
         progress: _Progress,
     ) -> tuple[bool, bool]:
         """Write the results into the leaves, of some rows or all.
 
         Those that are stacked have a row for each of the batch; what is not stacked is added to if
-        rows are given. Whether all is finite that must be, and whether all guards came out as they
+        rows are given. Numbers that are not finite are those of the executable that strict
+        returns. Whether all is finite that must be, and whether all guards came out as they
         should. Raises KeyboardInterrupt within a fraction of a second.
         """
 
