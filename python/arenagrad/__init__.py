@@ -60,12 +60,15 @@ if TYPE_CHECKING:
     from arenagrad import losses as losses
     from arenagrad import nn as nn
     from arenagrad import optim as optim
+    from arenagrad.arrays import ValueArray
 else:
 
     def __getattr__(name: str) -> Any:
         """`arenagrad.optim` and the like, which are imported when they are first asked for."""
         if name in ("linalg", "losses", "nn", "optim"):
             return import_module(f"arenagrad.{name}")
+        if name == "ValueArray":
+            return import_module("arenagrad.arrays").ValueArray
         raise AttributeError(f"module 'arenagrad' has no attribute {name!r}")
 
 
@@ -98,6 +101,7 @@ __all__ += (
     "RangeError",
     "UntracedError",
     "Value",
+    "ValueArray",
     "__version__",
     "arena_info",
     "build_info",

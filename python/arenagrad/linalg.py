@@ -9,7 +9,8 @@ and in compiled functions; else NumPy computes, and the results are floats. Numb
 
 Arrays of Values may be up to 128 by 128, one matrix at a time: the arithmetic is written out, a
 `dot` for each element, so that recording takes microseconds an element, and the first call of a
-compiled gradient about n**3 microseconds. NumPy's own functions take no arrays of Values.
+compiled gradient about n**3 microseconds. `np.linalg.solve` and its kin come here for arrays of
+Values that arenagrad hands out (`arenagrad.ValueArray`).
 
 An elimination chooses its pivots as LAPACK does, the first of the largest in a column. The choice
 is a decision: a compiled function keeps a variant for each sequence of pivots that it meets, and

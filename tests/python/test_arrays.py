@@ -3,6 +3,7 @@
 import contextlib
 import math
 import operator
+import pickle
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -18,6 +19,83 @@ from settled import settled_nodes
 
 def numbers(*shape: int) -> Any:
     return np.random.default_rng(len(shape)).uniform(0.5, 2.0, shape)
+
+
+# Arrays that are handed out
+
+
+def handed_out() -> list[Any]:
+    """Arrays of Values by everything that hands them out."""
+    x = ag.values(numbers(3))
+    traced: list[Any] = []
+    ag.compile(lambda a: traced.append(a) or a.sum())(numbers(3))  # type: ignore[func-returns-value]
+    return [
+        *(x, ag.exp(x), ag.softmax(x), ag.cumsum(x), ag.where(x, x, 0.0), ag.maximum(x, 1.0)),
+        *(ag.grad(lambda a: (a * a * a).sum())(x), traced[0]),
+        *(x + 1.0, np.exp(x), x[:2], x.reshape(3, 1), x @ ag.values(numbers(3, 3)), x.copy()),
+        *(np.concatenate([x, x]), pickle.loads(pickle.dumps(x)), np.add(numbers(3), x)),
+    ]
+
+
+def test_arrays_that_are_handed_out_are_of_one_class_and_stay_of_it() -> None:
+    for array in handed_out():
+        assert type(array) is ag.ValueArray
+        assert array.dtype == object
+
+
+def test_what_is_no_array_of_objects_is_a_plain_one_and_single_elements_are_themselves() -> None:
+    x = ag.values(numbers(3))
+    assert type(x > 1.0) is np.ndarray
+    assert [type(y) for y in (x.sum(), x @ x, x.max(), x[0], np.sum(x), x.prod())] == [Value] * 6
+    assert type(ag.values(numbers(2, 3)).sum()) is Value
+    assert type(ag.values(numbers(2, 3)).sum(axis=0)) is ag.ValueArray
+    assert type(ag.exp(numbers(3))) is np.ndarray
+
+
+def matrix(n: int) -> Any:
+    """A symmetric matrix without small eigenvalues."""
+    a = np.random.default_rng(n).normal(size=(n, n))
+    return a @ a.T + n * np.eye(n)
+
+
+LINEAR_ALGEBRA: dict[str, Callable[..., Any]] = {
+    "solve": lambda a: np.linalg.solve(a, a[0]),
+    "inv": np.linalg.inv,
+    "det": np.linalg.det,
+    "slogdet": lambda a: np.linalg.slogdet(a)[1],
+    "cholesky": np.linalg.cholesky,
+}
+
+
+@pytest.mark.parametrize("name", LINEAR_ALGEBRA)
+def test_numpys_linear_algebra_takes_arrays_of_values(name: str) -> None:
+    function, a = LINEAR_ALGEBRA[name], matrix(3)
+
+    def total(a: Any) -> Any:
+        return np.sum(function(a) * 1.5)
+
+    x = ag.values(a)
+    total(x).backward()
+    assert np.allclose(ag.data_of(function(ag.values(a))), function(a), rtol=1e-12)
+    assert np.allclose(ag.compile(total)(a), total(a), rtol=1e-12)
+    assert np.allclose(ag.grad(total)(a), ag.grad_of(x), rtol=1e-10)
+    for i in np.ndindex(3, 3):
+        step = np.zeros((3, 3))
+        step[i] = 1e-6
+        partial = (total(a + step) - total(a - step)) / 2e-6
+        # cholesky() reads the lower triangle only, NumPy's as ours
+        assert np.isclose(ag.grad_of(x)[i], partial, rtol=1e-5, atol=1e-7)
+
+
+def test_numpys_linear_algebra_takes_lists_beside_an_array_and_views_of_plain_arrays() -> None:
+    a, b = matrix(2), numbers(2)
+    wanted = np.linalg.solve(a, b)
+    assert np.allclose(ag.data_of(np.linalg.solve(a.tolist(), ag.values(b))), wanted)
+    plain = np.array(ag.values(a).tolist(), dtype=object)
+    assert np.allclose(ag.data_of(np.linalg.solve(plain.view(ag.ValueArray), b)), wanted)
+    with pytest.raises(TypeError):
+        np.linalg.solve(plain, b)
+    assert np.allclose(np.linalg.solve(a.view(ag.ValueArray), b), wanted)
 
 
 # Made, read and written

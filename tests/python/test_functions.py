@@ -112,7 +112,9 @@ def test_functions_of_one_and_two_operands_take_arrays_and_lists(row: dict[str, 
         given += [(a.tolist(), b.tolist()), (one.tolist(), two.tolist())]
     for operands in given:
         found = function(*operands)
-        assert type(found) is (np.ndarray if np.ndarray in map(type, operands) else list)
+        assert isinstance(
+            found, np.ndarray if any(isinstance(x, np.ndarray) for x in operands) else list
+        )
         has_values = any(type(np.ravel(np.array(x, dtype=object))[0]) is Value for x in operands)
         if isinstance(found, np.ndarray):
             assert found.dtype == (object if has_values else float)

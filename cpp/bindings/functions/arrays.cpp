@@ -106,8 +106,7 @@ py::object values(const py::object& numbers) {
   std::vector<double> primals;
   for (const py::object& item : flat.items())
     primals.push_back(need_number(item.ptr(), "an element"));
-  const py::module_ numpy = py::module_::import("numpy");
-  py::array out = numpy.attr("empty")(py::tuple(py::cast(flat.shape())), py::arg("dtype") = "O");
+  py::array out = value_array(flat.shape());
   auto** element = static_cast<PyObject**>(out.mutable_data());
   for (const double number : primals) {
     PyObject* made = recorded(1, [&](core::Arena& g) { return g.push_leaf(number); });

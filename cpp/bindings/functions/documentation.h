@@ -210,7 +210,7 @@ Args:
     array: an array, a number, or nested lists of numbers.
 
 Returns:
-    A NumPy array of dtype object with a Value for each number.
+    An array of dtype object with a Value for each number.
 
 Raises:
     TypeError: an element is no real number.

@@ -30,11 +30,11 @@ inline py::object elementwise(const char* name, PyObject* const* operands, std::
   return elementwise(py::module_::import("arenagrad._core.functions").attr(name), operands, count);
 }
 
-// An array of floats where all elements are: the results of numbers alone.
+// An array of floats where all elements are: the results of numbers alone. Else one of Values.
 inline py::object as_floats(const py::object& results) {
   if (!is_array(results.ptr())) return results;
   for (const py::handle item : elements_of(results.ptr()))
-    if (!PyFloat_CheckExact(item.ptr())) return results;
+    if (!PyFloat_CheckExact(item.ptr())) return as_value_array(results);
   return results.attr("astype")("float64");
 }
 

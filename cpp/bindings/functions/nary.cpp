@@ -26,7 +26,7 @@ constexpr double zero() { return 0.0; }
 py::object like(PyObject* given, py::list results) {
   if (!is_array_like(given)) return results;
   const py::module_ numpy = py::module_::import("numpy");
-  return numpy.attr("array")(results, py::arg("dtype") = "O");
+  return as_value_array(numpy.attr("array")(results, py::arg("dtype") = "O"));
 }
 
 // The start of a sum, if any; one that adds nothing is left out of the node. Read once only, since
@@ -165,7 +165,8 @@ PyObject* function<Op::Where>(PyObject*, Args args, Py_ssize_t count, PyObject* 
   if (!a.read("where", {"condition", "x", "y"}, 3, args, count, keywords)) return nullptr;
   return guarded([&]() -> PyObject* {
     for (PyObject* operand : a.given)
-      if (is_list_or_array(operand)) return elementwise("where", a.given, 3).release().ptr();
+      if (is_list_or_array(operand))
+        return as_value_array(elementwise("where", a.given, 3)).release().ptr();
     py::object condition = py::reinterpret_borrow<py::object>(a[0]);
     if (!is_value(a[0])) {
       const int truth = PyObject_IsTrue(a[0]);

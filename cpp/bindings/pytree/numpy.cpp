@@ -16,15 +16,23 @@ bool is_plain_object(PyObject* object) {
          object == Py_None || is_value(object) || PyUnicode_Check(object);
 }
 
-// Whether it is one of NumPy's own classes of arrays that change nothing of what arrays do.
-bool is_memmap_or_recarray(PyObject* object) {
+py::handle value_array_class() {
+  static PyObject* type = nullptr;
+  once(type, [] { return py::module_::import("arenagrad.arrays").attr("ValueArray"); });
+  return type;
+}
+
+// Whether it is of one of the classes of arrays that change nothing of what elements are and do.
+bool is_known_subclass(PyObject* object) {
   static PyObject* types = nullptr;
   once(types, [] {
     const auto numpy = py::module_::import("numpy");
-    return py::make_tuple(numpy.attr("memmap"), numpy.attr("recarray"));
+    return py::make_tuple(value_array_class(), numpy.attr("memmap"), numpy.attr("recarray"));
   });
   PyObject* const type = reinterpret_cast<PyObject*>(Py_TYPE(object));
-  return type == PyTuple_GET_ITEM(types, 0) || type == PyTuple_GET_ITEM(types, 1);
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(types); ++k)
+    if (type == PyTuple_GET_ITEM(types, k)) return true;
+  return false;
 }
 
 } // namespace
@@ -32,7 +40,7 @@ bool is_memmap_or_recarray(PyObject* object) {
 bool is_array(PyObject* object) {
   if (is_plain_object(object) || !py::isinstance<py::array>(py::handle(object))) return false;
   auto* const array = reinterpret_cast<PyTypeObject*>(py::detail::npy_api::get().PyArray_Type_);
-  return Py_IS_TYPE(object, array) || is_memmap_or_recarray(object);
+  return Py_IS_TYPE(object, array) || is_known_subclass(object);
 }
 
 bool is_array_like(PyObject* object) {
@@ -41,6 +49,21 @@ bool is_array_like(PyObject* object) {
     return false;
   return is_array(object) || has_attribute(object, "__array__") ||
          has_attribute(object, "__array_interface__");
+}
+
+py::array value_array(const Shape& shape) {
+  const auto& api = py::detail::npy_api::get();
+  py::dtype objects("O"); // the call below takes its reference
+  auto made = py::reinterpret_steal<py::object>(api.PyArray_NewFromDescr_(
+      reinterpret_cast<PyTypeObject*>(value_array_class().ptr()), objects.release().ptr(),
+      static_cast<int>(shape.size()), shape.data(), nullptr, nullptr, 0, nullptr));
+  if (!made) throw py::error_already_set();
+  return made;
+}
+
+py::object as_value_array(const py::object& object) {
+  if (!is_array(object.ptr()) || kind_of(object.ptr()) != 'O') return object;
+  return object.attr("view")(value_array_class());
 }
 
 namespace {

@@ -15,7 +15,8 @@ using Shape = std::vector<py::ssize_t>;
 // How many numbers an array of this shape has: 1 for the shape ().
 std::size_t size_of(const Shape& shape);
 
-// Whether it is an array: a NumPy array, memory map or record array of that very class. Other
+// Whether it is an array: a NumPy array, memory map, record array or array of Values of that very
+// class. Other
 // subclasses, such as matrices, masked arrays and arrays with units, may calculate or read
 // otherwise, and are not arrays here. Does not import NumPy for objects that are not.
 bool is_array(PyObject* object);
@@ -29,6 +30,11 @@ bool is_array_like(PyObject* object);
 inline bool is_axis(PyObject* object) {
   return PyIndex_Check(object) && !PyBool_Check(object) && !is_array(object);
 }
+
+// A new array of Values, of None at first: an arenagrad.ValueArray.
+py::array value_array(const Shape& shape);
+// The same array as an arenagrad.ValueArray if it is one of objects; anything else as it is.
+py::object as_value_array(const py::object& object);
 
 // Below, `array` must be one.
 

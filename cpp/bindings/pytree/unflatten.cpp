@@ -78,12 +78,6 @@ template <class Leaf> py::object with_each_leaf(const PyTree& structure, Leaf&& 
   return Unflattener(structure.nodes(), leaf).next();
 }
 
-py::array object_array(const Shape& shape) {
-  static PyObject* empty = nullptr;
-  once(empty, [] { return py::module_::import("numpy").attr("empty"); });
-  return py::handle(empty)(py::tuple(py::cast(shape)), py::str("O"));
-}
-
 } // namespace
 
 py::object unflatten(const PyTree& structure, const double* numbers) {
@@ -111,7 +105,7 @@ py::object unflatten_values(const PyTree& structure, const std::vector<py::objec
       next += static_cast<std::ptrdiff_t>(node.numbers);
       return node.extra;
     }
-    py::array array = object_array(node.shape);
+    py::array array = value_array(node.shape);
     auto** elements = static_cast<PyObject**>(array.mutable_data());
     for (std::size_t k = 0; k < node.numbers; ++k)
       Py_XSETREF(elements[k], Py_NewRef((next++)->ptr()));

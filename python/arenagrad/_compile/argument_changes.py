@@ -54,7 +54,8 @@ def _items_of(thing: Any) -> list[Any] | None:
         return [*thing, *thing.values()]
     if isinstance(thing, _NESTED):
         return list(thing)
-    if type(thing).__module__ == "numpy" and hasattr(thing, "flat") and thing.dtype.hasobject:
+    is_array = type(thing).__module__ in ("numpy", "arenagrad") and hasattr(thing, "flat")
+    if is_array and thing.dtype.hasobject:
         return list(thing.flat)
     if hasattr(type(thing), "__dataclass_fields__"):
         return _attributes_of(thing)

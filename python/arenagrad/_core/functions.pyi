@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias, overload, type_check_only
 import numpy as np
 
 from arenagrad._core import Value, _Real
+from arenagrad.arrays import ValueArray
 
 __all__: tuple[str, ...] = (
     "abs",
@@ -553,14 +554,14 @@ def zero_grad(roots: Value | Iterable[Value]) -> None:
     Cost: 2 to 4 ns a node.
     """
 
-def values(array: Any) -> np.ndarray[Any, Any]:
+def values(array: Any) -> ValueArray:
     """An object array of new leaves, of the shape of array.
 
     Args:
         array: an array, a number, or nested lists of numbers.
 
     Returns:
-        A NumPy array of dtype object with a Value for each number.
+        An array of dtype object with a Value for each number.
 
     Raises:
         TypeError: an element is no real number.
