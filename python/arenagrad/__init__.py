@@ -30,6 +30,7 @@ from arenagrad._compile.custom_rules import custom_jvp, custom_vjp, stop_gradien
 from arenagrad._compile.gradient_checks import check_grads
 from arenagrad._compile.implicit import ConvergenceError, fixed_point, root
 from arenagrad._compile.program import Program
+from arenagrad._compile.trace_cache import VariantsWarning
 from arenagrad._core import (
     ArenaFullError,
     ArenagradError,
@@ -102,6 +103,7 @@ __all__ += (
     "UntracedError",
     "Value",
     "ValueArray",
+    "VariantsWarning",
     "__version__",
     "arena_info",
     "build_info",

@@ -1,7 +1,9 @@
 """Comparisons in compiled functions: another outcome is another way, never a wrong answer."""
 
+import copy
 import math
 import operator
+import pickle
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arenagrad import Value, compile, data_of, maximum, minimum, where
+from arenagrad import Value, VariantsWarning, compile, data_of, maximum, minimum, where
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -132,19 +134,64 @@ def test_comparing_with_what_is_no_number_raises_as_it_does_eagerly() -> None:
         compile(lambda x: x < "a")(1.0)
 
 
-def test_too_many_ways_are_an_error_that_says_what_to_do() -> None:
-    def steps(x: Any) -> Any:
-        n = 0
-        while x > n:
-            n += 1
-        return x * n
+def steps(x: Any) -> Any:
+    """A function with a variant for each whole part of x."""
+    n = 0
+    while x > n:
+        n += 1
+    return x * n
 
-    f = compile(steps)
-    for k in range(256):
+
+def test_more_variants_than_are_kept_are_right_and_a_warning_says_so_once() -> None:
+    f = compile(steps, max_variants=20)
+    for k in range(39):
         assert f(k + 0.0) == k * k
-    with pytest.raises(RuntimeError, match=r"256 variants.*where\(\)"):
-        f(1000.0)
-    assert f(3.0) == 9.0
+    with pytest.warns(VariantsWarning, match=r"the 20 that are kept.*where\(\)") as warned:
+        assert f(39.0) == 39.0**2
+    assert warned[0].filename == __file__
+    for k in (*range(60), 3, 500, 3):
+        assert (f(k + 0.0), f.grad(k + 0.5)) == (k * k, k + 1)
+    assert len(f._evaluation.cache.all()) == 20
+
+
+def test_the_variants_used_last_are_kept() -> None:
+    traced = []
+
+    def function(x: Any) -> Any:
+        traced.append(x)
+        return steps(x)
+
+    f = compile(function, in_axes=0, max_variants=3)
+    for x in (1.0, 2.0, 3.0, 1.0, 4.0, 1.0, 3.0):
+        assert f(np.array([x])) == x * x
+    assert len(traced) == 4  # that of 2.0 was forgotten
+    f(np.array([2.0]))
+    assert len(traced) == 5
+
+
+def test_rows_of_more_variants_than_are_kept_are_right() -> None:
+    x = np.arange(60.0)
+    f = compile(steps, in_axes=0, max_variants=4)
+    with pytest.warns(VariantsWarning):
+        assert np.array_equal(f(x), x * x)
+    assert np.array_equal(f.grad(x), x)
+    total = compile(steps, in_axes=0, reduce="sum", max_variants=4)
+    with pytest.warns(VariantsWarning):
+        assert total(x) == (x * x).sum()
+
+
+def test_copies_and_pickles_keep_as_many_variants() -> None:
+    f = compile(steps, max_variants=2)
+    for copied in (pickle.loads(pickle.dumps(f)), copy.deepcopy(f)):
+        for k in range(4):
+            assert copied(k + 0.0) == k * k
+        assert len(copied._evaluation.cache.all()) == 2
+
+
+@pytest.mark.parametrize(("given", "error"), [(0, ValueError), (-1, ValueError), ("2", TypeError)])
+def test_what_is_no_number_of_variants_is_refused(given: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="max_variants"):
+        compile(steps, max_variants=given)
 
 
 def test_a_function_that_does_not_do_the_same_twice_gets_the_way_it_took() -> None:

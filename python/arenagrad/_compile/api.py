@@ -29,6 +29,7 @@ def compile(
     strict: bool = ...,
     static_argnums: int | tuple[int, ...] = ...,
     progress: Callable[[int, int], object] | None = ...,
+    max_variants: int = ...,
 ) -> Compiled[_P, _R]: ...
 @overload
 def compile(
@@ -41,6 +42,7 @@ def compile(
     strict: bool = ...,
     static_argnums: int | tuple[int, ...] = ...,
     progress: Callable[[int, int], object] | None = ...,
+    max_variants: int = ...,
 ) -> Callable[[Callable[_P, _R]], Compiled[_P, _R]]: ...
 def compile(
     fn: Callable[..., Any] | None = None,
@@ -52,6 +54,7 @@ def compile(
     strict: bool = False,
     static_argnums: int | tuple[int, ...] = (),
     progress: Callable[[int, int], object] | None = None,
+    max_variants: int = 256,
 ) -> Any:
     """Make a function of Values fast: it is run once, and what it did is run from then on.
 
@@ -79,13 +82,16 @@ def compile(
             in all rows; without it all results have an axis of rows, the first.
         threads: how many work on a batch, with the same results for any number.
         strict: whether results must be those of the eager function bit for bit, save for gradients
-            through softmax, log_softmax and prod. Otherwise sums may be added in another order,
+            through softmax and log_softmax. Otherwise sums may be added in another order,
             functions be rounded otherwise in their last bit (x ** 0.5 is sqrt(x)), and a zero may
             have the other sign.
         static_argnums: arguments that are taken as they are and choose a program of their own; a
             negative one counts from the last. It counts the object of a method.
         progress: called with the rows done and the rows to be done, some twenty times a second
             while a batch runs for longer than that.
+        max_variants: how many variants are kept for arguments of one structure, those used last;
+            what takes another is traced again, and VariantsWarning says so once where that is most
+            of what is done.
 
     Returns:
         The function compiled, or a decorator if fn is None.
@@ -99,7 +105,9 @@ def compile(
     Cost: a few microseconds an operation for each new structure of arguments, and for each new
     variant, which is one sequence of outcomes of the function's comparisons.
     """
-    options = Options(in_axes, reduce, threads, strict, static_argnums, progress, out_axes)
+    options = Options(
+        in_axes, reduce, threads, strict, static_argnums, progress, out_axes, max_variants
+    )
     if fn is None:
         return lambda function: _compiled(function, options)
     return _compiled(fn, options)

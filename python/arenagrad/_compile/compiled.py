@@ -69,7 +69,8 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
         Exception: what the function raises, the errors of the mathematics (DomainError and so on)
             included.
         TypeError: for arguments and results of another kind.
-        RuntimeError: for a function with more than 256 variants.
+        RuntimeError: for a function that takes another variant each time that it is traced on the
+            same numbers.
 
     Safe to be called from several threads.
     """
@@ -287,7 +288,8 @@ class Compiled(NativeDispatch, Generic[_P, _R]):
         function, evaluation = deepcopy(self._function, memo), self._evaluation
         if function is self._function:  # as functions are: what they close over stays theirs
             return self
-        cache = TraceCache(function, evaluation.options.strict)
+        options = evaluation.options
+        cache = TraceCache(function, options.strict, options.max_variants)
         cache.add(deepcopy(evaluation.cache.all(), memo))
         return Compiled(function, evaluation.options, evaluation.chain, cache)
 

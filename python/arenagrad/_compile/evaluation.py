@@ -48,7 +48,7 @@ class Evaluation:
         cache: TraceCache | None,
     ) -> None:
         self.function, self.options, self.chain = function, options, chain
-        self.cache = TraceCache(function, options.strict) if cache is None else cache
+        self.cache = cache or TraceCache(function, options.strict, options.max_variants)
         self._for_one_call = False  # as disable_compile() wants them
         # The sum over the rows stands between the function and what is derived of the sum.
         pending = () if not options.reduce or ROW_SUM in chain else (ROW_SUM,)

@@ -21,6 +21,7 @@ class Options:
         static_argnums: int | tuple[int, ...] = (),
         progress: Callable[[int, int], object] | None = None,
         out_axes: Any = 0,
+        max_variants: int = 256,
     ) -> None:
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"reduce must be None, 'sum' or 'mean', got {reduce!r}")
@@ -29,6 +30,8 @@ class Options:
         out_axes = _plain(out_axes)
         if out_axes != 0 and (in_axes is None or reduce is not None):
             raise ValueError("out_axes say where rows go: they need in_axes, and no reduce")
+        if (max_variants := whole("max_variants", max_variants)) < 1:
+            raise ValueError(f"max_variants must be at least 1, got {max_variants}")
         if progress is not None and not callable(progress):
             raise TypeError(f"progress must be callable, got {type(progress).__name__}")
         statics = static_argnums if isinstance(static_argnums, tuple | list) else (static_argnums,)
@@ -39,6 +42,7 @@ class Options:
         self.strict: bool = bool(strict)
         self.static_argnums: tuple[int, ...] = tuple(whole("static_argnums", k) for k in statics)
         self.progress = progress
+        self.max_variants: int = max_variants
 
     def statics(self, arguments: int) -> tuple[int, ...]:
         """Which of so many arguments are static, where negative ones count from the last."""

@@ -38,13 +38,22 @@ from arenagrad._core.compiled import (
 
 _SEEDS = "what is multiplied by the derivatives"  # in errors
 
-# Variants that are kept of one function for arguments of one structure.
+# Variants that are kept of one function for arguments of one structure, if nothing else is said.
 MOST_VARIANTS = 256
+# So many variants have to be forgotten in a row before that is said.
+_MANY_FORGOTTEN = 16
 # Variants that are kept although what the function reads besides its arguments has changed since:
 # it may change back, as a switch does.
 MOST_STALE = 4
 # Structures of arguments for which variants are kept; the least recently used go first.
 MOST_STRUCTURES = 256
+
+
+class VariantsWarning(UserWarning):
+    """A compiled function takes more variants than are kept, and mostly is traced again."""
+
+
+VariantsWarning.__module__ = "arenagrad"
 
 
 class _Traces(threading.local):
@@ -311,9 +320,13 @@ class TraceVariant:
 class TraceCache:
     """The variants of one function that have been traced."""
 
-    def __init__(self, function: Callable[..., Any], strict: bool) -> None:
+    def __init__(
+        self, function: Callable[..., Any], strict: bool, max_variants: int = MOST_VARIANTS
+    ) -> None:
         self.function: Callable[..., Any] = function
         self.strict: bool = strict
+        self.max_variants: int = max_variants
+        self._found = self._forgotten = 0  # variants, since the cache was made
         self._reads: OuterReads | None = None  # made when it is first asked for
         # No lock is held while the function runs: it may wait for other threads that trace.
         self._lock = threading.Lock()
@@ -324,7 +337,8 @@ class TraceCache:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The variants come as the state: the function may be an object that refers to this cache.
-        return _restored_cache, (reference_to(self.function), self.strict), self._current()
+        made_of = reference_to(self.function), self.strict, self.max_variants
+        return _restored_cache, made_of, self._current()
 
     def __setstate__(self, variants: list[TraceVariant]) -> None:
         self.add(variants)
@@ -341,8 +355,9 @@ class TraceCache:
     def trace(self, arguments: PyTree, numbers: Any) -> tuple[TraceVariant, bool]:
         """The variant that these numbers take, and whether it is a new one.
 
+        Where there are as many as are kept, the one used least recently is forgotten.
+
         Raises:
-            RuntimeError: where there are too many.
             Exception: what the function raises.
         """
         outer, random_states = self._outer_state(arguments), RandomStates()
@@ -372,18 +387,23 @@ class TraceCache:
                     return other, False
             for other in stale[MOST_STALE:]:
                 known.remove(other)
-            if len(known) >= MOST_VARIANTS:
-                raise RuntimeError(
-                    f"{_name(self.function)} has {MOST_VARIANTS} variants, one for each sequence "
-                    "of outcomes of its comparisons, and no more are kept: choose numbers with "
-                    "maximum(), minimum(), or where() of a Value, such as where((x - 0.5).relu(), "
-                    "a, b) for a if x > 0.5 else b, which need no variant of their own"
-                )
-            variant.number = len(known)
+            variant.number = self._found
+            self._found += 1
             known.insert(0, variant)
+            forgotten = known[self.max_variants :]
+            del known[self.max_variants :]
+            warns = self._count_forgotten(len(forgotten))
             surplus = self._take_surplus()
-        del surplus, stale, ended  # without the lock: their last references may be here
+        del surplus, stale, ended, forgotten  # without the lock: last references may be here
+        if warns:
+            _warn_of_variants(self.function, self.max_variants)
         return variant, True
+
+    def _count_forgotten(self, count: int) -> bool:
+        """Whether so many variants have been forgotten that it has to be said. The lock is held."""
+        said = self._forgotten >= max(_MANY_FORGOTTEN, self.max_variants)
+        self._forgotten += count
+        return not said and self._forgotten >= max(_MANY_FORGOTTEN, self.max_variants)
 
     def use(self, variant: TraceVariant) -> None:
         """Put a variant first."""
@@ -395,7 +415,8 @@ class TraceCache:
 
     def like(self, variant: TraceVariant) -> "TraceCache":
         """A cache of the variants for the same arguments only, this one first."""
-        like, known = TraceCache(self.function, self.strict), self.of(variant.arguments)
+        like = TraceCache(self.function, self.strict, self.max_variants)
+        known = self.of(variant.arguments)
         others = (other for other in known if other is not variant)
         like._known[variant.arguments] = [variant, *others]
         return like
@@ -416,9 +437,10 @@ class TraceCache:
                 known = self._list_for(variant.arguments)
                 if variant.arguments in met:
                     is_known = any(other.is_same_as(variant) for other in known)
-                    if is_known or len(known) >= MOST_VARIANTS:
+                    if is_known or len(known) >= self.max_variants:
                         continue
-                    variant.number = len(known)
+                    variant.number = self._found
+                self._found = max(self._found, variant.number + 1)
                 known.append(variant)
             surplus = self._take_surplus()
         del surplus
@@ -467,8 +489,8 @@ class TraceCache:
                 variant.share(twin)
 
 
-def _restored_cache(reference: Any, strict: bool) -> TraceCache:
-    return TraceCache(function_of(reference), strict)
+def _restored_cache(reference: Any, strict: bool, max_variants: int = MOST_VARIANTS) -> TraceCache:
+    return TraceCache(function_of(reference), strict, max_variants)
 
 
 def _warn_of_random_numbers(function: Callable[..., Any]) -> None:
@@ -488,13 +510,26 @@ def _warn_of_changed_arguments(function: Callable[..., Any], changed: list[str])
     )
 
 
-def _warn(function: Callable[..., Any], message: str) -> None:
+def _warn_of_variants(function: Callable[..., Any], kept: int) -> None:
+    _warn(
+        function,
+        f"{_name(function)} takes more variants than the {kept} that are kept, one for each "
+        "sequence of outcomes of its comparisons, so that it is traced again and again: choose "
+        "numbers with maximum(), minimum() or where(), such as where((x - 0.5).relu(), a, b) for a "
+        "if x > 0.5 else b, which need no variant of their own, or keep more by max_variants",
+        VariantsWarning,
+    )
+
+
+def _warn(
+    function: Callable[..., Any], message: str, kind: type[Warning] = FrozenValueWarning
+) -> None:
     """Warn with the line of a function."""
     code = getattr(function, "__code__", None)
     if code is None:
-        warnings.warn(message, FrozenValueWarning, stacklevel=3)
+        warnings.warn(message, kind, stacklevel=3)
     else:
-        warnings.warn_explicit(message, FrozenValueWarning, code.co_filename, code.co_firstlineno)
+        warnings.warn_explicit(message, kind, code.co_filename, code.co_firstlineno)
 
 
 def _name(function: Callable[..., Any]) -> str:
