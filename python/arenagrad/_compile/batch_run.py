@@ -45,6 +45,7 @@ class VariantSource(Protocol):
 
     def of(self, arguments: PyTree) -> list[TraceVariant]: ...
     def trace(self, arguments: PyTree, numbers: Any) -> tuple[TraceVariant, bool]: ...
+    def use(self, variant: TraceVariant) -> None: ...
 
 
 class BatchRun:
@@ -180,6 +181,8 @@ class BatchRun:
             own, others = self._split(variant, rest[1:]) if is_new else ([], rest[1:])
             groups.append((variant, [rest[0], *own]))
             rest = others
+        for variant, _ in sorted(groups, key=lambda group: len(group[1])):
+            self._source.use(variant)  # so that the next batch tries that of most rows first
         return sorted(groups, key=lambda group: group[0].number)
 
     def _trace(self, row: int) -> tuple[TraceVariant, bool]:

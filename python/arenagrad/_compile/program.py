@@ -148,6 +148,9 @@ class _SingleVariant:
             raise TypeError(f"this program is for {self._variant.arguments}, got {arguments}")
         return [self._variant]
 
+    def use(self, variant: TraceVariant) -> None:
+        """Nothing: there is no other."""
+
     def trace(self, arguments: PyTree, numbers: Any) -> tuple[TraceVariant, bool]:
         """The variant if the numbers take it. Raises the error of an operation that fails."""
         self._variant.check(numbers)
