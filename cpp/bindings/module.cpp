@@ -41,6 +41,7 @@ void bind_compiled(py::module_& module) {
   bind_point_executable(module);
   bind_native_dispatch(module);
   bind_recorded_call(module);
+  bind_matrix_calls(module);
   bind_batch(module);
   bind_batch_executable(module);
   bind_row_arrays(module);

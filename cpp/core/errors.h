@@ -41,6 +41,10 @@ struct DivisionByZero : Error {
 struct RangeError : Error {
   using Error::Error;
 };
+// A matrix is singular, or not positive definite.
+struct SingularMatrix : Error {
+  using Error::Error;
+};
 // Bytes that should hold a graph do not.
 struct FormatError : Error {
   using Error::Error;

@@ -7,14 +7,20 @@ Matrices and vectors are arrays or nested lists of Values and numbers, of NumPy'
 element is a Value the results are Values, arrays of them, with derivatives of any order, in graphs
 and in compiled functions; else NumPy computes, and the results are floats. Numbers are real.
 
-Arrays of Values may be up to 128 by 128, one matrix at a time: the arithmetic is written out, a
-`dot` for each element, so that recording takes microseconds an element, and the first call of a
-compiled gradient about n**3 microseconds. `np.linalg.solve` and its kin come here for arrays of
-Values that arenagrad hands out (`arenagrad.ValueArray`).
+A call on a matrix of more than 16 rows is one node with a node for each result, in a compiled
+function one instruction or two, computed by LAPACK, whose C functions SciPy exports (extra
+`linalg`). Its derivatives are such calls too and find no factor anew. Without SciPy plain loops
+compute up to 128 rows; beyond, ImportError says what to install. A matrix that is singular, or not
+positive definite, is an error like that of `log(0)`, and a decision only where the function catches
+it; `det` decides always.
 
-An elimination chooses its pivots as LAPACK does, the first of the largest in a column. The choice
-is a decision: a compiled function keeps a variant for each sequence of pivots that it meets, and
-each row of a batch takes its own. `cholesky` and `solve_triangular` have no choices.
+Of up to 16 rows the arithmetic is written out, a `dot` for each element. Then an elimination
+chooses its pivots as LAPACK does, the first of the largest in a column, and the choice is a
+decision: a compiled function keeps a variant for each sequence of pivots that it meets, and each
+row of a batch takes its own. `cholesky` and `solve_triangular` have no choices.
+
+One matrix at a time; stacks of numbers alone are NumPy's. `np.linalg.solve` and its kin come here
+for arrays of Values that arenagrad hands out (`arenagrad.ValueArray`).
 """
 
 from collections.abc import Callable
@@ -24,6 +30,8 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from arenagrad import functions
+from arenagrad._core.compiled import record_matrices
+from arenagrad.arrays import ValueArray
 from arenagrad.engine import Value
 
 __all__ = ["SlogdetResult", "cholesky", "det", "inv", "slogdet", "solve", "solve_triangular"]
@@ -31,7 +39,7 @@ __all__ = ["SlogdetResult", "cholesky", "det", "inv", "slogdet", "solve", "solve
 Number: TypeAlias = Value | float
 Array: TypeAlias = np.ndarray[Any, Any]
 
-_MOST_ROWS = 128
+_MOST_UNROLLED = 16  # beyond, LAPACK is faster at a point
 _MOST_EXPANDED = 4
 _SMALLEST_NORMAL = 2.2250738585072014e-308
 _SCALE = 2.0**256  # brings a subnormal number to where its reciprocal is finite
@@ -62,11 +70,12 @@ def solve(a: Any, b: Any) -> Array:
 
     Raises:
         LinAlgError: if a is not square, or a pivot is exactly 0.
-        ValueError: for another shape of b, a stack, or more than 128 rows with a Value in them.
+        ValueError: for another shape of b, or a stack with a Value in it.
         TypeError: for an element that is no real number.
 
     Cost:
-        n**2 * 3 / 2 nodes for a, 2 n for each system; n**3 / 3 and n**2 multiplications.
+        n**3 / 3 multiplications, and n**2 for each system; up to 16 rows n**2 * 3 / 2 nodes for a
+        and 2 n for each system, else n for each and their operands.
 
     Source:
         Golub and Van Loan, Matrix Computations, 4th edition, sections 3.2 and 3.4.
@@ -75,6 +84,9 @@ def solve(a: Any, b: Any) -> Array:
     if not _any_values(matrix, right):
         return np.linalg.solve(matrix, right)
     rows = _square(matrix)
+    if len(rows) > _MOST_UNROLLED:
+        _check_rows(right, len(rows))
+        return _solved(matrix, right)
     return _by_columns(right, len(rows), _Elimination(rows).solve)
 
 
@@ -93,16 +105,19 @@ def inv(a: Any) -> Array:
 
     Raises:
         LinAlgError: if a is not square, or a pivot is exactly 0.
-        ValueError: for a stack, or more than 128 rows with a Value in them.
+        ValueError: for or a stack with a Value in it.
         TypeError: for an element that is no real number.
 
     Cost:
-        4 n**2 nodes, n**3 multiplications. `solve` is cheaper where the inverse is only a factor.
+        n**3 multiplications; up to 16 rows 4 n**2 nodes, else n**2. `solve` is cheaper where the
+        inverse is only a factor.
     """
     matrix = _array(a, "a")
     if not _any_values(matrix):
         return np.linalg.inv(matrix)
     rows = _square(matrix)
+    if len(rows) > _MOST_UNROLLED:
+        return _reshaped(_one_call("inv", matrix, len(rows)), matrix.shape)
     return _by_columns(np.eye(len(rows)), len(rows), _Elimination(rows).solve)
 
 
@@ -124,11 +139,11 @@ def det(a: Any) -> Any:
 
     Raises:
         LinAlgError: if a is not square.
-        ValueError: for a stack, or more than 128 rows with a Value in them.
+        ValueError: for or a stack with a Value in it.
         TypeError: for an element that is no real number.
 
     Cost:
-        n**2 * 3 / 2 nodes, n**3 / 3 multiplications.
+        n**3 / 3 multiplications; up to 16 rows n**2 * 3 / 2 nodes, else one.
 
     Source:
         Giles, Collected matrix derivative results for forward and reverse mode algorithmic
@@ -137,7 +152,12 @@ def det(a: Any) -> Any:
     matrix = _array(a, "a")
     if not _any_values(matrix):
         return _float_if_one(np.linalg.det(matrix))
-    return _value(_Elimination(_square(matrix), singular=True).determinant())
+    rows = _square(matrix)
+    if len(rows) > _MOST_UNROLLED:
+        found = record_matrices("det", len(rows), 1, False, True, matrix.ravel().tolist())
+        if found is not None:
+            return found[0]
+    return _value(_Elimination(rows, singular=True).determinant())
 
 
 def slogdet(a: Any) -> SlogdetResult:
@@ -157,17 +177,20 @@ def slogdet(a: Any) -> SlogdetResult:
 
     Raises:
         LinAlgError: if a is not square.
-        ValueError: for a stack, or more than 128 rows with a Value in them.
+        ValueError: for or a stack with a Value in it.
         TypeError: for an element that is no real number.
 
     Cost:
-        n**2 * 3 / 2 nodes, n**3 / 3 multiplications.
+        n**3 / 3 multiplications; up to 16 rows n**2 * 3 / 2 nodes, else two.
     """
     matrix = _array(a, "a")
     if not _any_values(matrix):
         sign, logarithm = np.linalg.slogdet(matrix)
         return SlogdetResult(_float_if_one(sign), _float_if_one(logarithm))
-    elimination = _Elimination(_square(matrix), singular=True)
+    rows = _square(matrix)
+    if len(rows) > _MOST_UNROLLED:
+        return SlogdetResult(*_one_call("slogdet", matrix, len(rows)))
+    elimination = _Elimination(rows, singular=True)
     if elimination.left_over:
         # The cube root has an infinite partial at 0, as the logarithm would have.
         edge = functions.cbrt(elimination.determinant())
@@ -196,14 +219,15 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Array:
 
     Raises:
         LinAlgError: if a is not square, or not positive definite.
-        ValueError: for a stack, or more than 128 rows with a Value in them.
+        ValueError: for or a stack with a Value in it.
         TypeError: for an element that is no real number.
 
     Cost:
-        n**2 nodes, and n**2 / 2 leaves that are 0; n**3 / 6 multiplications.
+        n**3 / 6 multiplications, n**2 nodes (half of it beyond 16 rows), n**2 / 2 leaves of 0.
 
     Source:
-        Golub and Van Loan, Matrix Computations, 4th edition, section 4.2.
+        Golub and Van Loan, Matrix Computations, 4th edition, section 4.2; Murray, Differentiation
+        of the Cholesky decomposition, 2016.
     """
     matrix = _array(a, "a")
     if upper:
@@ -212,7 +236,10 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Array:
         return cholesky(np.swapaxes(matrix, -1, -2)).swapaxes(-1, -2)
     if not _any_values(matrix):
         return np.linalg.cholesky(matrix)
-    rows = _cholesky(_square(matrix))
+    rows = _square(matrix)
+    if len(rows) > _MOST_UNROLLED:
+        return _factored(matrix)
+    rows = _cholesky(rows)
     return _object_array([[*row, *[0.0] * (len(rows) - len(row))] for row in rows])
 
 
@@ -242,18 +269,19 @@ def solve_triangular(
 
     Raises:
         LinAlgError: if a is not square, or an element of the diagonal is exactly 0.
-        ValueError: for another shape of b, a stack, more than 128 rows with a Value in them, or
-            another trans.
+        ValueError: for another shape of b, a stack with a Value in it, or another trans.
         TypeError: for an element that is no real number.
 
     Cost:
-        2 n nodes and n**2 / 2 multiplications for each system.
+        n**2 / 2 multiplications and 2 n nodes for each system, beyond 16 rows n.
     """
     if trans not in (0, 1, 2, "N", "T", "C"):
         raise ValueError(f"trans must be 0, 1, 2, 'N', 'T' or 'C', got {trans!r}")
     matrix, right = _array(a, "a"), _array(b, "b")
     only_floats = not _any_values(matrix, right)
-    rows = _square(matrix, limited=not only_floats)
+    rows = _square(matrix)
+    if not only_floats and len(rows) > _MOST_UNROLLED:
+        return _solved_triangular(matrix, right, trans not in (0, "N"), lower, unit_diagonal)
     if trans not in (0, "N"):
         rows = [list(column) for column in zip(*rows, strict=True)]
         lower = not lower
@@ -264,7 +292,7 @@ def solve_triangular(
     for i, size in enumerate(sizes):
         if size < _SMALLEST_NORMAL and size == 0.0:
             at = i if lower else len(rows) - 1 - i
-            raise LinAlgError(f"singular matrix: resolution failed at diagonal {at}")
+            raise _singular_at(at)
     if only_floats:
         _check_rows(right, len(rows))
         triangle = np.tril(np.reshape(rows, matrix.shape), -1) + np.diag(diagonal)
@@ -274,6 +302,57 @@ def solve_triangular(
     return _by_columns(
         right, len(rows), lambda column: _substituted(rows, divisors, column[::step])[::step]
     )
+
+
+def _one_call(name: str, matrix: Array, n: int, columns: int = 1) -> list[Value]:
+    """The results of a call that is one node, or one instruction, for matrices of n rows."""
+    found = record_matrices(name, n, columns, False, False, matrix.ravel().tolist())
+    if found is None:
+        definite = name == "cholesky"
+        raise LinAlgError("Matrix is not positive definite" if definite else "Singular matrix")
+    return found
+
+
+def _solved(matrix: Array, right: Array) -> Array:
+    columns = right.reshape(len(matrix), -1)
+    if columns.shape[1] == 0:  # a singular matrix is refused for no right side, too
+        _one_call("inv", matrix, len(matrix))
+        return right
+    both = np.concatenate([matrix.ravel(), columns.ravel()])
+    return _reshaped(_one_call("solve", both, len(matrix), columns.shape[1]), right.shape)
+
+
+def _factored(matrix: Array) -> Array:
+    n = len(matrix)
+    lower = np.tril_indices(n)
+    factor = _reshaped([Value(0.0) for _ in range(n * n)], (n, n))
+    factor[lower] = _one_call("cholesky", matrix[lower], n)
+    return factor
+
+
+def _solved_triangular(
+    matrix: Array, right: Array, transposed: bool, lower: bool, unit_diagonal: bool
+) -> Array:
+    """The same as an elimination, of a lower triangle or its transpose."""
+    n = len(matrix)
+    _check_rows(right, n)
+    if right.size == 0:
+        return right
+    triangle = (matrix if lower else matrix.T)[np.tril_indices(n)].astype(object)
+    diagonal = np.cumsum(np.arange(1, n + 1)) - 1
+    if unit_diagonal:
+        triangle[diagonal] = 1.0
+    columns = right.reshape(n, -1)
+    numbers = [*triangle.tolist(), *columns.ravel().tolist()]
+    turned = transposed == lower
+    found = record_matrices("solve_triangular", n, columns.shape[1], turned, False, numbers)
+    if found is None:
+        raise _singular_at(next(i for i, x in enumerate(triangle[diagonal]) if x == 0.0))
+    return _reshaped(found, right.shape)
+
+
+def _singular_at(diagonal: int) -> LinAlgError:
+    return LinAlgError(f"singular matrix: resolution failed at diagonal {diagonal}")
 
 
 class _Divisor:
@@ -457,7 +536,7 @@ def _too_few_axes(matrix: Array) -> str:
     return f"{given} Array must be at least two-dimensional"
 
 
-def _square(matrix: Array, limited: bool = True) -> list[list[Number]]:
+def _square(matrix: Array) -> list[list[Number]]:
     """The rows of a square matrix."""
     if matrix.ndim < 2:
         raise LinAlgError(_too_few_axes(matrix))
@@ -465,9 +544,6 @@ def _square(matrix: Array, limited: bool = True) -> list[list[Number]]:
         raise ValueError(f"a must be one matrix, not a stack of them, got shape {matrix.shape}")
     if matrix.shape[0] != matrix.shape[1]:
         raise LinAlgError("Last 2 dimensions of the array must be square")
-    if limited and len(matrix) > _MOST_ROWS:
-        most, got = (f"{n} by {n}" for n in (_MOST_ROWS, len(matrix)))
-        raise ValueError(f"arrays of Values may be up to {most}, got {got}")
     rows: list[list[Number]] = matrix.tolist()
     return rows
 
@@ -489,13 +565,19 @@ def _by_columns(right: Array, count: int, solved: Callable[[list[Number]], list[
     return _object_array(columns).reshape(right.shape[::-1]).T
 
 
+def _reshaped(numbers: list[Value], shape: tuple[int, ...]) -> Array:
+    array = np.empty(len(numbers), dtype=object)
+    array[:] = numbers
+    return array.reshape(shape).view(ValueArray)
+
+
 def _object_array(nested: Any) -> Array:
     """An array of Values, which it makes of the floats."""
     array = np.array(nested, dtype=object)
     flat = array.reshape(-1)
     for i, x in enumerate(flat.tolist()):
         flat[i] = _value(x)
-    return array
+    return array.view(ValueArray)
 
 
 def _value(number: Number) -> Value:

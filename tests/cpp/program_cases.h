@@ -1,8 +1,10 @@
 // Programs to test with, and points where every code is smooth.
 #pragma once
 
+#include <cmath>
 #include <random>
 
+#include "program/passes/differentiate.h"
 #include "program/passes/select_outputs.h"
 #include "program/passes/symbolic.h"
 
@@ -15,10 +17,28 @@ inline std::vector<double> run(const Program& program, const std::vector<double>
   return out;
 }
 
+inline Wanted all_of(const Program& program) {
+  Wanted wanted;
+  for (Index k = 0; k < program.input_count; ++k) wanted.inputs.push_back(k);
+  return wanted;
+}
+
+inline double difference(const Program& program, std::vector<double> x, std::size_t k,
+                         std::size_t output) {
+  const double h = 1e-5 * std::max(1.0, std::fabs(x[k])), at = x[k];
+  const auto value = [&](double shift) {
+    x[k] = at + shift;
+    return run(program, x)[output];
+  };
+  return (8.0 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12.0 * h);
+}
+
+// All but those of matrices, which want operands of certain numbers (test_matrices.cpp).
 inline std::vector<Opcode> all_codes() {
   std::vector<Opcode> codes;
-  for (std::size_t k = kFirstTableOpcode; k < kOpcodeCount; ++k)
+  for (std::size_t k = kFirstTableOpcode; k < kFirstMatrixOpcode; ++k)
     codes.push_back(static_cast<Opcode>(k));
+  codes.push_back(Opcode::RowSum);
   return codes;
 }
 

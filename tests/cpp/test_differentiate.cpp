@@ -11,22 +11,6 @@ using namespace arenagrad::program::cases;
 
 namespace {
 
-Wanted all_of(const Program& program) {
-  Wanted wanted;
-  for (Index k = 0; k < program.input_count; ++k) wanted.inputs.push_back(k);
-  return wanted;
-}
-
-double difference(const Program& program, std::vector<double> x, std::size_t k,
-                  std::size_t output) {
-  const double h = 1e-5 * std::max(1.0, std::fabs(x[k])), at = x[k];
-  const auto value = [&](double shift) {
-    x[k] = at + shift;
-    return run(program, x)[output];
-  };
-  return (8.0 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12.0 * h);
-}
-
 bool whole(Opcode opcode, std::size_t k) { // an operand that cannot be moved by a little
   return k == 0 && (opcode == Opcode::Take || opcode == Opcode::Polygamma ||
                     opcode == Opcode::LogNormCdfPartial || opcode == Opcode::Select);

@@ -85,9 +85,8 @@ std::vector<const Kernels*> sets(bool strict) {
 
 std::vector<Opcode> codes() {
   std::vector<Opcode> all;
-  for (std::size_t k = kFirstTableOpcode; k < kOpcodeCount; ++k)
-    if (const Opcode opcode = static_cast<Opcode>(k); !is_many(opcode) && opcode != Opcode::RowSum)
-      all.push_back(opcode);
+  for (std::size_t k = kFirstTableOpcode; k < kFirstNaryOpcode; ++k)
+    all.push_back(static_cast<Opcode>(k));
   return all;
 }
 

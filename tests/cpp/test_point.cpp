@@ -84,8 +84,11 @@ Index emit_any(Builder& builder, Opcode opcode, std::size_t count, Draw&& draw) 
   return builder.emit_many(opcode, list);
 }
 
-Opcode code_number(std::size_t k) { return static_cast<Opcode>(kFirstTableOpcode + k); }
-constexpr std::size_t kCodes = kOpcodeCount - kFirstTableOpcode;
+// All but those of matrices.
+constexpr std::size_t kCodes = kFirstMatrixOpcode - kFirstTableOpcode + 1;
+Opcode code_number(std::size_t k) {
+  return k + 1 == kCodes ? Opcode::RowSum : static_cast<Opcode>(kFirstTableOpcode + k);
+}
 
 } // namespace
 

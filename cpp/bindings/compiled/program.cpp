@@ -4,11 +4,13 @@
 
 #include <algorithm>
 
+#include "bindings/functions/lapack.h"
 #include "bindings/functions/special.h"
 #include "bindings/value/gil.h"
 #include "program.h"
 #include "program/ir/analysis.h"
 #include "program/ir/domain_check.h"
+#include "program/ir/matrix.h"
 #include "program/ir/program_format.h"
 #include "program/passes/differentiate.h"
 #include "program/passes/select_outputs.h"
@@ -46,7 +48,10 @@ ProgramPointer program_of_bytes(const py::bytes& bytes) {
   const std::string_view view = bytes;
   ProgramPointer program = make_without_gil([&] { return program::read_program(view); });
   for (const program::Instruction& at : program->instructions)
-    if (program::is_table_opcode(at.opcode)) need_special(program::op_of(at.opcode));
+    if (program::is_table_opcode(at.opcode))
+      need_special(program::op_of(at.opcode));
+    else if (program::is_matrix(at.opcode))
+      need_lapack(program::matrix_shape(*program, at).rows);
   return program;
 }
 

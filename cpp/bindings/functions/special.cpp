@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "bindings/value/value.h"
 #include "core/special.h"
+#include "scipy_functions.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -13,17 +13,14 @@ constexpr char kUnary[] = "double (double, int __pyx_skip_dispatch)";
 
 // The C function of this name that has this signature. SciPy numbers its variants for each type.
 void* exported(const py::dict& functions, const std::string& name, const char* signature) {
-  for (const std::string& variant : {name, "__pyx_fuse_0" + name, "__pyx_fuse_1" + name}) {
-    if (!functions.contains(variant.c_str())) continue;
-    const py::object capsule = functions[variant.c_str()];
-    if (PyCapsule_IsValid(capsule.ptr(), signature) != 0)
-      return PyCapsule_GetPointer(capsule.ptr(), signature);
-  }
+  void* const found =
+      exported_by_scipy(functions, {name, "__pyx_fuse_0" + name, "__pyx_fuse_1" + name}, signature);
+  if (found != nullptr) return found;
   throw py::import_error("this version of SciPy exports no function " + name +
                          " of doubles: install another, pip install 'arenagrad[special]'");
 }
 
-py::dict exported_by_scipy(core::Op op) {
+py::dict exports_of_scipy(core::Op op) {
   try {
     return py::module_::import("scipy.special.cython_special").attr("__pyx_capi__");
   } catch (py::error_already_set& error) {
@@ -41,7 +38,7 @@ py::dict exported_by_scipy(core::Op op) {
 void load_special(core::Op op) {
   core::SpecialFunctions& known = core::special_functions;
   if (known.norm_ppf != nullptr) return;
-  const py::dict functions = exported_by_scipy(op);
+  const py::dict functions = exports_of_scipy(op);
   using Unary = core::SpecialFunctions::Unary;
   known.erfinv = reinterpret_cast<Unary>(exported(functions, "erfinv", kUnary));
   known.norm_ppf = reinterpret_cast<Unary>(exported(functions, "ndtri", kUnary));

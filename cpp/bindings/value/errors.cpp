@@ -53,6 +53,8 @@ void translate(std::exception_ptr pending) {
     raise(classes.range, error);
   } catch (const core::FormatError& error) {
     raise(classes.format, error);
+  } catch (const core::SingularMatrix& error) {
+    raise(py::module_::import("numpy.linalg").attr("LinAlgError").ptr(), error);
   } catch (const core::Error& error) {
     raise(classes.base, error);
   } catch (const std::runtime_error&) {

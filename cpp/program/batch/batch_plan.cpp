@@ -107,6 +107,14 @@ private:
     scratch_.resize(operands_.size());
     return many_value(step.opcode, operands_.size(), operands_.data(), scratch_.data());
   }
+  double value(const MatricesStep& step) {
+    const Matrices& matrices = schedule_.matrices[step.matrices];
+    scratch_.resize(matrices.shape.scratch());
+    double* const to = operands_in(scratch_.data());
+    for (Index k = 0; k < matrices.shape.operands(); ++k)
+      to[k] = at(schedule_.operands[matrices.operands + k]);
+    return compute(matrices.shape, scratch_.data(), memory_.uniforms.data() + step.y.index() + 1);
+  }
   double value(const SumResultStep& step) const { return scale_ * memory_.sums[step.sum]; }
   double value(const RepeatedSumStep& step) const { return scale_ * (rows_ * at(step.a)); }
 

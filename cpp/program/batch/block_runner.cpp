@@ -26,6 +26,7 @@ BlockRunner::BlockRunner(const Schedule& schedule, const Kernels& kernels,
   const auto address = reinterpret_cast<std::uintptr_t>(memory.slots.data());
   const std::size_t misaligned = address / sizeof(double) % kCacheLine;
   slots_ = memory.slots.data() + (kCacheLine - misaligned) % kCacheLine;
+  memory.matrices.resize(schedule.matrix_scratch);
   memory.failed.assign(block, 0);
   memory.unclear.assign(block, 0);
   memory.columns.assign(schedule.column_slots.size(), nullptr);
@@ -243,6 +244,22 @@ void BlockRunner::run(const InnerProductStep& step) {
 void BlockRunner::run(const InnerProductGridStep& step) {
   double* const* const a = memory_.vectors.data() + step.first;
   kernels_.grid(sums_ + step.sum, a, step.rows, a + step.rows, step.columns, count_);
+}
+
+void BlockRunner::run(const MatricesStep& step) {
+  const Matrices& matrices = schedule_.matrices[step.matrices];
+  const std::size_t count = matrices.shape.operands();
+  const Strided* const x = memory_.operands.data() + matrices.operands;
+  double* const* const results = memory_.vectors.data() + matrices.results;
+  double *const y = at(step.y), *const scratch = memory_.matrices.data();
+  double *const to = operands_in(scratch), *const found = scratch + matrices.shape.scratch();
+  for (std::size_t r = 0; r < count_; ++r) {
+    for (std::size_t k = 0; k < count; ++k) to[k] = x[k].at[r * x[k].step];
+    y[r] = compute(matrices.shape, scratch, found);
+    for (std::size_t k = 0; k < matrices.needed.size(); ++k)
+      results[k][r] = found[matrices.needed[k]];
+  }
+  if (step.checked) check(y);
 }
 
 // -inf if there is no number above that, as core::Largest; nans are passed over.

@@ -19,6 +19,7 @@ struct BlockMemory {
   std::vector<Strided> operands; // where Schedule::operands are in this block
   std::vector<double*> vectors;  // where Schedule::vectors are
   std::vector<double*> columns;  // where each column is
+  std::vector<double> matrices;  // of one row: scratch, then results
   // Of each row of the block: whether a guard failed, and whether a decision is unclear.
   std::vector<std::uint8_t> failed, unclear;
   ExactDecisions::Memory decisions;
@@ -57,6 +58,7 @@ private:
   void run(const ScaledRowSumStep& step);
   void run(const InnerProductStep& step);
   void run(const InnerProductGridStep& step);
+  void run(const MatricesStep& step);
 
   void max_shift(double* y, const Strided* x, std::size_t count);
   void largest(double* y, const Strided* x, std::size_t count);

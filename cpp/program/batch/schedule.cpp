@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 #include <stdexcept>
+#include <unordered_map>
 
 #include "matrix_groups.h"
 #include "program/ir/analysis.h"
@@ -50,6 +51,7 @@ public:
       if (facts_.after_reduction[i] != 0 && varies_if_needed(i))
         throw std::invalid_argument("a value that varies depends on a sum over the rows");
     if (!strict_) find_partials();
+    find_elements();
     find_layers();
     find_comparisons();
     out_.input_count = program_.input_count;
@@ -84,6 +86,34 @@ private:
       facts_.absorbed[i] = 1;
       facts_.ready[i] = at.b;
     }
+  }
+
+  // The results of matrices that vary are written by the step of the matrices.
+  void find_elements() {
+    for (Index i = 0; i < program_.size(); ++i) {
+      const Instruction& at = program_.instructions[i];
+      if (at.opcode != Opcode::Element || !varies_if_needed(i)) continue;
+      elements_[at.a].push_back(i);
+      facts_.absorbed[i] = 1;
+      facts_.ready[i] = at.a;
+    }
+  }
+
+  MatricesStep matrices_step(Index i) {
+    const Instruction& at = program_.instructions[i];
+    Matrices matrices{
+        matrix_shape(program_, at), size_of(out_.operands), size_of(out_.vectors), {}};
+    for (std::size_t k = 0; k < matrices.shape.operands(); ++k)
+      out_.operands.push_back(facts_.location[program_.lists[at.c + k]]);
+    for (const Index element : elements_[i]) {
+      out_.vectors.push_back(facts_.location[element]);
+      matrices.needed.push_back(program_.instructions[element].b);
+    }
+    out_.matrix_scratch =
+        std::max(out_.matrix_scratch, matrices.shape.scratch() + matrices.shape.results());
+    out_.matrices.push_back(std::move(matrices));
+    return {
+        .checked = is_checked(i), .y = facts_.location[i], .matrices = size_of(out_.matrices) - 1};
   }
 
   // Dot products of the same vectors are computed in one step, that of the first of them. Its
@@ -163,6 +193,10 @@ private:
   // Gives an instruction that is the same for all rows its uniform, and the step that computes it.
   void add_uniform(Index i) {
     const Instruction& at = program_.instructions[i];
+    if (at.opcode == Opcode::Element) {
+      facts_.location[i] = Location::uniform(facts_.location[at.a].index() + 1 + at.b);
+      return;
+    }
     const Index uniform = size_of(out_.uniforms);
     const Location y = facts_.location[i] = Location::uniform(uniform);
     out_.uniforms.push_back(at.opcode == Opcode::Constant ? program_.constants[at.a] : 0.0);
@@ -177,10 +211,20 @@ private:
       steps.emplace_back(SumResultStep{at.checked, y, sums_.add(at.a)});
     else if (at.opcode == Opcode::RowSum)
       steps.emplace_back(RepeatedSumStep{at.checked, y, facts_.location[at.a]});
+    else if (is_matrix(at.opcode))
+      add_uniform_matrices(i, steps);
     else if (is_many(at.opcode))
       steps.emplace_back(nary_step(i));
     else
       steps.emplace_back(map_step(i));
+  }
+
+  void add_uniform_matrices(Index i, std::vector<UniformStep>& steps) {
+    const MatricesStep step = matrices_step(i);
+    const std::size_t results = out_.matrices.back().shape.results();
+    if (out_.uniforms.size() + results >= Location::kMostIndex) throw std::bad_alloc();
+    out_.uniforms.resize(out_.uniforms.size() + results, 0.0);
+    steps.emplace_back(step);
   }
 
   // The outputs and guards that are the same for all rows.
@@ -253,6 +297,8 @@ private:
                                                 .y = facts_.location[i],
                                                 .partial = facts_.location[partial_[i]],
                                                 .a = facts_.location[at.a]});
+    else if (is_matrix(at.opcode))
+      out_.rows.emplace_back(matrices_step(i));
     else if (is_many(at.opcode))
       out_.rows.emplace_back(nary_step(i));
     else
@@ -267,7 +313,8 @@ private:
   RowSums sums_;
   std::vector<Index> partial_;     // of a Tanh, the instruction that is its partial
   std::vector<DenseLayer> layers_; // by their first results
-  Marks checked_by_bounds_;        // has no check of its own, because a BoundedStep checks it
+  std::unordered_map<Index, std::vector<Index>> elements_; // of matrices that vary
+  Marks checked_by_bounds_; // has no check of its own, because a BoundedStep checks it
   Schedule out_;
 };
 
@@ -275,10 +322,12 @@ private:
 
 std::size_t Schedule::bytes() const {
   const auto of = [](const auto& array) { return array.size() * sizeof(array[0]); };
-  return of(before_rows) + of(rows) + of(after_reduction) + of(operands) + of(vectors) +
-         of(columns_in_operands) + of(columns_in_vectors) + of(weights) + of(uniforms) +
-         of(uniform_inputs) + of(uniform_outputs) + of(uniform_guards) + of(column_slots) +
-         of(margins) + decisions.bytes();
+  std::size_t needed = 0;
+  for (const Matrices& one : matrices) needed += of(one.needed);
+  return needed + of(matrices) + of(before_rows) + of(rows) + of(after_reduction) + of(operands) +
+         of(vectors) + of(columns_in_operands) + of(columns_in_vectors) + of(weights) +
+         of(uniforms) + of(uniform_inputs) + of(uniform_outputs) + of(uniform_guards) +
+         of(column_slots) + of(margins) + decisions.bytes();
 }
 
 Schedule make_schedule(const Program& program, const std::vector<std::uint8_t>& varies,

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <variant>
 
+#include "program/ir/matrix.h"
 #include "program/passes/clear_decisions.h"
 
 namespace arenagrad::program {
@@ -58,6 +59,7 @@ enum class StepKind : std::uint8_t {
   ScaledRowSum,
   InnerProduct,
   InnerProductGrid,
+  Matrices,
 };
 
 // Of maps, sums and layers `exact` says that every bit counts: they are done by the kernels of
@@ -154,6 +156,14 @@ struct InnerProductGridStep {
   Index first = 0, rows = 0, columns = 0, sum = 0;
 };
 
+// Number `matrices` of Schedule::matrices, row by row; y = its state
+struct MatricesStep {
+  StepKind kind = StepKind::Matrices;
+  bool checked = false;
+  Location y;
+  Index matrices = 0;
+};
+
 // One of the steps above. A tagged union by hand, because a std::variant of them takes 24 bytes
 // where this takes 20, and a long program is read from memory once for each block of rows. Every
 // step begins with its kind, so it may be read whichever step is there.
@@ -209,6 +219,8 @@ private:
       return visitor(self.template as<InnerProductStep>());
     case StepKind::InnerProductGrid:
       return visitor(self.template as<InnerProductGridStep>());
+    case StepKind::Matrices:
+      return visitor(self.template as<MatricesStep>());
     }
   }
 
@@ -227,15 +239,26 @@ struct RepeatedSumStep {
   bool checked = false;
   Location y, a;
 };
-using UniformStep = std::variant<MapStep, NaryStep, SumResultStep, RepeatedSumStep>;
+// Results are the uniforms behind y.
+using UniformStep = std::variant<MapStep, NaryStep, SumResultStep, RepeatedSumStep, MatricesStep>;
+
+// An instruction of matrices: its operands are in Schedule::operands from `operands` on. Of those
+// that vary, the results that something needs are in Schedule::vectors from `results` on, and their
+// numbers in `needed`.
+struct Matrices {
+  MatrixShape shape;
+  Index operands = 0, results = 0;
+  std::vector<Index> needed;
+};
 
 struct Schedule {
   std::vector<UniformStep> before_rows;
   std::vector<RowStep> rows;
   std::vector<UniformStep> after_reduction;
 
-  std::vector<Location> operands; // of NarySteps
-  std::vector<Location> vectors;  // of DenseLayerSteps and InnerProductGridSteps: never uniforms
+  std::vector<Location> operands; // of NarySteps and Matrices
+  std::vector<Location> vectors; // of DenseLayerSteps, InnerProductGridSteps, Matrices: no uniforms
+  std::vector<Matrices> matrices;
   std::vector<Index> columns_in_operands, columns_in_vectors; // which of those are columns
   std::vector<Index> weights;   // uniforms, in the order in which dense layers read them; kNone: 0
   std::vector<double> uniforms; // the constants, and room for the others
@@ -253,6 +276,7 @@ struct Schedule {
   Index input_count = 0;
   Index slots = 0, sums = 0;
   bool may_overflow_otherwise = false; // as program::may_overflow_otherwise, unless strict
+  std::size_t matrix_scratch = 0; // numbers, for any of the matrices
 
   std::size_t bytes() const;
 };

@@ -62,6 +62,10 @@ private:
     void operator()(DenseLayerStep& step) {
       list(schedule_.vectors, step.first + step.results, step.terms);
     }
+    void operator()(MatricesStep& step) {
+      const Matrices& matrices = schedule_.matrices[step.matrices];
+      list(schedule_.operands, matrices.operands, static_cast<Index>(matrices.shape.operands()));
+    }
     void operator()(LoadStep&) {}
     void operator()(StoreStep& step) { look(step.a); }
     void operator()(GuardStep& step) { look(step.a); }
@@ -105,6 +109,11 @@ private:
       if constexpr (requires { at.partial; }) visit(at.partial);
       if constexpr (requires { at.results; })
         for (Index k = 0; k < at.results; ++k) visit(schedule_.vectors[at.first + k]);
+      if constexpr (requires { at.matrices; }) {
+        const Matrices& matrices = schedule_.matrices[at.matrices];
+        for (Index k = 0; k < matrices.needed.size(); ++k)
+          visit(schedule_.vectors[matrices.results + k]);
+      }
     });
   }
 
@@ -112,7 +121,8 @@ private:
     for (std::uint32_t t = 0; t < schedule_.rows.size(); ++t) {
       RowStep& step = schedule_.rows[t];
       const bool has_list = step.kind() == StepKind::Nary || step.kind() == StepKind::DenseLayer ||
-                            step.kind() == StepKind::InnerProductGrid;
+                            step.kind() == StepKind::InnerProductGrid ||
+                            step.kind() == StepKind::Matrices;
       for_each_use(step, [&](Location use) {
         last_use_[use.index()] = t;
         if (has_list) ++lists_[use.index()];

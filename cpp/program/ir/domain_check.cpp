@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/op_domain.h"
+#include "matrix.h"
 
 namespace arenagrad::program {
 namespace {
@@ -44,6 +45,8 @@ void check_instruction(const Program& program, const Instruction& at,
     core::check_power(a, 0.5, core::kNoNode);
   } else if (at.opcode == Opcode::StrictPartial) {
     if (number(at.c) != 0.0) core::check_power(a, number(at.b) - 1.0, core::kNoNode);
+  } else if (is_matrix(at.opcode)) {
+    throw core::SingularMatrix(matrix_failure(at.opcode));
   } else if (at.opcode == Opcode::Take) {
     const double index = values[program.lists[at.a]];
     if (!core::is_index(index, at.b - 1))

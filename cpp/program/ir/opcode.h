@@ -28,8 +28,14 @@ enum class Opcode : std::uint8_t {
 // and the others start in the program's lists.
 #define ARENAGRAD_NARY_OPCODE(Id, ...) Id,
 #include "opcodes.def"
-  RowSum, // a, summed over all rows of a batch
+#define ARENAGRAD_MATRIX_OPCODE(Id) Id,
+#include "opcodes.def"
+  Element, // of the results of a, a matrix opcode, number b
+  RowSum,  // a, summed over all rows of a batch
 };
+
+// How many sizes a matrix opcode has, the first of its operands.
+inline constexpr std::size_t kMatrixSizes = 3;
 
 namespace table {
 using core::table::no, core::table::yes;
@@ -46,14 +52,21 @@ inline constexpr OpcodeRow kOwnOpcodes[] = {
 inline constexpr OpcodeRow kNaryOpcodes[] = {
 #define ARENAGRAD_NARY_OPCODE(Id, n, ...) {#Id, n},
 #include "opcodes.def"
+#define ARENAGRAD_MATRIX_OPCODE(Id) {#Id, kMatrixSizes + 1},
+#include "opcodes.def"
 };
+inline constexpr std::size_t kMatrixOpcodes = 0
+#define ARENAGRAD_MATRIX_OPCODE(Id) +1
+#include "opcodes.def"
+    ;
 } // namespace table
 
 inline constexpr std::size_t kFirstTableOpcode = static_cast<std::size_t>(Opcode::Input) + 1;
 inline constexpr std::size_t kFirstOwnOpcode = kFirstTableOpcode + core::kTableOpCount;
 inline constexpr std::size_t kFirstNaryOpcode = kFirstOwnOpcode + std::size(table::kOwnOpcodes);
 inline constexpr std::size_t kEndOfNaryOpcodes = kFirstNaryOpcode + std::size(table::kNaryOpcodes);
-inline constexpr std::size_t kOpcodeCount = kEndOfNaryOpcodes + 1;
+inline constexpr std::size_t kFirstMatrixOpcode = kEndOfNaryOpcodes - table::kMatrixOpcodes;
+inline constexpr std::size_t kOpcodeCount = kEndOfNaryOpcodes + 2;
 static_assert(static_cast<std::size_t>(Opcode::RowSum) == kOpcodeCount - 1);
 
 constexpr Opcode opcode_of(Op op) {
@@ -75,12 +88,19 @@ constexpr bool is_many(Opcode opcode) {
          static_cast<std::size_t>(opcode) < kEndOfNaryOpcodes;
 }
 
+// Whether it computes with matrices; is_many is true of it too.
+constexpr bool is_matrix(Opcode opcode) {
+  return static_cast<std::size_t>(opcode) >= kFirstMatrixOpcode &&
+         static_cast<std::size_t>(opcode) < kEndOfNaryOpcodes;
+}
+
 constexpr bool is_comparison(Opcode opcode) {
   return opcode == Opcode::Less || opcode == Opcode::LessEqual || opcode == Opcode::Equal;
 }
 
 // Of `count` operands of a Many opcode, how many are in the first of its two lists.
 constexpr std::size_t leading(Opcode opcode, std::size_t count) {
+  if (is_matrix(opcode)) return kMatrixSizes;
   switch (opcode) {
 #define ARENAGRAD_NARY_OPCODE(Id, n, leading, ...)                                                 \
   case Opcode::Id:                                                                                 \
@@ -98,7 +118,7 @@ constexpr std::size_t fewest_operands(Opcode opcode) {
 
 // How many of an instruction's a, b, c are instructions; of Many opcodes none.
 constexpr std::size_t operand_count(Opcode opcode) {
-  if (opcode == Opcode::RowSum) return 1;
+  if (opcode == Opcode::RowSum || opcode == Opcode::Element) return 1;
   if (opcode <= Opcode::Input || is_many(opcode)) return 0;
   if (is_table_opcode(opcode))
     return core::op_info(op_of(opcode)).operands == core::Operands::Unary ? 1 : 2;
@@ -125,6 +145,7 @@ constexpr bool is_cheap(Opcode opcode) {
 constexpr const char* opcode_name(Opcode opcode) {
   if (opcode == Opcode::Constant) return "Constant";
   if (opcode == Opcode::Input) return "Input";
+  if (opcode == Opcode::Element) return "Element";
   if (opcode == Opcode::RowSum) return "RowSum";
   if (is_table_opcode(opcode)) return core::op_info(op_of(opcode)).id;
   if (is_many(opcode))

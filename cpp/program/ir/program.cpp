@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <iomanip>
 #include <sstream>
+#include <unordered_map>
+
+#include "matrix.h"
 
 namespace arenagrad::program {
 
@@ -31,6 +34,7 @@ double many_value(Opcode opcode, std::size_t count, const double* numbers, doubl
 
 void interpret(const Program& program, const double* inputs, double* values) {
   std::vector<double> gathered, scratch;
+  std::unordered_map<Index, std::vector<double>> results; // of matrices
   for (std::size_t i = 0; i < program.size(); ++i) {
     const Instruction& at = program.instructions[i];
     if (at.opcode == Opcode::Constant) {
@@ -39,6 +43,16 @@ void interpret(const Program& program, const double* inputs, double* values) {
       values[i] = inputs[at.a];
     } else if (at.opcode == Opcode::RowSum) {
       values[i] = values[at.a];
+    } else if (at.opcode == Opcode::Element) {
+      values[i] = results.at(at.a)[at.b];
+    } else if (is_matrix(at.opcode)) {
+      const MatrixShape shape = matrix_shape(program, at);
+      scratch.resize(shape.scratch());
+      double* const to = operands_in(scratch.data());
+      for (std::size_t k = 0; k < shape.operands(); ++k) to[k] = values[program.lists[at.c + k]];
+      std::vector<double>& written = results[static_cast<Index>(i)];
+      written.resize(shape.results());
+      values[i] = compute(shape, scratch.data(), written.data());
     } else if (is_many(at.opcode)) {
       gathered.clear();
       program.for_each_operand(at, [&](Index operand) { gathered.push_back(values[operand]); });
@@ -59,6 +73,7 @@ std::string Program::text() const {
     if (at.opcode == Opcode::Constant) out << ' ' << std::setprecision(17) << constants[at.a];
     if (at.opcode == Opcode::Input) out << ' ' << at.a;
     for_each_operand(at, [&](Index operand) { out << " v" << operand; });
+    if (at.opcode == Opcode::Element) out << ' ' << at.b;
     out << '\n';
   }
   for (const Guard& guard : guards)

@@ -54,7 +54,8 @@ struct Program {
 
   std::size_t size() const { return instructions.size(); }
 
-  // Calls visit(operand) for each operand of an instruction, in order.
+  // Calls visit(operand) for each operand of an instruction, in order. The number of an Element is
+  // none.
   template <class Visit> void for_each_operand(const Instruction& i, Visit&& visit) const {
     if (is_many(i.opcode)) {
       const std::size_t first = leading(i.opcode, i.b), others = i.b - first;

@@ -1,6 +1,9 @@
 #include "program_format.h"
 
+#include <stdexcept>
+
 #include "core/bytes.h"
+#include "matrix.h"
 #include "operand_pool.h"
 
 namespace arenagrad::program {
@@ -52,8 +55,10 @@ Opcode opcode_named(std::string_view name) {
                     core::printable(name));
 }
 
-// How many numbers follow the byte of an instruction: of a Many opcode the number of its operands.
+// How many numbers follow the byte of an instruction: of a Many opcode the number of its operands,
+// of an Element also its own.
 std::size_t number_count(Opcode opcode) {
+  if (opcode == Opcode::Element) return 2;
   return opcode <= Opcode::Input || is_many(opcode) ? 1 : operand_count(opcode);
 }
 
@@ -136,6 +141,22 @@ void take_guards(core::ByteReader& in, Program& program, std::size_t count) {
     program.guards.push_back({conditions[k], outcomes[k] != 0});
 }
 
+// Throws unless sizes and operands of matrices agree, and Elements are of matrices that have them.
+void check_matrices(const Program& program) {
+  for (const Instruction& at : program.instructions) {
+    const bool is_element = at.opcode == Opcode::Element;
+    if (!is_element && !is_matrix(at.opcode)) continue;
+    const Instruction& matrices = is_element ? program.instructions[at.a] : at;
+    if (!is_matrix(matrices.opcode)) fail("an element of no matrix");
+    try {
+      if (matrix_shape(program, matrices).results() <= at.b && is_element)
+        fail("an element that a matrix does not have");
+    } catch (const std::invalid_argument&) {
+      fail("matrices whose sizes do not fit");
+    }
+  }
+}
+
 // Throws unless the invariants of a program hold (program.h), whoever wrote the bytes.
 void check(const Program& program) {
   const std::size_t count = program.size();
@@ -153,6 +174,7 @@ void check(const Program& program) {
   const auto check_exists = [&](Index i) {
     if (i >= count) fail("an output or guard that cannot be one");
   };
+  check_matrices(program);
   for (const Index output : program.outputs) check_exists(output);
   for (const Guard& guard : program.guards) check_exists(guard.condition);
 }

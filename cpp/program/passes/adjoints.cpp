@@ -28,6 +28,12 @@ void Adjoints::accumulate(Index operand, Symbolic term, bool varying_term) {
   last_[operand] = k;
 }
 
+void Adjoints::accumulate_result(Index matrices, Index which, Symbolic adjoint) {
+  if (!is_active(matrices)) return;
+  if (!has_terms(matrices)) accumulate(matrices, Symbolic(0.0), varies(matrices));
+  results_[matrices].push_back({which, adjoint.index()});
+}
+
 Symbolic Adjoints::total(Index i) const {
   Index once = kNone, over_rows = kNone;
   for (Index k = first_[i]; k != kNone; k = terms_[k].next) {

@@ -6,6 +6,8 @@
 // on a wanted input, have terms. Not thread-safe. Cost: 12 bytes a term.
 #pragma once
 
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "program/ir/analysis.h"
@@ -25,6 +27,17 @@ public:
   // `varying_term`: whether the term counts once a row, so that where the operand does not vary the
   // terms of all rows are summed.
   void accumulate(Index operand, Symbolic term, bool varying_term);
+
+  // The same of result number `which` of an instruction of matrices, whose own number is flat.
+  struct ResultTerm {
+    Index which, adjoint;
+  };
+  void accumulate_result(Index matrices, Index which, Symbolic adjoint);
+  // The terms of its results, which are forgotten.
+  std::vector<ResultTerm> take_results(Index matrices) {
+    auto taken = results_.extract(matrices);
+    return taken.empty() ? std::vector<ResultTerm>() : std::move(taken.mapped());
+  }
 
   // The sum of an instruction's terms. Requires has_terms(i).
   Symbolic total(Index i) const;
@@ -51,6 +64,7 @@ private:
   Marks may_be_infinite_;
   std::vector<Index> first_, last_; // of each instruction's terms, in terms_
   std::vector<Term> terms_;
+  std::unordered_map<Index, std::vector<ResultTerm>> results_; // of instructions of matrices
 };
 
 } // namespace arenagrad::program

@@ -29,6 +29,7 @@ Index Builder::copy(const Program& from, const Instruction& at, const std::vecto
     from.for_each_operand(at, [&](Index operand) { operands.push_back(place[operand]); });
     return emit_many(at.opcode, operands, at.checked);
   }
+  if (at.opcode == Opcode::Element) return emit(at.opcode, place[at.a], at.b);
   const auto placed = [&](Index operand) { return operand == kNone ? kNone : place[operand]; };
   return emit(at.opcode, placed(at.a), placed(at.b), placed(at.c), at.checked);
 }

@@ -213,6 +213,7 @@ private:
       builder_.set_exact(decides || is_marked(exact, i));
       if (node == caught_call_) write_failure(program.instructions[i], places);
       places.push_back(builder_.copy(program, program.instructions[i], places));
+      if (node == caught_call_) write_success(program.instructions[i], places.back());
     }
     for (const Guard& guard : program.guards)
       builder_.guard(places[guard.condition], guard.outcome);
@@ -279,6 +280,12 @@ private:
       const Index b = two ? places[at.b] : builder_.emit(at.opcode, a);
       guard_failure(how, a, b, core::Failure::None);
     }
+  }
+
+  // The same of matrices, once they are written.
+  void write_success(const Instruction& at, Index matrices) {
+    if (at.checked && is_matrix(at.opcode))
+      builder_.guard(builder_.emit(Opcode::Equal, matrices, builder_.constant(0.0)), true);
   }
 
   Arena& arena_;

@@ -3,12 +3,19 @@
 #include <array>
 #include <cmath>
 
+#include "matrix_rules.h"
+
 namespace arenagrad::program {
 
 std::vector<Index> Site::operands() const {
   std::vector<Index> operands;
   program.for_each_operand(instruction(), [&](Index operand) { operands.push_back(operand); });
   return operands;
+}
+
+bool is_zero(Symbolic number) {
+  const Builder& builder = Symbolic::builder();
+  return builder.is_constant(number.index()) && builder.constant_of(number.index()) == 0.0;
 }
 
 namespace {
@@ -51,11 +58,6 @@ OperandPartials partials(Opcode opcode, Symbolic a, Symbolic b, Symbolic c, Symb
   }
 }
 
-bool is_zero(Symbolic number) {
-  const Builder& builder = Symbolic::builder();
-  return builder.is_constant(number.index()) && builder.constant_of(number.index()) == 0.0;
-}
-
 // Whether an opcode stands in programs of derivatives alone, with operands that can be infinite.
 bool is_of_derivatives(Opcode opcode) {
   return !is_table_opcode(opcode) && is_no_nan(opcode) && opcode != Opcode::PowerHalf;
@@ -74,6 +76,10 @@ public:
   void add(Index operand, Symbolic term) {
     adjoints_.accumulate(operand, term, varies_);
     if (may_be_infinite_) adjoints_.set_may_be_infinite(operand);
+  }
+  void add_to_result(Index matrices, Index which, Symbolic term) {
+    adjoints_.accumulate_result(matrices, which, term);
+    if (may_be_infinite_) adjoints_.set_may_be_infinite(matrices);
   }
   // Writes a term only for an operand whose adjoint is wanted.
   template <class Term> void add_if_active(Index operand, Term&& term) {
@@ -102,6 +108,10 @@ public:
     sum_ = sum_ == kNone ? written.index() : (Symbolic::of(sum_) + written).index();
   }
   Index sum() const { return sum_; }
+  // Of an element of matrices that move.
+  Index of_result(Index matrices, Index which) const {
+    return tangents_.of_results.at(matrices)[which];
+  }
   // Whether a partial of a moving operand, by which the sum was made, can be infinite.
   bool meets_infinity = false;
 
@@ -375,6 +385,8 @@ Index tangent_of(const Site& site, TangentSum& tangents) {
 #include "program/ir/opcodes.def"
   case Opcode::RowSum:
     return Symbolic::emit(Opcode::RowSum, tangents.of(at.a)).index();
+  case Opcode::Element:
+    return tangents.of_result(at.a, at.b);
   case Opcode::Select:
     if (!tangents.moves(at.b) && !tangents.moves(at.c)) return kNone;
     return select(site.value(at.a), tangents.or_zero(at.b), tangents.or_zero(at.c)).index();
@@ -387,6 +399,7 @@ Index tangent_of(const Site& site, TangentSum& tangents) {
 
 void pullback(const Site& site, Symbolic g, Adjoints& adjoints) {
   const Instruction& at = site.instruction();
+  if (is_matrix(at.opcode)) return pullback_of_matrices(site, adjoints);
   Target target(adjoints, site);
   const Symbolic::NoNan no_nan(adjoints.may_be_infinite(site.i));
   switch (at.opcode) {
@@ -396,6 +409,9 @@ void pullback(const Site& site, Symbolic g, Adjoints& adjoints) {
 #include "program/ir/opcodes.def"
   case Opcode::RowSum:
     return target.add(at.a, g);
+  case Opcode::Element:
+    if (is_flat(site.program.instructions[at.a].opcode)) return;
+    return target.add_to_result(at.a, at.b, g);
   case Opcode::Select: // a selection rather than a product: 0 times an infinite g is not 0
     target.add_if_active(at.b, [&] { return select(site.value(at.a), g, 0.0); });
     return target.add_if_active(at.c, [&] { return select(site.value(at.a), 0.0, g); });
@@ -414,7 +430,10 @@ void pushforward(const Site& site, Tangents& all) {
     may_be_infinite = may_be_infinite || all.may_be_infinite[o] != 0;
   });
   if (!moves) return;
-  all.of[site.i] = tangent_of(site, tangents);
+  if (is_matrix(site.instruction().opcode))
+    pushforward_of_matrices(site, all);
+  else
+    all.of[site.i] = tangent_of(site, tangents);
   all.may_be_infinite[site.i] = may_be_infinite || tangents.meets_infinity ? 1 : 0;
 }
 

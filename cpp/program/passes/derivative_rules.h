@@ -6,6 +6,7 @@
 // Requires a Symbolic::Writing for the builder of that other program. Not thread-safe.
 #pragma once
 
+#include <unordered_map>
 #include <vector>
 
 #include "adjoints.h"
@@ -26,6 +27,9 @@ struct Site {
   std::vector<Index> operands() const;
 };
 
+// Whether it is the constant 0.
+bool is_zero(Symbolic number);
+
 // Backwards: accumulates partial * adjoint for each active operand of the instruction, in the order
 // of the arena's sweep.
 void pullback(const Site& site, Symbolic adjoint, Adjoints& adjoints);
@@ -36,6 +40,9 @@ void pullback(const Site& site, Symbolic adjoint, Adjoints& adjoints);
 struct Tangents {
   std::vector<Index> of;
   Marks may_be_infinite;
+  // Of the results of those that compute with matrices, whose own tangents only say that there are
+  // some.
+  std::unordered_map<Index, std::vector<Index>> of_results = {};
 };
 
 // Forwards: sets the tangent of the instruction, given those of all before it.

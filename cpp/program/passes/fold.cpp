@@ -16,7 +16,7 @@ Index constant_unless_refused(Builder& builder, double y, bool checked) {
 Index fold(Builder& builder, const Instruction& instruction) {
   const std::size_t count = operand_count(instruction.opcode);
   const Index operands[] = {instruction.a, instruction.b, instruction.c};
-  if (instruction.opcode == Opcode::RowSum) return kNone;
+  if (instruction.opcode == Opcode::RowSum || instruction.opcode == Opcode::Element) return kNone;
   double x[] = {0.0, 0.0, 0.0};
   for (std::size_t k = 0; k < count; ++k) {
     if (!builder.is_constant(operands[k])) return kNone;
@@ -27,6 +27,7 @@ Index fold(Builder& builder, const Instruction& instruction) {
 }
 
 Index fold_many(Builder& builder, Opcode opcode, const std::vector<Index>& operands, bool checked) {
+  if (is_matrix(opcode)) return kNone;
   if (!std::ranges::all_of(operands, [&](Index o) { return builder.is_constant(o); })) return kNone;
   std::vector<double> x, scratch(operands.size());
   for (const Index operand : operands) x.push_back(builder.constant_of(operand));

@@ -20,9 +20,16 @@ constexpr Index kUnneeded = kNone, kUsed = kNone - 1;
 // Instructions that agree in all but the last are a group. One number, because a comparison field
 // by field costs 8 % of the making of a plan.
 class Member {
+  // The lowest bit of each field.
+  static constexpr unsigned kRepeats = 63, kChecked = 62, kOpcode = 54, kExact = 53, kSink = 52,
+                            kCount = 32;
+
 public:
+  static constexpr Index kMostCount = (1u << (kSink - kCount)) - 1;
+
   Member() = default;
-  // `repeats`: a RowSum, which at one point is its operand: last, when all others have their slots.
+  // `repeats`: a RowSum, which at one point is its operand, or an Element, whose number is there
+  // already: last, when all others have their slots.
   // `checked`: side by side, so that one step checks all of a level. `is_exact`: of a decision.
   // `is_sink`: only outputs need it. `count`: of operands if it is n-ary, else 0. `order`: of a
   // sink that of the outputs, else that of the program.
@@ -44,10 +51,6 @@ public:
   friend auto operator<=>(const Member&, const Member&) = default;
 
 private:
-  // The lowest bit of each field.
-  static constexpr unsigned kRepeats = 63, kChecked = 62, kOpcode = 54, kExact = 53, kSink = 52,
-                            kCount = 32;
-  static constexpr Index kMostCount = (1u << (kSink - kCount)) - 1;
   static std::uint64_t field(std::uint64_t value, unsigned lowest) { return value << lowest; }
   std::uint64_t bits(unsigned lowest) const { return key_ >> lowest; }
 
@@ -89,6 +92,8 @@ private:
   void add_inputs();
   void add_level(std::size_t from, std::size_t to);
   void add_group(const Member* members, Index n);
+  void add_matrices(Index i);
+  void write_check_from(Index& checked);
   void collect_operands(Opcode opcode, Index count, bool tidy);
   void sort_by(Opcode opcode, Index count, bool second);
   std::size_t write(Opcode opcode, Index count);
@@ -156,12 +161,13 @@ void Grouping::find_levels() {
 Member Grouping::member(Index i) const {
   const Instruction& instruction = at(i);
   const bool is_sink = needed_[i] != kUsed;
-  return {instruction.opcode == Opcode::RowSum,
+  const Index operands = is_many(instruction.opcode) ? instruction.b : 0;
+  return {instruction.opcode == Opcode::RowSum || instruction.opcode == Opcode::Element,
           instruction.checked,
           instruction.opcode,
           strict_ || is_marked(cone_, i),
           is_sink,
-          is_many(instruction.opcode) ? instruction.b : 0,
+          is_matrix(instruction.opcode) ? Member::kMostCount : operands,
           is_sink ? needed_[i] : i};
 }
 
@@ -177,7 +183,13 @@ void Grouping::add_inputs() {
   }
 }
 
-// Writes the groups of a level, then one check for all that is checked in it.
+// Checks all slots from `checked` on, if it is not kNone, which it then is.
+void Grouping::write_check_from(Index& checked) {
+  if (checked != kNone) writer_.write_check(checked, next_ - checked);
+  checked = kNone;
+}
+
+// Writes the groups of a level, then one check for all that is checked in it but matrices.
 void Grouping::add_level(std::size_t from, std::size_t to) {
   std::sort(members_.begin() + static_cast<std::ptrdiff_t>(from),
             members_.begin() + static_cast<std::ptrdiff_t>(to));
@@ -187,14 +199,21 @@ void Grouping::add_level(std::size_t from, std::size_t to) {
     std::size_t end = from + 1;
     if (!first.is_alone())
       while (end < to && members_[end].same_group(first)) ++end;
-    if (first.checked()) checked = std::min(checked, next_);
-    add_group(&members_[from], static_cast<Index>(end - from));
+    const Index i = instruction(first);
+    if (is_matrix(at(i).opcode)) {
+      write_check_from(checked);
+      add_matrices(i);
+    } else {
+      if (first.checked()) checked = std::min(checked, next_);
+      add_group(&members_[from], static_cast<Index>(end - from));
+    }
     from = end;
   }
-  if (checked != kNone) writer_.write_check(checked, next_ - checked);
+  write_check_from(checked);
   for (; from < to; ++from) {
     const Index i = instruction(members_[from]);
     slot_[i] = slot_[at(i).a];
+    if (at(i).opcode == Opcode::Element) slot_[i] += 1 + at(i).b;
     if (at(i).checked) writer_.write_check(slot_[i], 1);
   }
 }
@@ -238,6 +257,19 @@ void Grouping::add_group(const Member* members, Index n) {
     }
   }
   for (const Index i : order_) slot_[i] = next_++;
+}
+
+// The results of matrices stand side by side, behind their state.
+void Grouping::add_matrices(Index i) {
+  const MatrixShape shape = matrix_shape(program_, at(i));
+  operands_.resize(shape.operands());
+  for (std::size_t k = 0; k < operands_.size(); ++k)
+    operands_[k] = slot_[program_.lists[at(i).c + k]];
+  writer_.write_matrices(shape, next_, operands_.data());
+  if (at(i).checked) writer_.write_check(next_, 1);
+  slot_[i] = next_;
+  if (shape.results() >= kSideBySide - 1 - next_) throw std::bad_alloc();
+  next_ += static_cast<Index>(1 + shape.results());
 }
 
 // Fills operands_ for order_; with `tidy` the operands of a product or a sum of two stand by slot,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "program/ir/matrix.h"
 #include "steps.h"
 
 namespace arenagrad::program::point {
@@ -156,6 +157,18 @@ const Index* run_gathered(StepHead head, const Index* at, double* v, double* scr
   return at;
 }
 
+const Index* run_matrices(StepHead head, const Index* at, double* v, double* scratch) {
+  const MatrixStep step = read<MatrixStep>(at);
+  double* to = operands_in(scratch);
+  for (Index k = 0; k < step.runs; ++k, at += 2) {
+    const double* const from = v + (at[0] & ~kSideBySide);
+    to = (at[0] & kSideBySide) != 0 ? std::copy_n(from, at[1], to) : std::fill_n(to, at[1], *from);
+  }
+  const MatrixShape shape{head.opcode, step.rows, step.columns, step.inner, step.flags};
+  v[step.to] = compute(shape, scratch, v + step.to + 1);
+  return at;
+}
+
 // A few numbers are looked at here for less than the call of a kernel.
 bool all_finite(const Kernels& kernels, const double* a, std::size_t n) {
   if (n > 8) return kernels.finite(a, n);
@@ -204,6 +217,9 @@ bool run_steps(const Steps& steps, double* workspace) {
       break;
     case StepKind::GatheredNary:
       at = run_gathered(head, at, v, scratch);
+      break;
+    case StepKind::Matrices:
+      at = run_matrices(head, at, v, scratch);
       break;
     case StepKind::Check: {
       const CheckStep step = read<CheckStep>(at);

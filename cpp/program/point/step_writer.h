@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "program/ir/matrix.h"
 #include "steps.h"
 
 namespace arenagrad::program::point {
@@ -27,6 +28,7 @@ public:
   // operands of a group of n-ary instructions: `count` slots an instruction.
   void write_scalar(Opcode opcode, Index to, const OperandSlots& operands, Index n);
   void write_nary(Opcode opcode, Index to, const Index* lists, Index count, Index n);
+  void write_matrices(const MatrixShape& shape, Index to, const Index* slots);
   void write_check(Index from, Index n);
   void write_end();
 

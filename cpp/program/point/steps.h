@@ -33,6 +33,7 @@ enum class StepKind : std::uint8_t {
   MatrixVector,       // MatrixVectorStep
   StridedNary,        // NaryStep of SumN or DotN: operands are side by side from one to the next
   GatheredNary,       // NaryStep of any n-ary opcode: a list of slots for each
+  Matrices,           // MatrixStep
   Check,              // CheckStep
   End,
 };
@@ -92,6 +93,12 @@ struct MatrixVectorStep {
 // next instruction has the next slot and not the same. If gathered, then n * count slots.
 struct NaryStep {
   Index to, n, count;
+};
+// The slot `to` gets the state of an instruction of matrices, those behind it the results. Then
+// `runs` pairs of a slot and a length: the operands, side by side with kSideBySide, else all the
+// same.
+struct MatrixStep {
+  Index to, rows, columns, inner, flags, runs;
 };
 // n numbers from `from` on have to be finite.
 struct CheckStep {

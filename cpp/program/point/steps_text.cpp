@@ -8,6 +8,12 @@ std::string size_text(Index rows, Index columns) {
   return std::to_string(rows) + "x" + std::to_string(columns);
 }
 
+std::string matrices_text(const Index*& at) {
+  const MatrixStep step = read<MatrixStep>(at);
+  at += std::size_t{2} * step.runs;
+  return size_text(step.rows, step.columns);
+}
+
 } // namespace
 
 // Walks the words as run_steps does; a step's lists are skipped.
@@ -56,6 +62,9 @@ std::string to_text(const Steps& steps) {
       line = name + " " + std::to_string(step.count) + how + std::to_string(step.n);
       break;
     }
+    case StepKind::Matrices:
+      line = name + " " + matrices_text(at);
+      break;
     case StepKind::Check:
       line = "Check x" + std::to_string(read<CheckStep>(at).n);
       break;

@@ -116,4 +116,23 @@ void StepWriter::write_nary(Opcode opcode, Index to, const Index* lists, Index c
                n - start);
 }
 
+// Matrices stand in slots side by side mostly, and zeros are all in one slot.
+void StepWriter::write_matrices(const MatrixShape& shape, Index to, const Index* slots) {
+  const auto n = static_cast<Index>(shape.operands());
+  std::vector<Index> runs;
+  for (Index from = 0, length = 1; from < n; from += length, length = 1) {
+    const Index step = from + 1 < n ? slots[from + 1] - slots[from] : 1;
+    while (step <= 1 && from + length < n && slots[from + length] == slots[from] + length * step)
+      ++length;
+    runs.push_back(slots[from] | (step == 1 ? kSideBySide : 0));
+    runs.push_back(length);
+  }
+  put({.kind = StepKind::Matrices, .opcode = shape.opcode},
+      MatrixStep{to, static_cast<Index>(shape.rows), static_cast<Index>(shape.columns),
+                 static_cast<Index>(shape.inner), shape.flags,
+                 static_cast<Index>(runs.size() / 2)});
+  put_slots(runs.data(), runs.size());
+  want_scratch(shape.scratch());
+}
+
 } // namespace arenagrad::program::point

@@ -10,16 +10,19 @@ namespace {
 // How many instructions from `from` on have operands in slots that go up by 0 or by 1.
 Index run_length(const OperandSlots& operands, Index from, Index n) {
   if (from + 1 == n) return 1;
-  Index length = n - from;
+  Index steps[3];
   for (std::size_t k = 0; k < operands.count; ++k) {
-    const Index* slots = operands.slots[k] + from;
-    const Index step = slots[1] - slots[0];
-    if (step > 1) return 1;
-    Index same = 2;
-    while (same < length && slots[same] - slots[same - 1] == step) ++same;
-    length = same;
+    steps[k] = operands.slots[k][from + 1] - operands.slots[k][from];
+    if (steps[k] > 1) return 1;
   }
-  return length;
+  const auto goes_on = [&](Index i) {
+    for (std::size_t k = 0; k < operands.count; ++k)
+      if (operands.slots[k][i] - operands.slots[k][i - 1] != steps[k]) return false;
+    return true;
+  };
+  Index end = from + 2;
+  while (end < n && goes_on(end)) ++end;
+  return end - from;
 }
 
 // A repeated slot and slots side by side need no list.

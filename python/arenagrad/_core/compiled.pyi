@@ -468,6 +468,21 @@ def with_partials(
     many.
     """
 
+def record_matrices(
+    function: str,
+    rows: int,
+    columns: int,
+    transposed: bool,
+    decides: bool,
+    numbers: list[Value | float],
+) -> list[Value] | None:
+    """Record one call of a function of matrices: its results, or None where it fails.
+
+    The numbers, Values or not, are those of matrices row by row. Whether it fails is a decision of
+    a trace under way if decides, or if it does. Raises ImportError where SciPy is needed and not
+    there.
+    """
+
 def is_compile_disabled() -> bool:
     """Whether nothing that has been compiled is used."""
 
