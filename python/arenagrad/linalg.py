@@ -31,7 +31,6 @@ from numpy.linalg import LinAlgError
 
 from arenagrad import functions
 from arenagrad._core.compiled import record_matrices
-from arenagrad.arrays import ValueArray
 from arenagrad.engine import Value
 
 __all__ = ["SlogdetResult", "cholesky", "det", "inv", "slogdet", "solve", "solve_triangular"]
@@ -42,6 +41,7 @@ Array: TypeAlias = np.ndarray[Any, Any]
 _MOST_UNROLLED = 16  # beyond, LAPACK is faster at a point
 _MOST_EXPANDED = 4
 _SMALLEST_NORMAL = 2.2250738585072014e-308
+_ValueArray = type(functions.values([]))  # whose module imports this one
 _SCALE = 2.0**256  # brings a subnormal number to where its reciprocal is finite
 
 
@@ -568,7 +568,7 @@ def _by_columns(right: Array, count: int, solved: Callable[[list[Number]], list[
 def _reshaped(numbers: list[Value], shape: tuple[int, ...]) -> Array:
     array = np.empty(len(numbers), dtype=object)
     array[:] = numbers
-    return array.reshape(shape).view(ValueArray)
+    return array.reshape(shape).view(_ValueArray)
 
 
 def _object_array(nested: Any) -> Array:
@@ -577,7 +577,7 @@ def _object_array(nested: Any) -> Array:
     flat = array.reshape(-1)
     for i, x in enumerate(flat.tolist()):
         flat[i] = _value(x)
-    return array.view(ValueArray)
+    return array.view(_ValueArray)
 
 
 def _value(number: Number) -> Value:

@@ -8,6 +8,12 @@ std::string size_text(Index rows, Index columns) {
   return std::to_string(rows) + "x" + std::to_string(columns);
 }
 
+std::string nary_text(const Index*& at, bool strided) {
+  const NaryStep step = read<NaryStep>(at);
+  at += strided ? step.count : static_cast<std::size_t>(step.n) * step.count;
+  return std::to_string(step.count) + (strided ? " strided x" : " x") + std::to_string(step.n);
+}
+
 std::string matrices_text(const Index*& at) {
   const MatrixStep step = read<MatrixStep>(at);
   at += std::size_t{2} * step.runs;
@@ -54,14 +60,9 @@ std::string to_text(const Steps& steps) {
       break;
     }
     case StepKind::StridedNary:
-    case StepKind::GatheredNary: {
-      const NaryStep step = read<NaryStep>(at);
-      const bool strided = head.kind == StepKind::StridedNary;
-      at += strided ? step.count : static_cast<std::size_t>(step.n) * step.count;
-      const char* how = strided ? " strided x" : " x";
-      line = name + " " + std::to_string(step.count) + how + std::to_string(step.n);
+    case StepKind::GatheredNary:
+      line = name + " " + nary_text(at, head.kind == StepKind::StridedNary);
       break;
-    }
     case StepKind::Matrices:
       line = name + " " + matrices_text(at);
       break;
