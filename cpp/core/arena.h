@@ -213,6 +213,7 @@ public:
   double* edge_numbers(std::size_t offset) { return edge_numbers_.data() + offset; }
   double* scratch() { return scratch_.data(); }
   FunctionNodes& functions() { return functions_; }
+  const FunctionNodes& functions() const { return functions_; }
   const double* data_array() const { return data_.data(); }
   const Operand2* operand_array() const { return operands_.data(); }
   const Tag* tag_array() const { return tags_.data(); }

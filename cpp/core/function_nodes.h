@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "errors.h"
@@ -21,7 +23,10 @@ namespace arenagrad::core {
 class Function {
 public:
   virtual ~Function() = default;
+  virtual std::size_t operands() const = 0;
   virtual std::size_t results() const = 0;
+  // From which read_function makes a function that is the same.
+  virtual std::string bytes() const = 0;
   // Writes sum over results of adjoint * d result / d operand, for each operand at these primals.
   // Throws where a rule of micrograd's own would raise, and std::bad_alloc.
   virtual void pull_back(const double* operands, const double* adjoints,
@@ -32,6 +37,11 @@ protected:
   Function(const Function&) = default;
   Function& operator=(const Function&) = default;
 };
+
+// Throws FormatError for anything but what bytes() gives, whoever made it. Set once, by whoever has
+// functions, before there are any bytes to read.
+using ReadFunction = std::shared_ptr<const Function> (*)(std::string_view bytes);
+inline ReadFunction read_function = nullptr;
 
 class FunctionNodes {
 public:
@@ -59,9 +69,9 @@ public:
   };
 
   bool empty() const { return entries_.empty(); }
-  // Makes room for one more: push() cannot fail then.
-  void reserve() {
-    if (entries_.size() == entries_.capacity()) entries_.reserve(2 * entries_.size() + 1);
+  // Makes room for so many more: push() cannot fail then.
+  void reserve(std::size_t more = 1) {
+    if (entries_.capacity() - entries_.size() < more) entries_.reserve(2 * entries_.size() + more);
   }
   // Requires a node above those of all others.
   void push(NodeId node, std::shared_ptr<const Function> function, std::vector<double> adjoints) {
@@ -69,6 +79,9 @@ public:
   }
   // Requires that the node is a call.
   Entry& of(NodeId node) { return *std::ranges::lower_bound(entries_, node, {}, &Entry::node); }
+  const Entry& of(NodeId node) const {
+    return *std::ranges::lower_bound(entries_, node, {}, &Entry::node);
+  }
   // Forgets those of the nodes from `size` on.
   void drop_above(std::size_t size) {
     while (!entries_.empty() && entries_.back().node >= size) entries_.pop_back();

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <unordered_map>
 
 #include "bytes.h"
 #include "nary.h"
@@ -12,7 +13,7 @@ namespace arenagrad::core {
 namespace {
 
 constexpr std::string_view kMagic = "AGRD";
-constexpr std::uint16_t kVersion = 1, kHasAdjoints = 1;
+constexpr std::uint16_t kVersion = 1, kHasAdjoints = 1, kHasFunctions = 2;
 
 } // namespace
 
@@ -38,11 +39,7 @@ public:
   PartWriter(Arena& arena, const Numbering& numbers, const std::vector<NodeId>& nodes)
       : arena_(arena), numbers_(numbers), nodes_(nodes) {
     for (const NodeId node : nodes) {
-      if (arena.op(node) == Op::Function)
-        throw FormatError(
-            "a graph with a derivative that was taken on Values in it cannot be saved or "
-            "copied: save what it was computed from",
-            node);
+      if (arena.op(node) == Op::Function) add_function(*arena.functions().of(node).function);
       names_.add(arena.op(node));
       if (is_many(node)) edges_ += arena.operands(node).b;
       has_adjoints_ = has_adjoints_ || std::bit_cast<std::uint64_t>(arena.gradient(node)) != 0;
@@ -60,6 +57,7 @@ public:
       for (const NodeId node : nodes_) put(out_, arena_.gradient(node));
     for (const NodeId node : nodes_) operands(node);
     edges();
+    functions();
     put(out_, crc32(out_));
     return std::move(out_);
   }
@@ -70,7 +68,8 @@ private:
   void head() {
     out_ += kMagic;
     put(out_, kVersion);
-    put(out_, static_cast<std::uint16_t>(has_adjoints_ ? kHasAdjoints : 0));
+    const int flags = (has_adjoints_ ? kHasAdjoints : 0) | (functions_.empty() ? 0 : kHasFunctions);
+    put(out_, static_cast<std::uint16_t>(flags));
     put(out_, numbers_.size() - static_cast<NodeNumber>(nodes_.size()));
     put(out_, static_cast<std::uint32_t>(nodes_.size()));
     put(out_, static_cast<std::uint32_t>(edges_));
@@ -119,12 +118,30 @@ private:
     }
   }
 
+  void add_function(const Function& function) {
+    const auto [at, is_new] = functions_.emplace(&function, functions_.size());
+    if (is_new) function_bytes_.push_back(function.bytes());
+    function_of_call_.push_back(static_cast<std::uint32_t>(at->second));
+  }
+  void functions() {
+    if (functions_.empty()) return;
+    put(out_, static_cast<std::uint32_t>(function_bytes_.size()));
+    for (const std::string& bytes : function_bytes_) {
+      put(out_, static_cast<std::uint32_t>(bytes.size()));
+      out_ += bytes;
+    }
+    for (const std::uint32_t function : function_of_call_) put(out_, function);
+  }
+
   Arena& arena_;
   const Numbering& numbers_;
   const std::vector<NodeId>& nodes_;
   OpNames names_;
   std::size_t edges_ = 0;
   bool has_adjoints_ = false;
+  std::unordered_map<const Function*, std::size_t> functions_; // where each stands in the next
+  std::vector<std::string> function_bytes_;
+  std::vector<std::uint32_t> function_of_call_; // of each call, in order
   std::string out_;
 };
 
@@ -151,7 +168,7 @@ SavedPart::SavedPart(std::string_view bytes, NodeNumber size, const Arena& arena
 
 void SavedPart::read(Reader& in) {
   const auto flags = in.take<std::uint16_t>();
-  if (flags > kHasAdjoints) throw FormatError("a saved graph has unknown flags");
+  if (flags > (kHasAdjoints | kHasFunctions)) throw FormatError("a saved graph has unknown flags");
   first_ = in.take<std::uint32_t>();
   const std::size_t count = in.take<std::uint32_t>(), edges = in.take<std::uint32_t>();
   if (count >= kNoNumber - first_) throw FormatError("a saved graph has too many nodes");
@@ -195,7 +212,22 @@ void SavedPart::read(Reader& in) {
   edges_.resize(edges);
   for (NodeNumber& edge : edges_) edge = in.take<NodeNumber>();
   in.take(edge_numbers_, numbered);
+  if ((flags & kHasFunctions) != 0) read_functions(in);
   if (in.left() != 0) throw FormatError("a saved graph is longer than it says");
+}
+
+// A function for each call, of which several may have the same.
+void SavedPart::read_functions(Reader& in) {
+  if (read_function == nullptr) throw FormatError("a saved graph has functions");
+  std::vector<std::shared_ptr<const Function>> all;
+  for (auto count = in.take<std::uint32_t>(); count > 0; --count)
+    all.push_back(read_function(in.text(in.take<std::uint32_t>())));
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (ops_[i] != Op::Function) continue;
+    const auto number = in.take<std::uint32_t>();
+    if (number >= all.size()) throw FormatError("a saved graph has a call of no function");
+    functions_.emplace(i, all[number]);
+  }
 }
 
 namespace {
@@ -236,13 +268,21 @@ void SavedPart::check_node(std::size_t i, const Arena& arena, const Earlier& ear
   case Operands::Many:
     if (o.b < operand_counts(op).least || o.b > operand_counts(op).most)
       throw FormatError("a saved graph has a node with a wrong number of operands");
+    if (op == Op::Function && (!functions_.contains(i) || functions_.at(i)->operands() != o.b))
+      throw FormatError("a saved graph has a call with a wrong number of operands");
     for (std::size_t k = 0; k < o.b; ++k) visible(edges_[o.a + k]);
     scratch_ = std::max(scratch_, scratch_size(op, o.b));
     break;
   case Operands::Part: {
-    if (operand(o.a) != group_of(op)) refuse_operand();
-    const NodeNumber count =
-        o.a < first_ ? arena.operands(earlier(o.a)).b : operands_[o.a - first_].b;
+    const bool is_result = op == Op::FunctionResult;
+    if (operand(o.a) != (is_result ? Op::Function : group_of(op))) refuse_operand();
+    const std::size_t group = o.a - first_;
+    std::size_t count = 0;
+    if (is_result)
+      count = (o.a < first_ ? arena.functions().of(earlier(o.a)).function : functions_.at(group))
+                  ->results();
+    else
+      count = o.a < first_ ? arena.operands(earlier(o.a)).b : operands_[group].b;
     if (o.b >= count) refuse_operand();
     break;
   }
@@ -266,6 +306,11 @@ NodeId SavedPart::record(Arena& arena, const Earlier& earlier) const {
   };
   std::vector<NodeId> edges(edges_.size());
   std::transform(edges_.begin(), edges_.end(), edges.begin(), node_of);
+  // Whatever can fail does so before the first node.
+  std::vector<std::vector<double>> adjoints;
+  for (const auto& [i, function] : functions_) adjoints.emplace_back(function->results(), 0.0);
+  arena.functions().reserve(functions_.size());
+  auto next_adjoints = adjoints.begin();
   const double* partials = edge_numbers_.data();
   for (std::size_t i = 0; i < size(); ++i) {
     const Op op = ops_[i];
@@ -278,6 +323,9 @@ NodeId SavedPart::record(Arena& arena, const Earlier& earlier) const {
     case Operands::Many:
       arena.push_many(op, y, edges.data() + o.a, op == Op::FixedPartials ? partials : nullptr, o.b);
       if (op == Op::FixedPartials) partials += o.b;
+      if (op == Op::Function)
+        arena.functions().push(static_cast<NodeId>(first + i), functions_.at(i),
+                               std::move(*next_adjoints++));
       break;
     case Operands::Part:
       arena.push(op, y, {node_of(o.a), static_cast<NodeId>(o.b)});

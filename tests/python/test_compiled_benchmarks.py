@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import (  # noqa: E402
     compiled_batch,
+    compiled_gaussian,
     compiled_gpt,
     compiled_graph,
     compiled_making,
@@ -93,6 +94,17 @@ def test_the_sparse_jacobian_is_that_of_the_residuals() -> None:
     difference = (np.ravel(sides[0]) - np.ravel(sides[1])) / (2.0 * step)
     assert matrix.shape == (8, 2 * 11 + 3 * 3 + 4)
     assert matrix.toarray()[:, k] == pytest.approx(difference, abs=1e-6)
+
+
+def test_the_likelihood_is_that_of_the_normal_distribution() -> None:
+    seen = compiled_gaussian.Observations(30)
+    _, (value, gradient) = compiled_gaussian.ours(seen)
+    covariance = np.exp(-0.5 * seen.squares) + 0.1 * np.eye(30)
+    inverse = np.linalg.inv(covariance)
+    wanted = 0.5 * (seen.ys @ inverse @ seen.ys + np.linalg.slogdet(covariance)[1])
+    assert value == pytest.approx(wanted)
+    explained = inverse @ seen.ys
+    assert gradient[2] == pytest.approx(0.5 * (np.trace(inverse) - explained @ explained))
 
 
 @pytest.mark.parametrize("operations", [600, 2_000])

@@ -4,6 +4,7 @@ The oracle of derivatives is the elimination that is written out on Values, whic
 with the rules of matrices.
 """
 
+import copy
 import os
 import pickle
 import subprocess
@@ -261,6 +262,18 @@ def test_no_right_side_is_solved_for_nothing() -> None:
 
 
 # Files, and where there is no SciPy
+
+
+def test_a_graph_with_matrices_is_pickled_and_copied() -> None:
+    a = values(DEFINITE)
+    result = linalg.slogdet(a)[1] + linalg.solve(a, RIGHT)[0, 0]
+    result.backward()
+    for twin_of in (lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy):
+        twin, twin_a = twin_of((result, a))
+        arenagrad.zero_grad(twin)
+        twin.backward()
+        assert twin.data == result.data
+        assert np.array_equal(grad_of(twin_a), grad_of(a))
 
 
 def test_a_file_holds_matrices_and_their_derivatives(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 The expected numbers are worked out by hand, or by mpmath, which shares no code with the engine.
 """
 
+import copy
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -333,3 +335,17 @@ def test_the_exponent_of_a_power_has_derivatives_at_zero_in_any_order() -> None:
         for argnum in order:
             f = grad(f, argnum)
         assert f(2.0, 0.0) == pytest.approx(-0.25), order
+
+
+@pytest.mark.parametrize(
+    "twin_of", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy], ids=["pickle", "copy"]
+)
+def test_graphs_with_derivatives_in_them_are_pickled_and_copied(twin_of: Any) -> None:
+    derivative = grad(lambda x: ag.sin(x) * ag.exp(x))
+    x = Value(0.7)
+    result = derivative(x) * x + derivative(x * x)  # two calls of one function
+    twin, twin_x = twin_of((result, x))
+    result.backward()
+    twin.backward()
+    assert (twin.data, twin_x.grad) == (result.data, x.grad)
+    assert twin_of(twin).data == result.data

@@ -5,6 +5,7 @@ import copyreg
 import pickle
 import zlib
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -88,6 +89,27 @@ def test_a_damaged_graph_is_refused_and_changes_nothing(data: Any) -> None:
     with pytest.raises(FormatError):
         _core._DecodedPart(_core._GraphDecoder(), bytes(good), 0, [])  # type: ignore[attr-defined]
     assert arenagrad.arena_info() == before
+
+
+def test_damaged_functions_under_a_right_checksum_are_refused_or_sound() -> None:
+    x = Value(0.7)
+    derivative = arenagrad.grad(lambda x: arenagrad.sin(x) * x)
+    good = portion_of(derivative(x) + derivative(x * 2.0))
+    random = Random(3)
+    read = 0
+    for _ in range(3000):
+        body = bytearray(good[:-4])
+        for _ in range(random.randint(1, 3)):
+            body[random.randrange(len(body))] = random.choice((0, 1, 255, random.randrange(256)))
+        bad = bytes(body) + zlib.crc32(body).to_bytes(4, "little")
+        graph = _core._GraphDecoder()  # type: ignore[attr-defined]
+        try:
+            part = _core._DecodedPart(graph, bad, 0, [])  # type: ignore[attr-defined]
+        except FormatError:
+            continue
+        _core._value_of_part(graph, part).backward()  # type: ignore[attr-defined]
+        read += 1
+    assert read > 100  # numbers may be any
 
 
 def test_a_hostile_pickle_of_our_parts_is_refused() -> None:

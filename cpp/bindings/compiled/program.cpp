@@ -47,11 +47,7 @@ py::bytes bytes_of_program(const ProgramPointer& of) {
 ProgramPointer program_of_bytes(const py::bytes& bytes) {
   const std::string_view view = bytes;
   ProgramPointer program = make_without_gil([&] { return program::read_program(view); });
-  for (const program::Instruction& at : program->instructions)
-    if (program::is_table_opcode(at.opcode))
-      need_special(program::op_of(at.opcode));
-    else if (program::is_matrix(at.opcode))
-      need_lapack(program::matrix_shape(*program, at).rows);
+  need_functions_of(*program);
   return program;
 }
 
@@ -186,6 +182,14 @@ void bind_checks(ProgramClass& cls) {
 }
 
 } // namespace
+
+void need_functions_of(const Program& program) {
+  for (const program::Instruction& at : program.instructions)
+    if (program::is_table_opcode(at.opcode))
+      need_special(program::op_of(at.opcode));
+    else if (program::is_matrix(at.opcode))
+      need_lapack(program::matrix_shape(program, at).rows);
+}
 
 void bind_program(py::module_& module) {
   ProgramClass cls(module, "Program", "A linear program: what a function does to its inputs.");

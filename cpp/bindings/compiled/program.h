@@ -9,6 +9,9 @@ namespace arenagrad::bindings {
 
 using ProgramPointer = std::shared_ptr<program::Program>;
 
+// Looks for functions that only SciPy has, for a program that has been read. Throws ImportError.
+void need_functions_of(const program::Program& program);
+
 // What may be done to a program whose results must keep every bit, or need not.
 inline program::Passes passes_for(bool strict) {
   program::Passes passes;

@@ -92,6 +92,12 @@ bool is_recorded(const Closure& closure) {
   });
 }
 
+std::shared_ptr<const core::Function> read_function(std::string_view bytes) {
+  auto function = program::read_point_function(bytes);
+  need_functions_of(function->program());
+  return function;
+}
+
 } // namespace
 
 void CallOperands::add_value(std::size_t place, PyObject* value) {
@@ -128,6 +134,7 @@ std::optional<std::vector<py::object>> record_call(const RecordedFunctionPointer
 }
 
 void bind_recorded_call(py::module_& module) {
+  core::read_function = read_function;
   py::class_<RecordedFunction, RecordedFunctionPointer>(
       module, "RecordedFunction", "A program as the function of calls that are recorded.")
       .def(py::init([](const ProgramPointer& program, bool strict) {

@@ -14,6 +14,7 @@ class ProgramFunction : public core::Function {
 public:
   explicit ProgramFunction(Program program) : program_(std::move(program)) {}
   const Program& program() const { return program_; }
+  std::size_t operands() const override { return program_.input_count; }
   std::size_t results() const override { return program_.outputs.size(); }
 
 private:

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "program/ir/domain_check.h"
+#include "program/ir/program_format.h"
 #include "program/passes/builder.h"
 #include "program/passes/differentiate.h"
 
@@ -11,6 +12,16 @@ namespace arenagrad::program {
 
 PointFunction::PointFunction(Program program, bool strict)
     : ProgramFunction(std::move(program)), strict_(strict), plan_(this->program(), true) {}
+
+std::string PointFunction::bytes() const {
+  return std::string(1, strict_ ? '\1' : '\0') + write_program(program());
+}
+
+std::shared_ptr<PointFunction> read_point_function(std::string_view bytes) {
+  if (bytes.empty() || bytes[0] < 0 || bytes[0] > 1)
+    throw core::FormatError("a saved function is none");
+  return std::make_shared<PointFunction>(read_program(bytes.substr(1)), bytes[0] != 0);
+}
 
 Outcome PointFunction::evaluate(const double* operands, double* results) const {
   workspace_.resize(std::max(workspace_.size(), plan_.workspace()));

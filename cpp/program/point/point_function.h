@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "point_plan.h"
@@ -19,6 +20,9 @@ public:
   // `strict`: whether adjoints are added up in the arena's order, and pull_back() raises where the
   // arena's sweep would.
   PointFunction(Program program, bool strict);
+
+  // Those of its program, behind a byte that says whether it is strict.
+  std::string bytes() const override;
 
   // Writes the results.
   Outcome evaluate(const double* operands, double* results) const;
@@ -39,6 +43,9 @@ private:
   mutable std::vector<double> workspace_;
   mutable std::optional<Reverse> reverse_; // made at the first sweep
 };
+
+// The function that bytes() of another is of. Throws FormatError.
+std::shared_ptr<PointFunction> read_point_function(std::string_view bytes);
 
 // The function of a value, n operands and its partials by them, which gives the value: the same
 // object each time.
