@@ -252,6 +252,44 @@ def test_each_row_goes_its_own_way_where_errors_are_caught(
             assert caught.value.row == 3 * len(good)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("function", [ag.exp, ag.log, ag.reciprocal, ag.lgamma])
+def test_an_operation_whose_error_is_caught_is_computed_once(function: Callable[..., Any]) -> None:
+    def tried(x: Any) -> Any:
+        try:
+            return function(x) * 2.0
+        except ArithmeticError:
+            return 0.0
+
+    counts = compile(tried).program(1.5).stats["counts"]
+    assert counts[function.__name__.capitalize()] == 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(lambda x: 1.0 / x, lambda x: x**0.5, lambda x: x**-2, lambda x: 2.5 % x),
+        *(lambda x: x**1.5, lambda x: x**3, ag.exp, ag.log, lambda x: ag.fmod(2.5, x)),
+        *(lambda x: x**x, lambda x: 2.0**x, ag.tan, ag.reciprocal),
+    ],
+)
+def test_rows_that_fail_and_rows_that_do_not_are_told_apart(function: Callable[..., Any]) -> None:
+    def tried(x: Any) -> Any:
+        try:
+            return function(x) + 0.0
+        except ArithmeticError:
+            return -7.0
+        except ValueError:
+            return -8.0
+
+    numbers = [*POINTS, 5e-324, -5e-324, 1e-200, 2.0**-500, 2.0**500, 1e154, 1e103, 1e102]
+    wanted = [tried(Value(x)) for x in numbers]
+    for rows in (numbers, numbers * 20, [1.5] * 300, [1.5] * 299 + [0.0]):
+        got = compile(tried, in_axes=0)(np.array(rows))
+        by_number = dict(zip(map(repr, numbers), wanted, strict=True)) | {"1.5": tried(Value(1.5))}
+        want = [ag.data_of(by_number[repr(x)]).item() for x in rows]
+        assert np.allclose(got, want, rtol=1e-12, atol=0.0, equal_nan=True)
+
+
 def test_an_operation_that_fails_in_rows_without_a_guard_is_traced_anew() -> None:
     f = compile(divided, in_axes=0)
     assert f(np.array([2.0, 4.0])).tolist() == [2.5, 4.25]

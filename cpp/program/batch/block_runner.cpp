@@ -11,6 +11,9 @@ constexpr std::size_t kCacheLine = 8; // doubles
 
 Strided no_operand() { return {nullptr, 0}; }
 
+constexpr double kNothing = 0.0;
+constexpr Strided kZero{&kNothing, 0};
+
 } // namespace
 
 // Locations that stay the same for all blocks are found here, once; the columns that lie in the
@@ -93,6 +96,30 @@ void BlockRunner::run(const MapStep& step) {
   const Kernels::Map map = kernels(step.exact).map[static_cast<std::size_t>(step.opcode)];
   map(y, strided(step.a), strided(step.b), strided(step.c), count_);
   if (step.checked) check(y);
+}
+
+void BlockRunner::run(const SuccessStep& step) {
+  const Strided a = strided(step.a), b = strided(step.b);
+  if (all_succeed(step.how, a, b)) return;
+  const auto how = static_cast<double>(step.how);
+  for (std::size_t r = 0; r < count_; ++r)
+    if (core::failure_number(how, a.at[r * a.step], b.at[r * b.step]) != 0.0) fail(r);
+}
+
+// Whether a few instructions a register show that the operation succeeds in all rows; errs on the
+// side of caution.
+bool BlockRunner::all_succeed(core::MayFail how, Strided a, Strided b) const {
+  if (core::is_unary(static_cast<double>(how))) return b.step == 1 && kernels_.finite(b.at, count_);
+  if (how == core::MayFail::Divide)
+    return kernels_.bounded(b, std::numeric_limits<double>::denorm_min(),
+                            std::numeric_limits<double>::infinity(), false, count_);
+  if (how != core::MayFail::Power || b.step != 0) return false;
+  const double exponent = *b.at;
+  // As core::power_may_fail: the logarithm of the power to base 2 is below 1000.
+  const double reach = std::fmin(1000.0 / std::fabs(exponent) - 2.0, 1000.0);
+  const bool any_sign = exponent == std::floor(exponent);
+  return reach > 0.0 && kernels_.bounded(a, std::exp2(-reach), std::exp2(reach), false, count_) &&
+         (any_sign || kernels_.compare(Opcode::Less, false, a, kZero, count_));
 }
 
 void BlockRunner::run(const NaryStep& step) {

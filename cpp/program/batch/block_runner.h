@@ -52,6 +52,7 @@ private:
   void run(const StoreStep& step);
   void run(const GuardStep& step);
   void run(const CompareStep& step);
+  void run(const SuccessStep& step);
   void run(const ClearStep& step);
   void run(const BoundedStep& step);
   void run(const RowSumStep& step);
@@ -60,6 +61,7 @@ private:
   void run(const InnerProductGridStep& step);
   void run(const MatricesStep& step);
 
+  bool all_succeed(core::MayFail how, Strided a, Strided b) const;
   void max_shift(double* y, const Strided* x, std::size_t count);
   void largest(double* y, const Strided* x, std::size_t count);
   void norm(double* y, const Strided* x, std::size_t count);

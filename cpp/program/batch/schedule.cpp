@@ -139,6 +139,26 @@ private:
       if (guards[i] == 0 || !is_comparison(program_.instructions[i].opcode)) continue;
       if (facts_.varies[i] != 0 && guards[i] == facts_.uses[i]) facts_.absorbed[i] = 1;
     }
+    for (const Guard& guard : program_.guards)
+      if (const Index failure = failure_ruled_out(guard); failure != kNone)
+        facts_.absorbed[failure] = 1;
+  }
+
+  // The Failure that a guard, which nothing else asks for, says to be None; kNone if it does not.
+  Index failure_ruled_out(const Guard& guard) const {
+    const Instruction& condition = program_.instructions[guard.condition];
+    if (facts_.absorbed[guard.condition] == 0 || condition.opcode != Opcode::Equal ||
+        !guard.outcome)
+      return kNone;
+    for (const auto& [failure, kind] :
+         {std::pair(condition.a, condition.b), std::pair(condition.b, condition.a)}) {
+      const Instruction &at = program_.instructions[failure], &none = program_.instructions[kind];
+      if (at.opcode == Opcode::Failure && facts_.uses[failure] == 1 &&
+          program_.instructions[at.a].opcode == Opcode::Constant &&
+          none.opcode == Opcode::Constant && program_.constants[none.a] == 0.0)
+        return failure;
+    }
+    return kNone;
   }
 
   // The uniforms of a layer are listed result by result, as its kernel reads them.
@@ -267,6 +287,14 @@ private:
     const auto& [i, outcome] = guard;
     if (facts_.absorbed[i] == 0)
       return {facts_.ready[i], GuardStep{.outcome = outcome, .a = facts_.location[i]}};
+    if (const Index failure = failure_ruled_out(guard); failure != kNone) {
+      const Instruction& at = program_.instructions[failure];
+      const double how = program_.constants[program_.instructions[at.a].a];
+      return {std::max(facts_.ready[at.b], facts_.ready[at.c]),
+              SuccessStep{.how = static_cast<core::MayFail>(how),
+                          .a = facts_.location[at.b],
+                          .b = facts_.location[at.c]}};
+    }
     const auto& [opcode, checked, a, b, c] = program_.instructions[i];
     return {std::max(facts_.ready[a], facts_.ready[b]), CompareStep{.opcode = opcode,
                                                                     .outcome = outcome,

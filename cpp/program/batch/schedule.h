@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <variant>
 
+#include "core/op_domain.h"
 #include "program/ir/matrix.h"
 #include "program/passes/clear_decisions.h"
 
@@ -53,6 +54,7 @@ enum class StepKind : std::uint8_t {
   Store,
   Guard,
   Compare,
+  Success,
   Clear,
   Bounded,
   RowSum,
@@ -117,6 +119,12 @@ struct CompareStep {
   StepKind kind = StepKind::Compare;
   Opcode opcode{};
   bool outcome = false;
+  Location a, b;
+};
+// An operation that may fail as `how` says has to succeed; a and b as in core::failure_number.
+struct SuccessStep {
+  StepKind kind = StepKind::Success;
+  core::MayFail how{};
   Location a, b;
 };
 // a and b have to be in the order of margin number `margin` of Schedule::margins, and clearly so.
@@ -207,6 +215,8 @@ private:
       return visitor(self.template as<GuardStep>());
     case StepKind::Compare:
       return visitor(self.template as<CompareStep>());
+    case StepKind::Success:
+      return visitor(self.template as<SuccessStep>());
     case StepKind::Clear:
       return visitor(self.template as<ClearStep>());
     case StepKind::Bounded:
@@ -276,7 +286,7 @@ struct Schedule {
   Index input_count = 0;
   Index slots = 0, sums = 0;
   bool may_overflow_otherwise = false; // as program::may_overflow_otherwise, unless strict
-  std::size_t matrix_scratch = 0; // numbers, for any of the matrices
+  std::size_t matrix_scratch = 0;      // numbers, for any of the matrices
 
   std::size_t bytes() const;
 };

@@ -73,6 +73,10 @@ private:
       look(step.a);
       look(step.b);
     }
+    void operator()(SuccessStep& step) {
+      look(step.a);
+      look(step.b);
+    }
     void operator()(ClearStep& step) {
       look(step.a);
       look(step.b);

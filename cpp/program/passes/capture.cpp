@@ -248,7 +248,10 @@ private:
         f.op == Op::Take ? core::MayFail::Index : core::op_info(f.op).may_fail;
     const Index a = operand(f.left, f.left_number);
     const bool two = core::is_judged_by_operands(how) || how == core::MayFail::Index;
-    const Index b = two ? operand(f.right, f.right_number) : builder_.emit(opcode_of(f.op), a);
+    // Where it succeeded it is checked, as its node is, so that both are one instruction.
+    const bool succeeded = f.failure == core::Failure::None;
+    const Index b = two ? operand(f.right, f.right_number)
+                        : builder_.emit(opcode_of(f.op), a, kNone, kNone, succeeded);
     guard_failure(how, a, b, f.failure);
   }
 
@@ -277,7 +280,7 @@ private:
       const core::MayFail how = core::op_info(op_of(at.opcode)).may_fail;
       if (how == core::MayFail::Never) return;
       const bool two = core::is_judged_by_operands(how);
-      const Index b = two ? places[at.b] : builder_.emit(at.opcode, a);
+      const Index b = two ? places[at.b] : builder_.emit(at.opcode, a, kNone, kNone, at.checked);
       guard_failure(how, a, b, core::Failure::None);
     }
   }
