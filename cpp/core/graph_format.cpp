@@ -308,6 +308,7 @@ NodeId SavedPart::record(Arena& arena, const Earlier& earlier) const {
   std::transform(edges_.begin(), edges_.end(), edges.begin(), node_of);
   // Whatever can fail does so before the first node.
   std::vector<std::vector<double>> adjoints;
+  adjoints.reserve(functions_.size());
   for (const auto& [i, function] : functions_) adjoints.emplace_back(function->results(), 0.0);
   arena.functions().reserve(functions_.size());
   auto next_adjoints = adjoints.begin();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/bytes.h"
 #include "program/ir/domain_check.h"
 #include "program/ir/program_format.h"
 #include "program/passes/builder.h"
@@ -14,7 +15,10 @@ PointFunction::PointFunction(Program program, bool strict)
     : ProgramFunction(std::move(program)), strict_(strict), plan_(this->program(), true) {}
 
 std::string PointFunction::bytes() const {
-  return std::string(1, strict_ ? '\1' : '\0') + write_program(program());
+  std::string out;
+  core::put(out, static_cast<std::uint8_t>(strict_));
+  out += write_program(program());
+  return out;
 }
 
 std::shared_ptr<PointFunction> read_point_function(std::string_view bytes) {
