@@ -42,6 +42,7 @@ namespace py = pybind11;
 [[gnu::cold]] void bind_native_dispatch(py::module_&);  // compiled/native_dispatch.cpp
 [[gnu::cold]] void bind_recorded_call(py::module_&);    // compiled/recorded_call.cpp
 [[gnu::cold]] void bind_matrix_calls(py::module_&);     // compiled/matrix_calls.cpp
+[[gnu::cold]] void bind_callback(py::module_&);         // compiled/callback.cpp
 [[gnu::cold]] void bind_batch(py::module_&);            // compiled/batch_class.cpp
 [[gnu::cold]] void bind_batch_executable(py::module_&); // compiled/batch_executable.cpp
 [[gnu::cold]] void bind_row_arrays(py::module_&);       // compiled/row_arrays.cpp

@@ -33,6 +33,7 @@ void bind_functions(py::module_& module) {
 // In the order in which signatures name classes.
 void bind_compiled(py::module_& module) {
   bind_pytree(module);
+  bind_callback(module);
   bind_program(module);
   bind_closure(module);
   bind_outer_state(module);

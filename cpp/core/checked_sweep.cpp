@@ -55,10 +55,7 @@ void sweep_or_restore(Arena& arena, const std::vector<NodeId>& nodes, Callback c
   try {
     arena.gradients(std::size_t{nodes.front()} + 1)[nodes.front()] = 1.0;
     sweep_steps(arena, nodes, callback);
-  } catch (const Error&) {
-    restore();
-    throw;
-  } catch (const std::bad_alloc&) {
+  } catch (...) {
     restore();
     throw;
   }

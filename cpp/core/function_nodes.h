@@ -19,7 +19,7 @@
 
 namespace arenagrad::core {
 
-// What a call computes. Immutable, and runs nothing of Python's.
+// What a call computes. Immutable. It may call functions of the user's, which may make nodes.
 class Function {
 public:
   virtual ~Function() = default;
@@ -63,7 +63,8 @@ public:
       }
       left.swap(adjoints);
       for (std::size_t i = 0; i < count; ++i) numbers[i] = x(i);
-      function->pull_back(numbers.data(), left.data(), numbers.data() + count);
+      const std::shared_ptr<const Function> own = function; // calls may move this entry
+      own->pull_back(numbers.data(), left.data(), numbers.data() + count);
       for (std::size_t i = 0; i < count; ++i) add(i, numbers[count + i]);
     }
   };

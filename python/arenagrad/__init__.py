@@ -25,6 +25,7 @@ from arenagrad._compile.api import (
     value_and_grad,
     vjp,
 )
+from arenagrad._compile.callbacks import pure_callback
 from arenagrad._compile.compiled import Compiled
 from arenagrad._compile.custom_rules import custom_jvp, custom_vjp, stop_gradient
 from arenagrad._compile.gradient_checks import check_grads
@@ -126,6 +127,7 @@ __all__ += (
     "jvp",
     "load",
     "no_grad",
+    "pure_callback",
     "register_node",
     "root",
     "save",

@@ -1,7 +1,9 @@
 // Programs to test with, and points where every code is smooth.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 #include <random>
 
 #include "program/passes/differentiate.h"
@@ -40,6 +42,58 @@ inline std::vector<Opcode> all_codes() {
     codes.push_back(static_cast<Opcode>(k));
   codes.push_back(Opcode::RowSum);
   return codes;
+}
+
+// A function outside of programs, of two results, whose rules are those of a program that computes
+// the same: so they are of any order.
+class CallOfProgram final : public Callback {
+public:
+  explicit CallOfProgram(Program program) : program_(std::move(program)) {}
+
+  std::size_t operands() const override { return program_.input_count; }
+  std::size_t results() const override { return program_.outputs.size(); }
+  void call(const double* operands, double* results) const override {
+    const std::vector<double> x(operands, operands + program_.input_count);
+    std::ranges::copy(run(program_, x), results);
+  }
+  CallbackPointer pullback() const override {
+    Wanted all;
+    for (Index k = 0; k < program_.input_count; ++k) all.inputs.push_back(k);
+    Program swept = reverse(program_, all, true, Passes::none());
+    swept.outputs.erase(swept.outputs.begin(),
+                        swept.outputs.begin() + static_cast<std::ptrdiff_t>(results()));
+    return std::make_shared<CallOfProgram>(std::move(swept));
+  }
+  CallbackPointer succeeds() const override { return nullptr; }
+  const void* key() const override { return this; }
+  std::string name() const override { return "program"; }
+
+private:
+  const Program program_;
+};
+
+// sin of the first operand times all others, and their sum.
+inline CallbackPointer callback_of(std::size_t operands) {
+  Builder builder(Passes::none());
+  std::vector<Index> x;
+  for (std::size_t k = 0; k < operands; ++k) x.push_back(builder.input());
+  Index product = builder.emit(Opcode::Sin, x[0]);
+  for (std::size_t k = 1; k < operands; ++k) product = builder.emit(Opcode::Mul, product, x[k]);
+  builder.output(product);
+  builder.output(builder.emit_many(Opcode::SumN, x));
+  return std::make_shared<CallOfProgram>(builder.finish());
+}
+
+// An instruction of any number of operands, of which a Callback's are those of its call.
+inline Index emit_list(Builder& builder, Opcode opcode, const std::vector<Index>& operands,
+                       bool checked = false) {
+  if (opcode != Opcode::Callback) return builder.emit_many(opcode, operands, checked);
+  static const std::vector<CallbackPointer> kKnown = [] {
+    std::vector<CallbackPointer> known;
+    for (std::size_t k = 1; k < 32; ++k) known.push_back(callback_of(k));
+    return known;
+  }();
+  return builder.emit_call(kKnown.at(operands.size() - 1), operands.size() % 2, operands, checked);
 }
 
 // Operand values in the domain of an opcode; whole where an opcode wants whole numbers.
@@ -84,7 +138,7 @@ inline Program single(Opcode opcode, std::size_t operands, const Passes& passes)
   if (opcode == Opcode::TanhPartial) x[1] = builder.emit(Opcode::Tanh, x[0]);
   if (opcode == Opcode::CbrtPartial) x[1] = builder.emit(Opcode::Cbrt, x[0]);
   if (is_many(opcode))
-    builder.output(builder.emit_many(opcode, x));
+    builder.output(emit_list(builder, opcode, x));
   else
     builder.output(
         builder.emit(opcode, x[0], operands > 1 ? x[1] : kNone, operands > 2 ? x[2] : kNone));

@@ -4,6 +4,8 @@
 #include <stdexcept>
 
 #include "batch.h"
+#include "program/passes/without_partials.h"
+#include "program_cases.h"
 
 using namespace arenagrad::program;
 
@@ -41,7 +43,7 @@ Index random_instruction(Builder& builder, Random& random, Opcode opcode) {
   std::vector<Index> operands;
   for (std::size_t k = 1 + below(random, 7); k-- > 0;) operands.push_back(any());
   if (opcode == Opcode::Take) operands.push_back(any());
-  return builder.emit_many(opcode, operands, checked);
+  return cases::emit_list(builder, opcode, operands, checked);
 }
 
 Program random_program(Random& random, std::size_t inputs, std::size_t size) {
@@ -108,7 +110,7 @@ TEST_CASE("strict runs of random programs give what interpret gives in each row"
     Batch batch(random, 5, rows);
     const BatchPlan plan(program, batch.varies, true);
     Result result = batch.run(program, plan, 1 + turn % 3);
-    check_rows(program, batch, result);
+    check_rows(without_partials(program), batch, result);
   }
 }
 
@@ -152,7 +154,9 @@ TEST_CASE("where each instruction is an output, each follows from the others") {
         program.for_each_operand(at, [&](Index k) { x.push_back(value(k)); });
         for (const double one : x) size += at.opcode == Opcode::DotN ? one * one : std::fabs(one);
         scratch.resize(x.size());
-        if (is_many(at.opcode))
+        if (at.opcode == Opcode::Callback)
+          y = run_call(program.callbacks, x.data());
+        else if (is_many(at.opcode))
           y = many_value(at.opcode, x.size(), x.data(), scratch.data());
         else
           y = evaluate(at.opcode, value(at.a), value(at.b), value(at.c));

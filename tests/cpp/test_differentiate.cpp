@@ -2,6 +2,7 @@
 // against each other.
 #include <doctest/doctest.h>
 
+#include "program/passes/derivative_rules.h"
 #include "program/passes/differentiate.h"
 #include "program/passes/without_partials.h"
 #include "program_cases.h"
@@ -99,7 +100,10 @@ TEST_CASE("a tangent agrees with a sweep") {
       wanted += partials[1 + k] * inputs.back();
     }
     CAPTURE(opcode_name(opcode));
-    CHECK(run(tangent(program, all_of(program), Passes{}), inputs)[1] == doctest::Approx(wanted));
+    if (opcode == Opcode::Callback) // by its rule, where nobody has asked for tangents
+      CHECK_THROWS_AS(tangent(program, all_of(program), Passes{}), NoDerivative);
+    else
+      CHECK(run(tangent(program, all_of(program), Passes{}), inputs)[1] == doctest::Approx(wanted));
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "network.h"
 #include "program/point/point_plan.h"
+#include "program_cases.h"
 
 using namespace arenagrad::program;
 
@@ -81,7 +82,7 @@ Index emit_any(Builder& builder, Opcode opcode, std::size_t count, Draw&& draw) 
   }
   std::vector<Index> list;
   for (std::size_t k = 0; k < count; ++k) list.push_back(draw());
-  return builder.emit_many(opcode, list);
+  return cases::emit_list(builder, opcode, list);
 }
 
 // All but those of matrices.

@@ -43,7 +43,7 @@ Program random_program(std::mt19937& random, std::size_t size, const Passes& pas
       std::vector<Index> x(1 + random() % 5);
       for (Index& place : x) place = any();
       if (opcode == Opcode::DotN && x.size() < 2) x.push_back(any());
-      values.push_back(builder.emit_many(opcode, x));
+      values.push_back(emit_list(builder, opcode, x));
     } else {
       values.push_back(builder.emit(opcode, any(), any(), any()));
     }

@@ -35,7 +35,8 @@ public:
 
   const program::BatchPlan& plan() const { return plan_; }
 
-  // (whether all is finite that must be, whether all guards came out as they should). Writes into
+  // (whether all is finite that must be, whether all guards came out as they should, the number and
+  // the exception of the first row in which a function of Python's fails, or None). Writes into
   // the leaves, arrays of which some are `stacked`, a row for each of the batch; of some rows only
   // if there are such, and then adds to what is not stacked. Numbers that are not finite are those
   // of the executable that `strict` makes: another order of arithmetic may have overflowed.
@@ -44,19 +45,20 @@ public:
                 const std::optional<Batch::Rows>& rows, const py::object& strict,
                 const BatchRun& run) const {
     const Columns to = columns_of(leaves, stacked);
+    program::CallFailures failures;
     if (!rows) {
       const Inputs inputs = inputs_of(batch, closure, more);
-      const program::RowOutcome outcome = run_on(inputs, to, batch.rows(), nullptr, run);
-      if (runs_again(outcome, strict)) {
+      const program::RowOutcome outcome = run_on(inputs, to, batch.rows(), nullptr, run, failures);
+      if (!failures.any() && runs_again(outcome, strict)) {
         const py::object executable = strict();
         const auto& again = executable.cast<const BatchExecutable&>();
         if (std::ranges::all_of(stacked, std::identity{}))
           again.run(batch, closure, more, leaves, stacked, not_finite(to, batch.rows()), py::none(),
                     run);
         else
-          again.run_on(inputs, to, batch.rows(), nullptr, run);
+          again.run_on(inputs, to, batch.rows(), nullptr, run, failures);
       }
-      return py::make_tuple(outcome.finite, outcome.guards);
+      return py::make_tuple(outcome.finite, outcome.guards, failure_in(failures, nullptr));
     }
     const Inputs inputs = inputs_of(batch, closure, more, rows);
     std::vector<double> numbers(rows->size() * to.size());
@@ -64,13 +66,14 @@ public:
     for (std::size_t k = 0; k < to.size(); ++k)
       part.push_back(
           {numbers.data() + k, to[k].step == 0 ? 0 : static_cast<std::ptrdiff_t>(to.size())});
-    const program::RowOutcome outcome = run_on(inputs, part, rows->size(), nullptr, run);
-    if (runs_again(outcome, strict)) {
+    const program::RowOutcome outcome = run_on(inputs, part, rows->size(), nullptr, run, failures);
+    if (!failures.any() && runs_again(outcome, strict)) {
       const py::object executable = strict();
-      executable.cast<const BatchExecutable&>().run_on(inputs, part, rows->size(), nullptr, run);
+      executable.cast<const BatchExecutable&>().run_on(inputs, part, rows->size(), nullptr, run,
+                                                       failures);
     }
     put(to, numbers, *rows);
-    return py::make_tuple(outcome.finite, outcome.guards);
+    return py::make_tuple(outcome.finite, outcome.guards, failure_in(failures, &*rows));
   }
 
   // Of these rows, by what a run finds: the good ones, those that are not finite where they must
@@ -82,7 +85,8 @@ public:
     std::vector<double> unused(output_count_);
     Columns to;
     for (double& number : unused) to.push_back({&number, 0});
-    run_on(inputs_of(batch, closure, more, rows), to, states.size(), states.data(), run);
+    program::CallFailures failures; // the states say which rows they are in
+    run_on(inputs_of(batch, closure, more, rows), to, states.size(), states.data(), run, failures);
     Batch::Rows good, not_finite, others;
     for (std::size_t i = 0; i < states.size(); ++i) {
       Batch::Rows& state = states[i] == RowState::Good        ? good
@@ -167,7 +171,9 @@ private:
   }
 
   program::RowOutcome run_on(const Inputs& inputs, const Columns& outputs, std::size_t rows,
-                             program::RowState* states, const BatchRun& run) const {
+                             program::RowState* states, const BatchRun& run,
+                             program::CallFailures& failures) const {
+    const program::Calls calls(failures);
     ReleasedGil released;
     const auto watch = [&](std::size_t done) {
       const ReleasedGil::Held held(released);
@@ -175,6 +181,17 @@ private:
       if (!run.progress.is_none()) run.progress(done, rows);
     };
     return plan_.run(inputs.columns, outputs, rows, states, 1.0, run.threads, watch);
+  }
+
+  static py::object failure_in(const program::CallFailures& failures, const Batch::Rows* rows) {
+    if (!failures.any()) return py::none();
+    try {
+      std::rethrow_exception(failures.error());
+    } catch (const py::error_already_set& error) {
+      const std::size_t row = rows == nullptr ? failures.row() : (*rows)[failures.row()];
+      if (error.trace()) PyException_SetTraceback(error.value().ptr(), error.trace().ptr());
+      return py::make_tuple(row, error.value());
+    }
   }
 
   const program::BatchPlan plan_;
@@ -243,7 +260,9 @@ void bind_batch_executable(py::module_& module) {
           py::arg("stacked"), py::arg("rows"), py::arg("strict"), py::arg("threads"),
           py::arg("progress"),
           "Write the results into the leaves, of some rows or all: whether all is finite that must "
-          "be, and whether all guards came out as they should.")
+          "be, whether all guards came out as they should, and the number and exception of the "
+          "first "
+          "row in which a function of Python's fails, or None.")
       .def(
           "split",
           [](const BatchExecutable& executable, const Batch& batch, const Closure& closure,

@@ -23,7 +23,8 @@ PointExecutable::PointExecutable(PyTree arguments, py::object closure,
     : arguments_(std::move(arguments)), closure_object_(std::move(closure)),
       closure_(closure_in(closure_object_)), results_(std::move(results)), buffered_(buffered),
       plan_(program, strict), input_count_(program.input_count),
-      output_count_(program.outputs.size()), instructions_(program.size()) {
+      output_count_(program.outputs.size()), instructions_(program.size()),
+      has_calls_(!program.callbacks.empty()) {
   if (results_.numbers() != output_count_ || own_inputs() > input_count_)
     throw std::invalid_argument("a program does not fit its arguments or results");
   if (buffered_ < 0) return;
@@ -55,12 +56,23 @@ int PointExecutable::traverse(visitproc visit, void* arg) const {
   return 0;
 }
 
-program::Outcome PointExecutable::run(Buffers& buffers) const {
+program::Outcome PointExecutable::run(Buffers& buffers, bool is_taken) const {
   closure_->read(buffers.inputs() + arguments_.numbers());
+  if (has_calls_) return run_with_calls(buffers, is_taken);
   if (instructions_ < kLong)
     return plan_.run(buffers.inputs(), buffers.outputs(), buffers.workspace());
   const ReleasedGil released;
   return plan_.run(buffers.inputs(), buffers.outputs(), buffers.workspace());
+}
+
+program::Outcome PointExecutable::run_with_calls(Buffers& buffers, bool is_taken) const {
+  program::CallFailures failures;
+  const program::Calls calls(failures);
+  program::Outcome outcome = plan_.run(buffers.inputs(), buffers.outputs(), buffers.workspace());
+  if (!failures.any()) return outcome;
+  if (is_taken) throw program::CallFailed(failures.error());
+  outcome.finite = false;
+  return outcome;
 }
 
 void PointExecutable::check_out(const py::object& out) const {

@@ -42,8 +42,10 @@ public:
   bool read_arguments(const GivenArguments& given, Buffers& buffers) const {
     return flatten_arguments(arguments_, given, buffers.inputs());
   }
-  // Requires that the numbers of the arguments and what else is given have been written.
-  program::Outcome run(Buffers& buffers) const;
+  // Requires that the numbers of the arguments and what else is given have been written. Where a
+  // function of Python's that the program calls fails, the outcome is not good; if the numbers are
+  // known to take this program, its error is thrown.
+  program::Outcome run(Buffers& buffers, bool is_taken = false) const;
   // Throws TypeError or ValueError unless `out` fits; None does.
   void check_out(const py::object& out) const;
   // The result, in `out` unless that is None.
@@ -60,6 +62,8 @@ public:
   int traverse(visitproc visit, void* arg) const;
 
 private:
+  program::Outcome run_with_calls(Buffers& buffers, bool is_taken) const;
+
   const PyTree arguments_;
   // The Python object, so that the collector sees each Closure owned by references only.
   const py::object closure_object_;
@@ -69,6 +73,7 @@ private:
   PyTree kept_, written_; // the children of results_ if there are such
   const program::PointPlan plan_;
   const std::size_t input_count_, output_count_, instructions_;
+  const bool has_calls_;
   mutable std::vector<std::unique_ptr<double[]>> free_; // memory of Buffers that are gone
 };
 

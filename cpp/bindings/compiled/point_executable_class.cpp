@@ -23,7 +23,7 @@ py::object run_on_numbers(const PointExecutable& executable, const Numbers& numb
   std::copy_n(numbers.data(), numbers.size(), buffers.inputs());
   std::copy_n(extra.data(), extra.size(), buffers.inputs() + executable.own_inputs());
   executable.check_out(out);
-  const program::Outcome outcome = executable.run(buffers);
+  const program::Outcome outcome = executable.run(buffers, any);
   if (outcome.guard != program::kNone && !any) return py::none();
   if (!outcome.finite && !any) return py::make_tuple(false, true, py::none());
   return py::make_tuple(outcome.finite, !outcome.overflowed, executable.result(buffers, out));

@@ -7,6 +7,7 @@
 #include "bindings/functions/lapack.h"
 #include "bindings/functions/special.h"
 #include "bindings/value/gil.h"
+#include "callback.h"
 #include "program.h"
 #include "program/ir/analysis.h"
 #include "program/ir/domain_check.h"
@@ -44,11 +45,23 @@ py::bytes bytes_of_program(const ProgramPointer& of) {
   return bytes;
 }
 
-ProgramPointer program_of_bytes(const py::bytes& bytes) {
+using Callbacks = std::vector<std::shared_ptr<PythonCallback>>;
+
+ProgramPointer program_of_bytes(const py::bytes& bytes, const Callbacks& called) {
   const std::string_view view = bytes;
-  ProgramPointer program = make_without_gil([&] { return program::read_program(view); });
+  const std::vector<program::CallbackPointer> callbacks(called.begin(), called.end());
+  ProgramPointer program = make_without_gil([&] { return program::read_program(view, callbacks); });
   need_functions_of(*program);
   return program;
+}
+
+// All are made by pure_callback(). None is changed.
+Callbacks callbacks_of(const ProgramPointer& program) {
+  Callbacks callbacks;
+  for (const program::CallbackPointer& callback : program->callbacks)
+    callbacks.push_back(std::const_pointer_cast<PythonCallback>(
+        std::dynamic_pointer_cast<const PythonCallback>(callback)));
+  return callbacks;
 }
 
 py::dict counts_of(const Program& program) {
@@ -197,10 +210,14 @@ void bind_program(py::module_& module) {
   bind_transforms(cls);
   bind_checks(cls);
   cls.def("to_bytes", bytes_of_program, "The program in the bytes of a file.")
-      .def(py::init(&program_of_bytes), py::arg("bytes"))
+      .def(py::init(&program_of_bytes), py::arg("bytes"), py::arg("callbacks") = py::tuple())
+      .def_property_readonly("callbacks", callbacks_of, "The functions that it calls.")
       .def("__reduce__", [](const py::object& self) {
-        return py::make_tuple(py::type::of(self),
-                              py::make_tuple(bytes_of_program(self.cast<ProgramPointer>())));
+        const auto program = self.cast<ProgramPointer>();
+        const py::bytes bytes = bytes_of_program(program);
+        py::tuple parts = py::make_tuple(bytes);
+        if (!program->callbacks.empty()) parts = py::make_tuple(bytes, callbacks_of(program));
+        return py::make_tuple(py::type::of(self), parts);
       });
 }
 

@@ -107,20 +107,33 @@ void CallOperands::add_value(std::size_t place, PyObject* value) {
 
 std::optional<std::vector<py::object>> record_call(const RecordedFunctionPointer& function,
                                                    CallOperands& given, bool is_taken) {
-  const std::vector<PyObject*>& operands = given.values;
   std::vector<double>& inputs = given.numbers;
-  const std::size_t count = inputs.size(), width = function->results();
-  std::vector<NodeId> results(width);
-  std::vector<double> primals(width);
-  Arena& g = arena();
-  g.reserve(count + 1 + width, count);
-  for (std::size_t k = 0; k < count; ++k)
-    if (operands[k] != nullptr) inputs[k] = g.data(node_of(operands[k]));
-  const program::Outcome outcome = function->evaluate(inputs.data(), primals.data());
-  if (!outcome.good()) {
+  std::vector<double> primals(function->results());
+  for (std::size_t k = 0; k < inputs.size(); ++k)
+    if (given.values[k] != nullptr) inputs[k] = arena().data(node_of(given.values[k]));
+  program::CallFailures failures;
+  program::Outcome outcome;
+  {
+    const program::Calls calls(failures);
+    outcome = function->evaluate(inputs.data(), primals.data());
+  }
+  if (!outcome.good() || failures.any()) {
     if (!is_taken) return std::nullopt;
+    if (failures.any()) throw program::CallFailed(failures.error());
     function->refuse(inputs.data());
   }
+  return record_known(function, given, primals);
+}
+
+std::vector<py::object> record_known(const RecordedFunctionPointer& function,
+                                     const CallOperands& given,
+                                     const std::vector<double>& primals) {
+  const std::vector<PyObject*>& operands = given.values;
+  const std::vector<double>& inputs = given.numbers;
+  const std::size_t count = inputs.size(), width = primals.size();
+  std::vector<NodeId> results(width);
+  Arena& g = arena();
+  g.reserve(count + 1 + width, count);
   const Recording recording;
   NodeId* const edges = g.next_edges();
   for (std::size_t k = 0; k < count; ++k)
@@ -130,7 +143,9 @@ std::optional<std::vector<py::object>> record_call(const RecordedFunctionPointer
     results[k] = g.push(core::Op::FunctionResult, primals[k], {call, static_cast<NodeId>(k)});
   if (may_differ(function->program())) note_fallible(call);
   recording.finish(results);
-  return values_of(results);
+  std::vector<py::object> values = values_of(results);
+  operation_done();
+  return values;
 }
 
 void bind_recorded_call(py::module_& module) {

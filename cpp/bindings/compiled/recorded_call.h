@@ -27,4 +27,8 @@ struct CallOperands {
 std::optional<std::vector<py::object>> record_call(const RecordedFunctionPointer& function,
                                                    CallOperands& given, bool is_taken);
 
+// The same where the results are known.
+std::vector<py::object> record_known(const RecordedFunctionPointer& function,
+                                     const CallOperands& given, const std::vector<double>& results);
+
 } // namespace arenagrad::bindings

@@ -2,6 +2,8 @@
 // that plain Python would raise, so micrograd's `except` clauses go on working.
 #include <new>
 
+#include "program/ir/callback.h"
+#include "program/passes/derivative_rules.h"
 #include "value.h"
 
 namespace arenagrad::bindings {
@@ -36,6 +38,16 @@ void raise(PyObject* type, const core::Error& error) {
   }
 }
 
+// Sets the error of a function of Python's, with its traceback. It may be asked for several times.
+void restore_python_error(const std::exception_ptr& kept) {
+  try {
+    std::rethrow_exception(kept);
+  } catch (const py::error_already_set& error) {
+    PyErr_Restore(error.type().inc_ref().ptr(), error.value().inc_ref().ptr(),
+                  error.trace() ? error.trace().inc_ref().ptr() : nullptr);
+  }
+}
+
 bool is_out_of_memory() {
   return PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(PyExc_MemoryError);
 }
@@ -57,6 +69,10 @@ void translate(std::exception_ptr pending) {
     raise(py::module_::import("numpy.linalg").attr("LinAlgError").ptr(), error);
   } catch (const core::Error& error) {
     raise(classes.base, error);
+  } catch (const program::CallFailed& failed) {
+    restore_python_error(failed.error);
+  } catch (const program::NoDerivative& error) {
+    PyErr_SetString(PyExc_TypeError, error.what());
   } catch (const std::runtime_error&) {
     // So pybind11 says that Python had no memory for an object, and leaves Python's error as it is.
     if (!is_out_of_memory()) throw;

@@ -23,10 +23,30 @@ inline bool interpreter_exits() {
 
 [[noreturn]] void stop_thread();
 
+// Whether this is the thread that exits, which has given the GIL up for a while.
+inline thread_local bool is_exiting_thread = false;
+
+// Holds the GIL for its lifetime, in any thread, which may have it already.
+class HeldGil {
+public:
+  HeldGil() {
+    if (interpreter_exits() && !is_exiting_thread && PyGILState_Check() == 0) stop_thread();
+    state_ = PyGILState_Ensure();
+  }
+  HeldGil(const HeldGil&) = delete;
+  HeldGil& operator=(const HeldGil&) = delete;
+  ~HeldGil() { PyGILState_Release(state_); }
+
+private:
+  PyGILState_STATE state_;
+};
+
 // Gives the GIL up for its lifetime. Requires that this thread has it.
 class ReleasedGil {
 public:
-  ReleasedGil() : exits_(interpreter_exits()), thread_(PyEval_SaveThread()) {}
+  ReleasedGil() : exits_(interpreter_exits()), thread_(PyEval_SaveThread()) {
+    is_exiting_thread = exits_;
+  }
   ReleasedGil(const ReleasedGil&) = delete;
   ReleasedGil& operator=(const ReleasedGil&) = delete;
   ~ReleasedGil() { take_back(); }

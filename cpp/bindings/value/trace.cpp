@@ -133,6 +133,23 @@ void Trace::failed(core::Op op, PyObject* left, double left_number, PyObject* ri
   traced_.decisions.push_back({operation, static_cast<NodeId>(arena().size())});
 }
 
+void Trace::failed_call(const program::CallbackPointer& fails_alike,
+                        const std::vector<PyObject*>& operands,
+                        const std::vector<double>& numbers) {
+  program::FailedCall call{fails_alike, {}, numbers};
+  for (PyObject* operand : operands) call.operands.push_back(hold(operand));
+  traced_.decisions.push_back({std::move(call), static_cast<NodeId>(arena().size())});
+}
+
+NoTrace::NoTrace()
+    : trace_(std::exchange(innermost_trace, nullptr)),
+      compiled_calls_(std::exchange(compiled_calls, 0)) {}
+
+NoTrace::~NoTrace() {
+  innermost_trace = trace_;
+  compiled_calls = compiled_calls_;
+}
+
 NodeId Trace::hold(PyObject* value) {
   if (value == nullptr) return core::kNoNode;
   held_.push_back(py::reinterpret_borrow<py::object>(value));

@@ -40,6 +40,10 @@ public:
   // number.
   void failed(core::Op op, PyObject* left, double left_number, PyObject* right, double right_number,
               core::Failure failure);
+  // Remembers a call of a function outside of programs that failed on these operands, of which any
+  // may be null, a number.
+  void failed_call(const program::CallbackPointer& fails_alike,
+                   const std::vector<PyObject*>& operands, const std::vector<double>& numbers);
   // Remembers a node whose operation can fail in another run, whether it is used or not.
   void recorded_fallible(core::NodeId node) {
     traced_.fallible.push_back(node);
@@ -77,6 +81,19 @@ private:
 
 extern int traces; // under way, of all threads
 extern thread_local Trace* innermost_trace;
+
+// While it lives, this thread has no trace: for functions that are called with numbers.
+class NoTrace {
+public:
+  NoTrace();
+  NoTrace(const NoTrace&) = delete;
+  NoTrace& operator=(const NoTrace&) = delete;
+  ~NoTrace();
+
+private:
+  Trace* const trace_;
+  const int compiled_calls_;
+};
 
 inline Trace* tracing() { return traces == 0 ? nullptr : innermost_trace; }
 

@@ -104,6 +104,7 @@ private:
     operands_.clear();
     for (Index k = 0; k < step.count; ++k)
       operands_.push_back(at(schedule_.operands[step.first + k]));
+    if (step.opcode == Opcode::Callback) return run_call(schedule_.callbacks, operands_.data());
     scratch_.resize(operands_.size());
     return many_value(step.opcode, operands_.size(), operands_.data(), scratch_.data());
   }
@@ -241,11 +242,14 @@ RowOutcome BatchPlan::run(const std::vector<Column>& inputs, const std::vector<C
           rows, scale);
   run.begin();
   SharedPieces pieces(run.pieces(), watch);
+  Calls* const calls = Calls::current();
   pieces.run(threads, [&](SharedPieces::Role role) {
     if (role == SharedPieces::Role::Caller) {
       run.work(pieces, role, *memory, states);
     } else {
       Body::Borrowed own(*body_);
+      std::optional<Calls> own_calls;
+      if (calls != nullptr) own_calls.emplace(calls->failures());
       run.work(pieces, role, *own, states);
     }
   });

@@ -144,6 +144,9 @@ void BlockRunner::run(const NaryStep& step) {
   case Opcode::LogSumExpShifted:
     log_sum_exp_shifted(kernels(step.exact), y, x, step.count);
     break;
+  case Opcode::Callback:
+    call(y, x, step.count);
+    break;
   default: // Take is the only other one
     take(y, x, step.count);
   }
@@ -353,6 +356,15 @@ void BlockRunner::take(double* y, const Strided* x, std::size_t count) {
     if (!core::is_index(i, count - 1)) continue;
     const Strided& taken = x[1 + static_cast<std::size_t>(i)];
     y[r] = taken.at[r * taken.step];
+  }
+}
+
+void BlockRunner::call(double* y, const Strided* x, std::size_t count) {
+  std::vector<double>& operands = memory_.call_operands;
+  operands.resize(count);
+  for (std::size_t r = 0; r < count_; ++r) {
+    for (std::size_t k = 0; k < count; ++k) operands[k] = x[k].at[r * x[k].step];
+    y[r] = run_call(schedule_.callbacks, operands.data(), first_ + r);
   }
 }
 

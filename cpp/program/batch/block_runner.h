@@ -23,6 +23,7 @@ struct BlockMemory {
   // Of each row of the block: whether a guard failed, and whether a decision is unclear.
   std::vector<std::uint8_t> failed, unclear;
   ExactDecisions::Memory decisions;
+  std::vector<double> call_operands; // of one row
 };
 
 class BlockRunner {
@@ -67,6 +68,7 @@ private:
   void norm(double* y, const Strided* x, std::size_t count);
   void log_sum_exp_shifted(const Kernels& by, double* y, const Strided* x, std::size_t count);
   void take(double* y, const Strided* x, std::size_t count);
+  void call(double* y, const Strided* x, std::size_t count);
   void check(const double* y);
   void fail(std::size_t row);
   void doubt(std::size_t row);

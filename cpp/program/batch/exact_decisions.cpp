@@ -31,6 +31,8 @@ void ExactDecisions::decide(const std::vector<Column>& inputs, std::size_t first
       to[i] = inputs[k].at[static_cast<std::ptrdiff_t>(first + rows[i]) * inputs[k].step];
   }
   states.resize(rows.size());
+  CallFailures failures; // decided by, and not reported: these are numbered otherwise
+  const Calls calls(failures);
   plan().run(columns, {}, rows.size(), states.data(), 1.0, 1);
   for (std::size_t i = 0; i < rows.size(); ++i)
     failed[rows[i]] = states[i] == RowState::OtherVariant;

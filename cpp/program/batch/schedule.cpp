@@ -369,6 +369,7 @@ Schedule make_schedule(const Program& program, const std::vector<std::uint8_t>& 
   const Program& planned = clear.margins.empty() ? program : clear.program;
   Schedule schedule = Scheduler(planned, varies, strict, clear).run();
   allocate_slots(schedule, planned);
+  schedule.callbacks = program.callbacks;
   schedule.margins = std::move(clear.margins);
   schedule.decisions = std::move(clear.exact);
   schedule.may_overflow_otherwise = !strict && may_overflow_otherwise(planned);

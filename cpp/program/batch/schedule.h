@@ -280,7 +280,8 @@ struct Schedule {
   std::vector<Index> uniform_outputs; // the uniform of each output, kNone if the output varies
   std::vector<Guard> uniform_guards;  // conditions are uniforms
   std::vector<Margin> margins;        // of ClearSteps
-  Program decisions;                  // decides for the rows that are unclear
+  std::vector<CallbackPointer> callbacks;
+  Program decisions; // decides for the rows that are unclear
   // The slot of each input's column, then of each output's; kNone if no step names the column.
   std::vector<Index> column_slots;
   Index input_count = 0;

@@ -47,6 +47,11 @@ void check_instruction(const Program& program, const Instruction& at,
     if (number(at.c) != 0.0) core::check_power(a, number(at.b) - 1.0, core::kNoNode);
   } else if (is_matrix(at.opcode)) {
     throw core::SingularMatrix(matrix_failure(at.opcode));
+  } else if (at.opcode == Opcode::Callback) {
+    std::vector<double> operands;
+    for (const Index operand : program.call_operands(at)) operands.push_back(values[operand]);
+    const CallResult result = call_result(program.callback(at), operands.data());
+    if (result.error != nullptr) throw CallFailed(result.error);
   } else if (at.opcode == Opcode::Take) {
     const double index = values[program.lists[at.a]];
     if (!core::is_index(index, at.b - 1))
@@ -71,6 +76,8 @@ Index start_of(const Program& program, const Guard& guard, const std::vector<dou
 // guard that does not hold: behind that the function did something else.
 template <class Visit>
 void visit_not_finite(const Program& program, const double* inputs, Visit&& visit) {
+  CallFailures failures; // which of them counts depends on the guards
+  const Calls calls(failures);
   std::vector<double> values(program.size());
   interpret(program, inputs, values.data());
   auto end = static_cast<Index>(program.size());
@@ -102,6 +109,8 @@ bool may_refuse(const Program& program, const double* inputs) {
   } catch (const core::Error&) {
     return true;
   } catch (const std::out_of_range&) {
+    return true;
+  } catch (const CallFailed&) {
     return true;
   }
   return may;

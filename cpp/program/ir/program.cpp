@@ -57,7 +57,10 @@ void interpret(const Program& program, const double* inputs, double* values) {
       gathered.clear();
       program.for_each_operand(at, [&](Index operand) { gathered.push_back(values[operand]); });
       scratch.resize(gathered.size());
-      values[i] = many_value(at.opcode, gathered.size(), gathered.data(), scratch.data());
+      if (at.opcode == Opcode::Callback)
+        values[i] = run_call(program.callbacks, gathered.data());
+      else
+        values[i] = many_value(at.opcode, gathered.size(), gathered.data(), scratch.data());
     } else {
       const auto value = [&](Index operand) { return operand == kNone ? 0.0 : values[operand]; };
       values[i] = evaluate(at.opcode, value(at.a), value(at.b), value(at.c));
@@ -72,6 +75,7 @@ std::string Program::text() const {
     out << 'v' << i << " = " << opcode_name(at.opcode);
     if (at.opcode == Opcode::Constant) out << ' ' << std::setprecision(17) << constants[at.a];
     if (at.opcode == Opcode::Input) out << ' ' << at.a;
+    if (at.opcode == Opcode::Callback) out << ' ' << callback(at).name();
     for_each_operand(at, [&](Index operand) { out << " v" << operand; });
     if (at.opcode == Opcode::Element) out << ' ' << at.b;
     out << '\n';
@@ -86,7 +90,7 @@ std::string Program::text() const {
 
 std::size_t Program::bytes() const {
   const auto of = [](const auto& array) { return array.size() * sizeof(array[0]); };
-  return of(instructions) + of(constants) + of(lists) + of(outputs) + of(guards);
+  return of(instructions) + of(constants) + of(lists) + of(outputs) + of(guards) + of(callbacks);
 }
 
 } // namespace arenagrad::program

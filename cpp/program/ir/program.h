@@ -11,9 +11,11 @@
 // is kept once (operand_pool.h).
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
+#include "callback.h"
 #include "opcode.h"
 
 namespace arenagrad::program {
@@ -50,6 +52,7 @@ struct Program {
   std::vector<Index> lists; // the operands of Many instructions
   std::vector<Index> outputs;
   std::vector<Guard> guards;
+  std::vector<CallbackPointer> callbacks; // of Callback instructions
   Index input_count = 0;
 
   std::size_t size() const { return instructions.size(); }
@@ -76,10 +79,24 @@ struct Program {
     return view;
   }
 
+  // Of a Callback: which of the callbacks it calls, which result it is, and the operands.
+  std::size_t callback_number(const Instruction& i) const { return head(i, 0); }
+  const Callback& callback(const Instruction& i) const { return *callbacks[callback_number(i)]; }
+  std::size_t result_number(const Instruction& i) const { return head(i, 1); }
+  std::span<const Index> call_operands(const Instruction& i) const {
+    return {lists.data() + i.c, i.b - 2};
+  }
+
   // One line an instruction, such as "v7 = Mul v1 v2", then outputs and guards.
   std::string text() const;
   // Memory of all arrays.
   std::size_t bytes() const;
+
+private:
+  // The first two operands of a Callback are constants, and whole.
+  std::size_t head(const Instruction& i, std::size_t k) const {
+    return static_cast<std::size_t>(constants[instructions[lists[i.a + k]].a]);
+  }
 };
 
 // The meaning of a program, one instruction after the other: `values` gets all results. Slow and

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "core/bytes.h"
+#include "core/op_domain.h"
 #include "matrix.h"
 #include "operand_pool.h"
 
@@ -157,6 +158,21 @@ void check_matrices(const Program& program) {
   }
 }
 
+// Throws unless a Callback calls one that there is, as it wants to be called.
+void check_call(const Program& program, const Instruction& at) {
+  const auto number = [&](std::size_t k) {
+    const Instruction& constant = program.instructions[program.lists[at.a + k]];
+    return constant.opcode == Opcode::Constant ? program.constants[constant.a] : -1.0;
+  };
+  const auto is_below = [](double x, std::size_t limit) {
+    return core::is_whole_below(x, static_cast<double>(limit));
+  };
+  if (!is_below(number(0), program.callbacks.size())) fail("a call of a function that it has not");
+  const Callback& callback = program.callback(at);
+  if (!is_below(number(1), callback.results()) || at.b - 2 != callback.operands())
+    fail("a call of a function that is called otherwise");
+}
+
 // Throws unless the invariants of a program hold (program.h), whoever wrote the bytes.
 void check(const Program& program) {
   const std::size_t count = program.size();
@@ -170,6 +186,7 @@ void check(const Program& program) {
     program.for_each_operand(at, [&](Index operand) {
       if (operand >= i) fail("an operand that cannot be one");
     });
+    if (at.opcode == Opcode::Callback) check_call(program, at);
   }
   const auto check_exists = [&](Index i) {
     if (i >= count) fail("an output or guard that cannot be one");
@@ -206,9 +223,10 @@ std::string write_program(const Program& program) {
   return out;
 }
 
-Program read_program(std::string_view bytes) {
+Program read_program(std::string_view bytes, std::vector<CallbackPointer> callbacks) {
   core::ByteReader in(core::checked_body(bytes, kMagic, kVersion, kSubject), kSubject);
   Program program;
+  program.callbacks = std::move(callbacks);
   program.input_count = in.take<std::uint32_t>();
   const std::size_t count = in.take<std::uint32_t>(), constants = in.take<std::uint32_t>(),
                     items = in.take<std::uint32_t>(), outputs = in.take<std::uint32_t>(),

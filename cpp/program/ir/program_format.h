@@ -15,7 +15,7 @@ namespace arenagrad::program {
 std::string write_program(const Program& program);
 
 // Throws core::FormatError for anything but what write_program makes, whoever made it: every
-// opcode, operand and count is looked at.
-Program read_program(std::string_view bytes);
+// opcode, operand and count is looked at. The callbacks are not among the bytes.
+Program read_program(std::string_view bytes, std::vector<CallbackPointer> callbacks = {});
 
 } // namespace arenagrad::program

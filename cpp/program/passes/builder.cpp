@@ -24,6 +24,7 @@ Index Builder::constant(double value) {
 
 Index Builder::copy(const Program& from, const Instruction& at, const std::vector<Index>& place) {
   if (at.opcode == Opcode::Constant) return constant(from.constants[at.a]);
+  if (at.opcode == Opcode::Callback) return copy_call(from, at, place);
   if (is_many(at.opcode)) {
     std::vector<Index> operands;
     from.for_each_operand(at, [&](Index operand) { operands.push_back(place[operand]); });
@@ -32,6 +33,33 @@ Index Builder::copy(const Program& from, const Instruction& at, const std::vecto
   if (at.opcode == Opcode::Element) return emit(at.opcode, place[at.a], at.b);
   const auto placed = [&](Index operand) { return operand == kNone ? kNone : place[operand]; };
   return emit(at.opcode, placed(at.a), placed(at.b), placed(at.c), at.checked);
+}
+
+Index Builder::copy_call(const Program& from, const Instruction& at,
+                         const std::vector<Index>& place) {
+  const CallbackPointer& callback = from.callbacks[from.callback_number(at)];
+  std::vector<Index> operands;
+  if (number_of(callback) == from.callback_number(at)) { // its constants are copied already
+    from.for_each_operand(at, [&](Index operand) { operands.push_back(place[operand]); });
+    return emit_many(at.opcode, operands, at.checked);
+  }
+  for (const Index operand : from.call_operands(at)) operands.push_back(place[operand]);
+  return emit_call(callback, from.result_number(at), operands, at.checked);
+}
+
+Index Builder::emit_call(const CallbackPointer& callback, std::size_t which,
+                         const std::vector<Index>& operands, bool checked) {
+  std::vector<Index> all{constant(static_cast<double>(number_of(callback))),
+                         constant(static_cast<double>(which))};
+  all.insert(all.end(), operands.begin(), operands.end());
+  return emit_many(Opcode::Callback, all, checked);
+}
+
+// The same number for callbacks that call the same function.
+std::size_t Builder::number_of(const CallbackPointer& callback) {
+  const auto [known, is_new] = callbacks_.try_emplace(callback->key(), program_.callbacks.size());
+  if (is_new) program_.callbacks.push_back(callback);
+  return known->second;
 }
 
 Index Builder::input() { return append({.opcode = Opcode::Input, .a = program_.input_count++}); }

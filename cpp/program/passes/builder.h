@@ -22,6 +22,9 @@ public:
   // An instruction of at most three operands, or a value with the same result.
   Index emit(Opcode opcode, Index a, Index b = kNone, Index c = kNone, bool checked = false);
   Index emit_many(Opcode opcode, const std::vector<Index>& operands, bool checked = false);
+  // Result number `which` of a call.
+  Index emit_call(const CallbackPointer& callback, std::size_t which,
+                  const std::vector<Index>& operands, bool checked = false);
   Index constant(double value);
   // Whether what is written from now on belongs to a decision: `reorder` then leaves it as it is.
   void set_exact(bool exact) { exact_ = exact; }
@@ -49,13 +52,16 @@ public:
 private:
   Index append(const Instruction& instruction);
   Index find_or_append(const Instruction& instruction);
+  std::size_t number_of(const CallbackPointer& callback);
+  Index copy_call(const Program& from, const Instruction& at, const std::vector<Index>& place);
 
   Program program_;
   const Passes passes_;
   bool exact_ = false;
   OperandPool lists_;
   CommonSubexpressions known_;
-  std::unordered_map<std::uint64_t, Index> constants_; // by their bits
+  std::unordered_map<std::uint64_t, Index> constants_;     // by their bits
+  std::unordered_map<const void*, std::size_t> callbacks_; // their numbers, by their keys
 };
 
 } // namespace arenagrad::program

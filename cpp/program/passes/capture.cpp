@@ -1,6 +1,7 @@
 #include "capture.h"
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 #include <utility>
 
@@ -106,21 +107,21 @@ private:
     for (const Decision& decision : traced_.decisions)
       std::visit(
           [&](const auto& one) {
-            const auto [left, right] = asked_about(one);
-            if (left != core::kNoNode) visit(left);
-            if (right != core::kNoNode) visit(right);
+            for (const NodeId node : asked_about(one))
+              if (node != core::kNoNode) visit(node);
           },
           decision.asked);
   }
 
   // The nodes whose numbers decide, or kNoNode.
-  template <class Asked> static std::pair<NodeId, NodeId> asked_about(const Asked& one) {
+  template <class Asked> static std::array<NodeId, 2> asked_about(const Asked& one) {
     return {one.left, one.right};
   }
-  std::pair<NodeId, NodeId> asked_about(const CaughtOperation& caught) const {
+  std::array<NodeId, 2> asked_about(const CaughtOperation& caught) const {
     if (arena_.op(caught.node) == Op::Function) return {caught.node, core::kNoNode};
     return asked_about(as_failed(caught));
   }
+  static const std::vector<NodeId>& asked_about(const FailedCall& call) { return call.operands; }
 
   // A caught operation in the terms of one that failed.
   FailedOperation as_failed(const CaughtOperation& caught) const {
@@ -211,7 +212,7 @@ private:
     arena_.for_each_operand(node, true, [&](NodeId o) { places.push_back(place(o)); });
     for (Index i = program.input_count; i < program.size(); ++i) {
       builder_.set_exact(decides || is_marked(exact, i));
-      if (node == caught_call_) write_failure(program.instructions[i], places);
+      if (node == caught_call_) write_failure(program, program.instructions[i], places);
       places.push_back(builder_.copy(program, program.instructions[i], places));
       if (node == caught_call_) write_success(program.instructions[i], places.back());
     }
@@ -262,6 +263,20 @@ private:
     builder_.guard(builder_.emit(Opcode::Equal, failure, kind), true);
   }
 
+  void write(const FailedCall& call) {
+    std::vector<Index> operands;
+    operands.reserve(call.operands.size());
+    for (std::size_t k = 0; k < call.operands.size(); ++k)
+      operands.push_back(operand(call.operands[k], call.numbers[k]));
+    guard_call(call.fails_alike, operands);
+  }
+
+  // The guard that this gives 1.
+  void guard_call(const CallbackPointer& callback, const std::vector<Index>& operands) {
+    const Index given = builder_.emit_call(callback, 0, operands);
+    builder_.guard(builder_.emit(Opcode::Equal, given, builder_.constant(1.0)), true);
+  }
+
   void write(const CaughtOperation& caught) {
     if (arena_.op(caught.node) == Op::Function)
       caught_call_ = caught.node; // each of its operations is asked about as it is written
@@ -270,7 +285,13 @@ private:
   }
 
   // The guard that an instruction of a caught call does not fail, if it can.
-  void write_failure(const Instruction& at, const std::vector<Index>& places) {
+  void write_failure(const Program& program, const Instruction& at,
+                     const std::vector<Index>& places) {
+    if (at.checked && at.opcode == Opcode::Callback && program.result_number(at) == 0) {
+      std::vector<Index> operands;
+      for (const Index operand : program.call_operands(at)) operands.push_back(places[operand]);
+      guard_call(program.callback(at).succeeds(), operands);
+    }
     if (!at.checked || is_many(at.opcode)) return;
     const Index a = places[at.a];
     if (at.opcode == Opcode::PowerInverse || at.opcode == Opcode::PowerHalf) {

@@ -43,8 +43,16 @@ struct CaughtOperation {
   core::NodeId node; // of the table, Take, or the call of a program that can fail
 };
 
+// A call of a function outside of programs that failed while a function was traced, which went on:
+// a guard, that it fails in the same way.
+struct FailedCall {
+  CallbackPointer fails_alike;        // gives 1 where it does
+  std::vector<core::NodeId> operands; // kNoNode: the number in its place
+  std::vector<double> numbers;
+};
+
 struct Decision {
-  std::variant<Comparison, FailedOperation, CaughtOperation> asked;
+  std::variant<Comparison, FailedOperation, CaughtOperation, FailedCall> asked;
   core::NodeId when = 0; // the next node that was recorded
 };
 

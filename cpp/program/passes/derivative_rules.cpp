@@ -275,6 +275,51 @@ template <> struct NaryRule<Opcode::WithPartials> {
   }
 };
 
+// The rule of a callback: another, of the operands and an adjoint for each result.
+CallbackPointer pullback_of(const Callback& callback) {
+  if (CallbackPointer pullback = callback.pullback()) return pullback;
+  throw NoDerivative("there is no derivative of " + callback.name() +
+                     ": give pure_callback() a rule by vjp=, or write the function with "
+                     "custom_vjp where a rule has to be differentiated itself");
+}
+
+// What result number k of the rule gives, for these adjoints of the results.
+Symbolic pulled_back(const Site& site, const CallbackPointer& pullback,
+                     const std::vector<Index>& result_adjoints, std::size_t k) {
+  std::vector<Index> operands;
+  for (const Index operand : site.program.call_operands(site.instruction()))
+    operands.push_back(site.place[operand]);
+  for (const Index adjoint : result_adjoints)
+    operands.push_back(adjoint == kNone ? Symbolic(0.0).index() : adjoint);
+  return Symbolic::of(Symbolic::builder().emit_call(pullback, k, operands));
+}
+
+// Calls visit(number, operand) for each operand of a call.
+template <class Visit> void for_each_call_operand(const Site& site, Visit&& visit) {
+  const auto operands = site.program.call_operands(site.instruction());
+  for (std::size_t k = 0; k < operands.size(); ++k) visit(k, operands[k]);
+}
+
+// Backwards a call is one step for all its results: pullback_of_call. Forwards, each result has the
+// partials that the rule gives for an adjoint of 1.
+template <> struct NaryRule<Opcode::Callback> {
+  static void pullback(const Site& /*site*/, Symbolic /*g*/, Target& /*target*/) {
+    throw std::logic_error("the results of a call are swept together");
+  }
+  static Index pushforward(const Site& site, TangentSum& tangents) {
+    const Callback& callback = site.program.callback(site.instruction());
+    const CallbackPointer rule = pullback_of(callback);
+    std::vector<Index> unit(callback.results(), kNone);
+    unit[site.program.result_number(site.instruction())] = Symbolic(1.0).index();
+    const Symbolic::NoNan no_nan(true);
+    for_each_call_operand(site, [&](std::size_t k, Index operand) {
+      tangents.add_if_moving(
+          operand, [&] { return pulled_back(site, rule, unit, k) * tangents.of(operand); });
+    });
+    return tangents.sum();
+  }
+};
+
 // Of an instruction of at most three operands, the partials; `unused` fills in for operands that
 // the opcode does not have, whose partials are not asked for.
 OperandPartials partials_at(const Site& site, Symbolic unused) {
@@ -420,6 +465,19 @@ void pullback(const Site& site, Symbolic g, Adjoints& adjoints) {
   default:
     return pullback_by_partials(site, g, target);
   }
+}
+
+void pullback_of_call(const Site& site, const std::vector<Index>& result_adjoints,
+                      Adjoints& adjoints) {
+  bool is_active = false;
+  for_each_call_operand(
+      site, [&](std::size_t, Index operand) { is_active |= adjoints.is_active(operand); });
+  if (!is_active) return;
+  const CallbackPointer rule = pullback_of(site.program.callback(site.instruction()));
+  Target target(adjoints, site);
+  for_each_call_operand(site, [&](std::size_t k, Index operand) {
+    target.add_if_active(operand, [&] { return pulled_back(site, rule, result_adjoints, k); });
+  });
 }
 
 void pushforward(const Site& site, Tangents& all) {

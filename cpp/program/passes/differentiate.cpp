@@ -28,7 +28,7 @@ Program tangent(const Program& program, const Wanted& wanted, const Passes& pass
     std::vector<Index> tangents(program.size(), kNone);
     for (std::size_t k = 0; k < wanted.inputs.size(); ++k)
       tangents[wanted.inputs[k]] = writer.more_input(k).index();
-    tangents = sweep_forward(program, writer, std::move(tangents));
+    tangents = sweep_forward(program, wanted, writer, std::move(tangents), ReverseRules::Refused);
     write_checks_of_sweeps(program, wanted, writer, passes);
     writer.copy_outputs();
     writer.copy_guards();

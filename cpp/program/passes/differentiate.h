@@ -36,7 +36,7 @@ enum class Direction : std::uint8_t { Cheaper, Reverse, Forward };
 Program reverse(const Program& program, const Wanted& wanted, bool seeded, const Passes& passes);
 
 // Forward: a program with the same inputs and, behind them, a tangent for each wanted one, whose
-// outputs are those of `program` and behind them the tangent of each.
+// outputs are those of `program` and behind them the tangent of each. Throws NoDerivative.
 Program tangent(const Program& program, const Wanted& wanted, const Passes& passes);
 
 // All first derivatives of all outputs: outputs are those of `program`, then d output i / d wanted

@@ -27,7 +27,7 @@ Index fold(Builder& builder, const Instruction& instruction) {
 }
 
 Index fold_many(Builder& builder, Opcode opcode, const std::vector<Index>& operands, bool checked) {
-  if (is_matrix(opcode)) return kNone;
+  if (is_matrix(opcode) || opcode == Opcode::Callback) return kNone; // these are called at each run
   if (!std::ranges::all_of(operands, [&](Index o) { return builder.is_constant(o); })) return kNone;
   std::vector<double> x, scratch(operands.size());
   for (const Index operand : operands) x.push_back(builder.constant_of(operand));

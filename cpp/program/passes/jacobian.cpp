@@ -56,6 +56,7 @@ bool prefers_reverse(const Program& program, const Wanted& wanted, const Passes&
     if (std::ranges::any_of(program.outputs, [&](Index output) { return varies[output] != 0; }))
       return false;
   }
+  if (has_reverse_rules(program, wanted)) return true;
   if (!passes.reorder) return true; // as the arena's sweep does it
   const Marks active = active_in(program, wanted.inputs);
   const double backward = backward_cost(program, active);
@@ -82,12 +83,12 @@ std::vector<Entry> entries_by_reverse(const Program& program, const Wanted& want
 }
 
 std::vector<Entry> entries_by_tangents(const Program& program, const Wanted& wanted,
-                                       DerivativeWriter& writer) {
+                                       DerivativeWriter& writer, ReverseRules rules) {
   std::vector<Entry> entries;
   for (Index column = 0; column < wanted.inputs.size(); ++column) {
     std::vector<Index> tangents(program.size(), kNone);
     tangents[wanted.inputs[column]] = Symbolic(1.0).index();
-    tangents = sweep_forward(program, writer, std::move(tangents));
+    tangents = sweep_forward(program, wanted, writer, std::move(tangents), rules);
     for (Index row = 0; row < wanted.differentiated(program); ++row)
       if (const Index value = tangents[program.outputs[row]]; value != kNone)
         entries.push_back({row, column, value});
@@ -103,6 +104,8 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
   Jacobian result;
   result.by_reverse = direction == Direction::Cheaper ? prefers_reverse(program, wanted, passes)
                                                       : direction == Direction::Reverse;
+  const ReverseRules rules =
+      direction == Direction::Forward ? ReverseRules::Refused : ReverseRules::Used;
   result.program = build(passes, [&](Builder& builder) {
     DerivativeWriter writer(program, 0, builder);
     writer.copy_outputs();
@@ -110,8 +113,9 @@ Jacobian jacobian(const Program& program, const Wanted& wanted, const Passes& pa
     result.rows.clear();
     result.columns.clear();
     if (!result.by_reverse) write_checks_of_sweeps(program, wanted, writer, passes);
-    for (const Entry& entry : result.by_reverse ? entries_by_reverse(program, wanted, writer)
-                                                : entries_by_tangents(program, wanted, writer)) {
+    for (const Entry& entry : result.by_reverse
+                                  ? entries_by_reverse(program, wanted, writer)
+                                  : entries_by_tangents(program, wanted, writer, rules)) {
       if (builder.is_constant(entry.value, 0.0)) continue;
       builder.output(entry.value);
       result.rows.push_back(entry.row);

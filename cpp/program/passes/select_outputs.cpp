@@ -48,6 +48,8 @@ Program select_outputs(const Program& program, const std::vector<Index>& which) 
 bool same(const Program& one, const Program& other) {
   return one.input_count == other.input_count && one.lists == other.lists &&
          one.outputs == other.outputs && all_same(one.instructions, other.instructions) &&
+         std::ranges::equal(one.callbacks, other.callbacks,
+                            [](const auto& a, const auto& b) { return a->key() == b->key(); }) &&
          all_same(one.constants, other.constants) && all_same(one.guards, other.guards);
 }
 

@@ -359,6 +359,7 @@ void Grouping::add_results() {
 
 Steps make_steps(const Program& program, bool strict) {
   Steps steps;
+  steps.callbacks = program.callbacks;
   steps.exact_kernels = &kernels(true);
   steps.fast_kernels = &kernels(false);
   ClearDecisions clear;

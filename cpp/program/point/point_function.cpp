@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "core/bytes.h"
 #include "program/ir/domain_check.h"
@@ -11,10 +12,33 @@
 
 namespace arenagrad::program {
 
+namespace {
+
+// The memory of a run, lent by its function: a callback may run the same function again.
+class Workspace {
+public:
+  Workspace(std::vector<double>& of, std::size_t size) : of_(of), memory_(std::move(of)) {
+    if (memory_.size() < size) memory_.resize(size);
+  }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  ~Workspace() { of_ = std::move(memory_); }
+  double* data() const { return const_cast<double*>(memory_.data()); }
+
+private:
+  std::vector<double>& of_;
+  std::vector<double> memory_;
+};
+
+} // namespace
+
 PointFunction::PointFunction(Program program, bool strict)
     : ProgramFunction(std::move(program)), strict_(strict), plan_(this->program(), true) {}
 
 std::string PointFunction::bytes() const {
+  if (!program().callbacks.empty())
+    throw core::FormatError("a graph that calls a function by pure_callback() can be neither "
+                            "pickled nor copied: its bytes hold no functions");
   std::string out;
   core::put(out, static_cast<std::uint8_t>(strict_));
   out += write_program(program());
@@ -28,8 +52,8 @@ std::shared_ptr<PointFunction> read_point_function(std::string_view bytes) {
 }
 
 Outcome PointFunction::evaluate(const double* operands, double* results) const {
-  workspace_.resize(std::max(workspace_.size(), plan_.workspace()));
-  return plan_.run(operands, results, workspace_.data());
+  const Workspace memory(workspace_, plan_.workspace());
+  return plan_.run(operands, results, memory.data());
 }
 
 void PointFunction::refuse(const double* operands) const {
@@ -58,10 +82,13 @@ void PointFunction::pull_back(const double* operands, const double* adjoints,
   const Reverse& swept = reverse();
   const std::size_t count = program().input_count;
   const std::size_t needed = count + results() + swept.plan.workspace();
-  workspace_.resize(std::max(workspace_.size(), needed));
-  double* const inputs = workspace_.data();
+  const Workspace memory(workspace_, needed);
+  double* const inputs = memory.data();
   std::copy_n(adjoints, results(), std::copy_n(operands, count, inputs));
+  CallFailures failures;
+  const Calls calls(failures);
   const Outcome outcome = swept.plan.run(inputs, operand_adjoints, inputs + count + results());
+  if (failures.any()) throw CallFailed(failures.error());
   if (strict_ && !outcome.finite) check_domain(swept.program, inputs);
 }
 

@@ -40,7 +40,7 @@ private:
 
   const bool strict_;
   const PointPlan plan_;
-  mutable std::vector<double> workspace_;
+  mutable std::vector<double> workspace_;  // of no run under way
   mutable std::optional<Reverse> reverse_; // made at the first sweep
 };
 

@@ -140,7 +140,8 @@ double dot_of(const double* v, const Index* at, std::size_t n, bool exact) {
 }
 
 // Sums and dot products read their operands where they are; others want them side by side.
-const Index* run_gathered(StepHead head, const Index* at, double* v, double* scratch) {
+const Index* run_gathered(const Steps& steps, StepHead head, const Index* at, double* v,
+                          double* scratch) {
   const NaryStep step = read<NaryStep>(at);
   const std::size_t count = step.count;
   for (std::size_t i = 0; i < step.n; ++i, at += count) {
@@ -151,7 +152,9 @@ const Index* run_gathered(StepHead head, const Index* at, double* v, double* scr
       y = dot_of(v, at, count, head.is_exact());
     } else {
       for (std::size_t k = 0; k < count; ++k) scratch[k] = v[at[k]];
-      y = many_value(head.opcode, count, scratch, scratch + count);
+      y = head.opcode == Opcode::Callback
+              ? run_call(steps.callbacks, scratch)
+              : many_value(head.opcode, count, scratch, scratch + count);
     }
   }
   return at;
@@ -216,7 +219,7 @@ bool run_steps(const Steps& steps, double* workspace) {
       at = run_strided(steps, head, at, v);
       break;
     case StepKind::GatheredNary:
-      at = run_gathered(head, at, v, scratch);
+      at = run_gathered(steps, head, at, v, scratch);
       break;
     case StepKind::Matrices:
       at = run_matrices(head, at, v, scratch);

@@ -114,7 +114,8 @@ struct Steps {
   std::vector<Index> copies;   // pairs of a slot and a length, as the outputs follow one another
   std::vector<Guard> guards;   // conditions are slots
   std::vector<Margin> margins; // of slots
-  Program decisions;           // decides where a margin is not kept
+  std::vector<CallbackPointer> callbacks;
+  Program decisions; // decides where a margin is not kept
   std::vector<double> constants;
   Index input_count = 0;
   std::size_t slots = 0;

@@ -123,7 +123,7 @@ class BatchRun:
         self, leaves: Sequence[Any], stacked: list[bool], variant: TraceVariant, chain: Chain
     ) -> list[RowsOfVariant]:
         """Run all rows by one variant; returns the rows of each where they do not all take it."""
-        is_finite, one_variant = self._executable(variant, chain).run(
+        is_finite, one_variant, failure = self._executable(variant, chain).run(
             self._batch,
             variant.closure,
             self._seeds,
@@ -139,6 +139,8 @@ class BatchRun:
             one_variant = not others
             if one_variant:
                 self._check_derivatives(variant, chain, None)
+        if one_variant:
+            self._raise(failure)
         return [] if one_variant else self._rows_by_variant()
 
     def _fill_by_groups(
@@ -217,7 +219,7 @@ class BatchRun:
                 f"{like.results} and {results}; numbers may differ, so give 1.0 and 0.0 for True "
                 "and False"
             )
-        is_finite, _ = self._executable(variant, chain).run(
+        is_finite, _, failure = self._executable(variant, chain).run(
             self._batch,
             variant.closure,
             self._seeds,
@@ -232,6 +234,13 @@ class BatchRun:
             self._progress.rows_before += len(rows)
         if not is_finite:
             self._check_derivatives(variant, chain, rows)
+        self._raise(failure)
+
+    def _raise(self, failure: tuple[int, Exception] | None) -> None:
+        """Raise the exception of a callback, in a row that is known to take its variant."""
+        if failure is not None:
+            with names_in_errors(self._source.name, self._first_row + failure[0]):
+                raise failure[1]
 
     def _check_derivatives(
         self, variant: TraceVariant, chain: Chain, rows: list[int] | None

@@ -57,6 +57,11 @@ def program_to_bytes(variant: TraceVariant, chain: Chain, convention: CallConven
     if axes_of_results(chain, convention.out_axes) != 0:
         raise TypeError("a program with out_axes cannot be saved: leave its rows first")
     derived = variant.derived(chain)
+    if variant.program(chain).callbacks or variant.traced.callbacks:
+        raise TypeError(
+            "a program that calls a function by pure_callback() cannot be saved: a file holds no "
+            "functions; pickle the compiled function"
+        )
     head = {
         "arguments": _parts(variant.arguments, "arguments"),
         "results": _parts(derived.results, "results"),

@@ -141,11 +141,24 @@ class PyTree:
     def __len__(self) -> int: ...
 
 @final
+class Callback:
+    """A function of Python's as programs call it."""
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        """What was pickled as these parts. Raises FormatError for anything else."""
+
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
 class Program:
     """A linear program: what a function does to its inputs. Immutable."""
 
-    def __init__(self, bytes: builtins.bytes) -> None:
-        """The program of the bytes of a file. Raises FormatError for anything else."""
+    def __init__(self, bytes: builtins.bytes, callbacks: Sequence[Callback] = ...) -> None:
+        """The program of the bytes of a file, and what it calls. Raises FormatError otherwise."""
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """The functions that it calls."""
 
     @property
     def inputs(self) -> int:
@@ -424,13 +437,14 @@ class BatchExecutable:
         strict: Callable[[], BatchExecutable] | None,
         threads: int,
         progress: _Progress,
-    ) -> tuple[bool, bool]:
+    ) -> tuple[bool, bool, tuple[int, Exception] | None]:
         """Write the results into the leaves, of some rows or all.
 
         Those that are stacked have a row for each of the batch; what is not stacked is added to if
         rows are given. Numbers that are not finite are those of the executable that strict
-        returns. Whether all is finite that must be, and whether all guards came out as they
-        should. Raises KeyboardInterrupt within a fraction of a second.
+        returns. Whether all is finite that must be, whether all guards came out as they should, and
+        the number and exception of the first row in which a callback fails, or None. Raises
+        KeyboardInterrupt within a fraction of a second.
         """
 
     def split(
@@ -481,6 +495,15 @@ def record_matrices(
     The numbers, Values or not, are those of matrices row by row. Whether it fails is a decision of
     a trace under way if decides, or if it does. Raises ImportError where SciPy is needed and not
     there.
+    """
+
+def pure_callback(
+    function: Callable[..., Any], arguments: tuple[Any, ...], rule: Callable[..., Any] | None
+) -> Any:
+    """The result of a function that is called on the numbers of these arguments.
+
+    Where there are Values among them the numbers of the result are Values, with the derivatives of
+    the rule. Raises what the function raises.
     """
 
 def is_compile_disabled() -> bool:
