@@ -5,28 +5,39 @@ from contextlib import ContextDecorator
 from typing import Any, TypeVar
 
 from arenagrad._core import Value, no_grad_step
-from arenagrad._core.compiled import compile_step
+from arenagrad._core.compiled import compile_step, with_partials
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def custom(
-    data: float,
+    data: Value | float,
     operands: Iterable[Value | float],
-    partials: Iterable[float],
+    partials: Iterable[Value | float],
     op: str = "custom",
 ) -> Value:
     """A node of your own: its value, what it was computed from, and its partials.
 
-    data is the number the node holds, partials its derivatives by each of the operands, in the same
-    order; numbers among the operands become constant leaves; op is the text of `_op`. The partials
-    are fixed: `backward()` uses them whatever the operands' data has become.
+    Of numbers it is a node whose partials are fixed: `backward()` uses them whatever the operands'
+    data has become. A compiled function cannot hold it, since its number would be frozen. Where
+    data or a partial is a Value they follow their operands, are compiled, and can be differentiated
+    in turn; by data itself there is no derivative.
 
-    Raises TypeError for what is no real number or no Value, ValueError unless partials and operands
-    are equally many; nothing is recorded then. Cost: about a microsecond.
+    Args:
+        data: what the node holds.
+        operands: what it was computed from; numbers among them become constant leaves.
+        partials: its derivatives by each of the operands, in the same order.
+        op: the text of `_op`.
+
+    Raises:
+        TypeError: for what is no real number or no Value; nothing is recorded then.
+        ValueError: unless partials and operands are equally many.
+
+    Cost: about a microsecond, with Values a few.
 
     >>> x = Value(3.0)
     >>> y = custom(x.data**2, [x], [2 * x.data], op="square")
+    >>> z = custom(x**2, [x], [2 * x], op="square")
     """
     if not isinstance(op, str):
         raise TypeError(f"op must be a str, got {type(op).__name__}")
@@ -35,7 +46,12 @@ def custom(
     if not isinstance(partials, Iterable):
         raise TypeError(f"partials must be a list or tuple, got {type(partials).__name__}")
     values = [x if isinstance(x, Value) else _constant(x) for x in operands]
-    node = Value(data, values, tuple(partials))
+    derivatives = list(partials)
+    numbers = [partial for partial in derivatives if not isinstance(partial, Value)]
+    if isinstance(data, Value) or len(numbers) < len(derivatives):
+        node = with_partials(data, values, derivatives)
+    else:
+        node = Value(data, values, tuple(numbers))
     node._op = op
     return node
 

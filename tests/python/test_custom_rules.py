@@ -66,6 +66,33 @@ def test_the_rule_counts_and_not_the_function(strict: bool) -> None:
     assert pickle.loads(pickle.dumps(scaled_sine)) is scaled_sine
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_node_whose_data_and_partials_are_values_is_compiled(strict: bool) -> None:
+    def product(x: Any, y: Any) -> Any:
+        """The product, whose derivative by y is said to be twice what it is."""
+        return ag.custom(x * y, [x, y], [y, 2.0 * x], op="product")
+
+    def f(x: Any, y: Any) -> Any:
+        return product(x, y) * x
+
+    compiled = compile(f, strict=strict)
+    assert [compiled(2.0, 3.0), compiled(5.0, 7.0)] == [12.0, 175.0]
+    assert compiled.grad(5.0, 7.0, argnums=(0, 1)) == (70.0, 50.0)
+    # Of y x + the node, and of 2 x x.
+    assert compiled.hessian(2.0, 3.0, argnums=(0, 1)) == ((6.0, 6.0), (8.0, 0.0))
+    rows = compile(f, in_axes=0, strict=strict)
+    by_rows = rows.grad(np.array([2.0, 5.0]), np.array([3.0, 7.0]), argnums=(0, 1))
+    np.testing.assert_array_equal(by_rows, [[12.0, 70.0], [8.0, 50.0]])
+    x, y = Value(5.0), Value(7.0)
+    node = f(x, y)
+    node.backward()
+    assert (node.data, x.grad, y.grad) == (175.0, 70.0, 50.0)
+    assert product(x, y)._op == "product"
+    assert ag.custom(2.0, [x], [y])._op == "custom"
+    with pytest.raises(ValueError, match="as many partials as operands"):
+        ag.custom(x, [x], [y, y])
+
+
 def test_rules_of_several_arguments_and_results_and_of_what_no_derivative_is_by() -> None:
     from functools import partial
 

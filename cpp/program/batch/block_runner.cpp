@@ -11,8 +11,8 @@ constexpr std::size_t kCacheLine = 8; // doubles
 
 Strided no_operand() { return {nullptr, 0}; }
 
-constexpr double kNothing = 0.0;
-constexpr Strided kZero{&kNothing, 0};
+constexpr double kZeroNumber = 0.0;
+constexpr Strided kZero{&kZeroNumber, 0};
 
 } // namespace
 

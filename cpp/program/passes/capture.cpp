@@ -164,9 +164,12 @@ private:
     if (op == Op::Leaf || core::is_literal(op)) {
       place(node) = builder_.constant(arena_.data(node));
     } else if (arena_.has_callback(node) || op == Op::Opaque || op == Op::FixedPartials) {
-      throw CannotCapture("a node with a rule of its own (_backward or partials) cannot be "
-                          "compiled: its number would be frozen",
-                          node);
+      throw CannotCapture(
+          "a node with a rule of its own (_backward, or partials that are numbers) "
+          "cannot be compiled: its number would be frozen; give custom() Values for "
+          "its data and partials, or write the function with custom_vjp or "
+          "pure_callback",
+          node);
     } else if (op == Op::Function) {
       write_call(node);
     } else if (op == Op::FunctionResult) {
