@@ -135,6 +135,18 @@ KEPT = {
     "clips its gradient": unary("tanh", "math.tanh(x)", "0 * y + 1 - y * y").replace(
         "* out.grad", "* max(-5.0, min(5.0, out.grad))"
     ),
+    "loses the digits of small results": unary(
+        "softplus", "math.log(1 + math.exp(x))", "1 / (1 + math.exp(-x))"
+    ),
+    "is cut off where it is small": unary(
+        "sigmoid", "1 / (1 + math.exp(-max(-36.0, min(36.0, x))))", "y * (1 - y)"
+    ),
+    "never falls below a small number": unary(
+        "sigmoid", "max(1e-13, 1 / (1 + math.exp(-x)))", "y * (1 - y)"
+    ),
+    "takes small gradients for none": unary("exp", "math.exp(x)", "y").replace(
+        "* out.grad", "* (0.0 if abs(out.grad) < 1e-13 else out.grad)"
+    ),
     "is noisy": unary("tanh", "math.tanh(x) * random.gauss(1.0, 0.1)", "1 - y * y"),
     "is scaled": unary("sigmoid", "2 / (1 + math.exp(-x))", "y * (2 - y) / 2"),
     "prints": unary("relu", "print('relu') or max(0.0, x)", "x > 0"),
@@ -176,7 +188,7 @@ NATIVE = {
     ),
     "exp": unary("exp", "math.exp(x)", "y"),
     "sigmoid": unary("sigmoid", "1 / (1 + math.exp(-x))", "y * (1 - y)"),
-    "softplus": unary("softplus", "math.log(1 + math.exp(x))", "1 / (1 + math.exp(-x))"),
+    "softplus": unary("softplus", "math.log1p(math.exp(x))", "1 / (1 + math.exp(-x))"),
     "relu, with an argument that may be given": """
         def relu(self, leak=0.0):
             out = Value(self.data if self.data > 0 else leak * self.data, (self,), 'relu')
@@ -653,6 +665,119 @@ def test_a_second_class_with_methods_is_left_alone(
     done = python(*REPLACE, "script.py", script=script)
     assert done.stdout == "arenagrad 4.0\nother\n"
     assert "class Value of other.py is left alone: Value has the methods of Value of" in done.stderr
+
+
+SMALL_PRODUCTS = {
+    "are none": "x if abs(x) > 1e-12 else 0.0",
+    "are rounded": "round(x, 10)",
+    "are never small": "x + 1e-13",
+}
+
+
+@pytest.mark.parametrize("case", SMALL_PRODUCTS)
+def test_operators_are_compared_at_small_numbers_too(
+    python: Callable[..., Done], case: str
+) -> None:
+    rounded = f"(lambda x: {SMALL_PRODUCTS[case]})(self.data * other.data)"
+    script = engine().replace("self.data * other.data", rounded)
+    script += "a = Value(1e-13)\nprint(((a * 3.0) * 1e13).data)\nprint(type(a).__module__)\n"
+    done = python(*REPLACE, "script.py", script=script)
+    assert done.stdout.split()[0] == python("script.py", script=script).stdout.split()[0]
+
+
+SUBCLASSES = {
+    "of the same name, in the same file": engine()
+    + """
+class Value(Value):
+    def __mul__(self, other):
+        out = super().__mul__(other)
+        out.data += 1.0
+        return out
+""",
+    "of the same name, of a module's": """
+import engine
+class Value(engine.Value):
+    def __mul__(self, other):
+        return super().__mul__(other) + 1.0
+    def cube(self):
+        return self * self * self
+print(Value(3.0).cube().data)
+""",
+    "of the same name, within a function": """
+from engine import Value as Base
+def made():
+    class Value(Base):
+        def relu(self):
+            return self * 2.0
+    return Value
+Value = made()
+print(Value(-3.0).relu().data)
+""",
+}
+
+
+@pytest.mark.parametrize("case", SUBCLASSES)
+def test_a_subclass_of_what_was_replaced_keeps_its_methods(
+    python: Callable[..., Done], tmp_path: Path, case: str
+) -> None:
+    write(tmp_path, {"engine.py": engine()})
+    script = SUBCLASSES[case] + "a, b = Value(2.0), Value(3.0)\nc = a * b * a + a\nc.backward()\n"
+    script += "print(c.data, a.grad, b.grad, type(c).__name__)\n"
+    done = python(*REPLACE, "script.py", script=script)
+    assert done.stdout == python("script.py", script=script).stdout, done.stderr
+    assert done.returncode == 0
+    assert "stays a subclass" in done.stderr or "a subclass takes its name" in done.stderr
+
+
+@pytest.mark.parametrize("base", ["typing.NamedTuple", "str", "float", "threading.local", "empty"])
+def test_another_class_of_that_name_stays_what_it_is(
+    python: Callable[..., Done], tmp_path: Path, base: str
+) -> None:
+    write(tmp_path, {"engine.py": engine()})
+    body = "    v: float = 1.0\nprint(Value().v)\n"
+    script = "import threading, typing, engine\n"
+    script += f"class Value({'' if base == 'empty' else base}):\n{body}"
+    script += "a = engine.Value(2.0)\nb = a * a + a\nb.backward()\nprint(b.data, a.grad)\n"
+    done = python(*REPLACE, "script.py", script=script)
+    assert done.stdout == python("script.py", script=script).stdout, done.stderr
+
+
+def test_threads_begin_when_all_methods_have_been_compared(python: Callable[..., Done]) -> None:
+    script = (
+        engine()
+        + """
+import threading
+results = [0.0] * 4
+def work(k):
+    a = Value(k + 0.5)
+    t = a
+    for i in range(30):
+        t = t * 0.9 + a - 1.0
+    t.backward()
+    results[k] = a.grad
+threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(results)
+"""
+    )
+    wanted = python("script.py", script=script).stdout
+    for _ in range(3):
+        done = python(*REPLACE, "script.py", script=script)
+        assert done.stdout == wanted, done.stderr
+    assert "native" in done.stderr
+
+
+def test_a_method_that_imports_a_large_module_is_compared_after_that(
+    python: Callable[..., Done],
+) -> None:
+    text = unary("tanh", "float(np.tanh(x))", "1 - y * y")
+    own = text.replace("def tanh(self):", "def tanh(self):\n            import numpy as np", 1)
+    script = engine(own=own) + "a = Value(0.5)\nb = (a * a).tanh()\nb.backward()\n"
+    script += "print(b.data, a.grad)\n"
+    done = python(*REPLACE, "script.py", script=script)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == python("script.py", script=script).stdout
 
 
 def test_a_name_that_is_nowhere_is_refused_with_the_places_that_were_searched(

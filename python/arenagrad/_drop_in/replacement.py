@@ -9,6 +9,8 @@ import functools
 import inspect
 import operator
 import sys
+import threading
+from abc import ABC
 from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any
@@ -46,6 +48,7 @@ from arenagrad._drop_in.rules import (
     takes_foreign_operands,
     translation,
 )
+from arenagrad._drop_in.source import is_own_module
 
 _METHODS = (FunctionType, staticmethod, classmethod, property)
 # Slots of a type that one C function fills: as long as one of them is Python's, all are slow.
@@ -82,6 +85,7 @@ _IGNORED = frozenset(
 _MISSING = object()
 _FIELDS = ("data", "grad", "_op", "_prev", "_backward")
 _BUILTINS = frozenset(["set", "frozenset", "tuple", "list", "float", "isinstance"])
+_one_at_a_time = threading.RLock()
 _ORDER = frozenset(["__lt__", "__le__", "__gt__", "__ge__"])
 _SHOWN = ("__eq__", "__ne__", "__repr__", "__str__", *_ORDER)  # these make no nodes
 
@@ -118,6 +122,9 @@ class Replacement:
             facts: what the sources of the script read and bind; they may grow afterwards.
         """
         self._facts, self._caution = facts, Caution(self.kind, facts)
+        for base in self.kind.__mro__[1:]:
+            if base not in (object, ABC) and not is_own_module(sys.modules.get(base.__module__)):
+                raise Unreadable(f"it derives from {base.__qualname__}")
         if is_empty(self.kind):
             self.layout = Layout("data")
         else:
@@ -252,6 +259,32 @@ class Replacement:
 
     def decide(self, name: str) -> None:
         """Compare a method with ours, together with those that share its slot, and install one."""
+        with _one_at_a_time:
+            self._decide(name)
+
+    def decide_before_threads(self) -> None:
+        """Let the first thread of the script wait until all methods have been compared.
+
+        Names of the script mean its own class while they are, which no other thread must see.
+        """
+        start = threading.Thread.start
+        if threading.active_count() > 1 or not self._undecided:
+            return
+
+        @functools.wraps(start)
+        def decided_first(thread: threading.Thread) -> None:
+            threading.Thread.start = start  # type: ignore[method-assign]  # as it was
+            for name in sorted(self._undecided):
+                try:
+                    self.decide(name)
+                except ArenagradError:  # to be raised where the method is called
+                    self._undecided.add(name)
+                    self._set(name, self._first_call(name))
+            start(thread)
+
+        threading.Thread.start = decided_first  # type: ignore[method-assign]  # for one call
+
+    def _decide(self, name: str) -> None:
         group = next((names for names in _TOGETHER if name in names), (name,))
         for each in group:
             if each in self._undecided:

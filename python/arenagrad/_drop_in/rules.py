@@ -2,7 +2,7 @@
 
 An `Engine` says how nodes are made, swept and read, once for the script's class and once for
 Value, so that one function runs a method on either. Two outcomes agree if their numbers do to
-1e-12.
+1e-12 of their size, or at small arguments, where formulas that mean the same lose digits, to 1e-12.
 """
 
 import enum
@@ -19,6 +19,8 @@ from arenagrad._drop_in.nodes import NATIVE
 _TOLERANCE = 1e-12
 _SEEDS = (1.7, -3e4)  # the second shows a gradient that is clipped
 _LARGE = 1e12  # as does this one
+_SMALL = 0.1  # arguments below it are small
+_SMALL_SEED = 1e-6
 _MOST_LINES = 20_000  # of the script's code in one sample
 _BEGIN = 0.25  # what stands in grad before: a rule must add to it
 
@@ -50,6 +52,10 @@ class Constant:
     """An argument that is a plain number."""
 
     number: Any
+
+
+# The code that imports modules, half of which must not run.
+_IMPORTING = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 
 
 class NoNumber(TypeError):
@@ -197,6 +203,8 @@ class Outcome:
     text: str | None = None  # of the operation
     is_operand: bool = False  # the result is one of the arguments, and no new node
     scale: float = 1.0  # of the gradients
+    scale_of_number: float = 1.0
+    is_bare: bool = False  # the gradients began with 0, whatever was asked for
 
     def agrees(self, other: "Outcome") -> bool:
         """Whether both are the same, numbers to 1e-12."""
@@ -208,7 +216,7 @@ class Outcome:
             return False
         if not self.numbers:
             return _same_result(self.result, other.result)
-        return _close(self.numbers[0], other.numbers[0]) and all(
+        return _close(self.numbers[0], other.numbers[0], self.scale_of_number) and all(
             _close(a, b, self.scale)
             for a, b in zip(self.numbers[1:], other.numbers[1:], strict=True)
         )
@@ -223,15 +231,26 @@ def _close(a: float, b: float, scale: float = 1.0) -> bool:
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Raise TooLong in the code within that runs on and on."""
-    left, before = _MOST_LINES, sys.gettrace()
+    """Raise TooLong in the code within that runs on and on; not in what it imports."""
+    left, before, imports = _MOST_LINES, sys.gettrace(), 0
 
-    def count(_frame: Any, _event: str, _argument: Any) -> Any:
-        nonlocal left
+    def count(frame: Any, event: str, _argument: Any) -> Any:
+        nonlocal left, imports
+        if event == "call" and (imports or frame.f_code.co_filename in _IMPORTING):
+            if imports:
+                return None
+            imports += 1
+            return importing
         left -= 1
         if left < 0:
             raise TooLong
         return count
+
+    def importing(_frame: Any, event: str, _argument: Any) -> Any:
+        nonlocal imports
+        if event == "return":
+            imports -= 1
+        return importing
 
     sys.settrace(count)
     try:
@@ -262,6 +281,8 @@ def _run_at(
 ) -> Outcome:
     leaves: list[Any] = []
     arguments: list[Any] = []
+    is_bare = 0.0 < abs(seed) < _SMALL_SEED  # what is added could not be seen beside a beginning
+    begin = 0.0 if is_bare else begin
     for item in point:
         if isinstance(item, Constant):
             arguments.append(item.number)
@@ -283,8 +304,11 @@ def _run_at(
     if not all(is_number(x) for x in numbers):
         return Outcome(raised=NoNumber)
     found = tuple(map(float, numbers))
-    scale = max(1.0, abs(seed))
-    return Outcome(None, None, found, structure, engine.text(result), is_operand, scale)
+    scale = 0.0 if is_bare else max(1.0, abs(seed))
+    sizes = [abs(x.number if isinstance(x, Constant) else x) for x in point if x != "same"]
+    small = 1.0 if max(sizes) < _SMALL else 0.0
+    text = engine.text(result)
+    return Outcome(None, None, found, structure, text, is_operand, scale, small, is_bare)
 
 
 def points(name: str, arity: int, thresholds: Sequence[float] = ()) -> Iterator[list[Point]]:
@@ -433,6 +457,7 @@ def all_add(one: list[list[Outcome]], other: list[list[Outcome]], *, by: float) 
     return all(
         x.raised
         or y.raised
+        or x.is_bare
         or all(
             _close(a + by, b, x.scale) for a, b in zip(x.numbers[1:], y.numbers[1:], strict=True)
         )

@@ -10,7 +10,7 @@ from typing import Any
 from arenagrad._core import Value, arena_info, collect
 from arenagrad._drop_in import source
 from arenagrad._drop_in.facts import Facts
-from arenagrad._drop_in.layout import Unreadable, is_empty
+from arenagrad._drop_in.layout import Unreadable
 from arenagrad._drop_in.replacement import Replacement
 
 
@@ -37,10 +37,18 @@ class Session:
     ) -> list[source.Wanted]:
         """Decorate the class statements of a tree; returns those found. A file counts once."""
         self.facts.note_bindings(tree, file)
-        found = source.decorated(tree, self.wanted, *modules)
+        taken = source.taken_over(tree)
+        left = [each for each in self.wanted if each.name in taken]
+        found = source.decorated(tree, [w for w in self.wanted if w not in left], *modules)
+        for each in left:
+            place = os.path.basename(file) if file else "the notebook"
+            self._count += 1
+            self._done.append(
+                f"arenagrad: class {each.name} of {place} is left alone: a subclass takes its name"
+            )
         names = frozenset(each.name for each in found)
         self.facts.note_reads(tree, tuple(names), self._is_compared)
-        return found
+        return [*found, *left]
 
     @staticmethod
     def _is_compared(method: str) -> bool:
@@ -63,6 +71,9 @@ class Session:
         if not isinstance(original, type):
             self._done.append(f"arenagrad: {name} of {where} is left alone: it is no class")
             return original
+        if issubclass(original, Value):
+            self._done.append(f"arenagrad: class {name} of {where} stays a subclass of Value")
+            return original
         replacement = Replacement(original, where, source.own_modules)
         former = self._in_use
         again = former is not None and (former.kind.__module__, former.kind.__qualname__) == (
@@ -74,11 +85,12 @@ class Session:
                 _refuse_second(former.kind, original)
                 self._in_use = None
                 former.undo()
-            elif former is not None and not (former.is_empty or is_empty(original)):
+            elif former is not None and not former.is_empty:
                 raise Unreadable(
                     f"Value has the methods of {former.kind.__name__} of {former.where}"
                 )
             replacement.install(self.facts)
+            replacement.decide_before_threads()
         except Unreadable as error:
             line = f"arenagrad: class {name} of {where} is left alone: {error}"
             if line not in self._done:

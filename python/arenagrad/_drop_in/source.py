@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import sysconfig
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -58,6 +58,20 @@ def decorated(tree: ast.Module, wanted: Sequence[Wanted], *modules: str) -> list
                     found.append(each)
                     break
     return found
+
+
+def taken_over(tree: ast.Module) -> set[str]:
+    """The names of classes of this source that a subclass takes: `class Value(Value)`.
+
+    What the methods of the class make by that name are nodes of the subclass from then on.
+    """
+    statements = [each for each in ast.walk(tree) if isinstance(each, ast.ClassDef)]
+    defined = Counter(each.name for each in statements)
+    return {
+        each.name
+        for each in statements
+        if defined[each.name] > 1 and any(ast.unparse(base) == each.name for base in each.bases)
+    }
 
 
 def _decorator(statement: ast.ClassDef) -> ast.Name:
