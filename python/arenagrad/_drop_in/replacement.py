@@ -271,7 +271,6 @@ class Replacement:
         if threading.active_count() > 1 or not self._undecided:
             return
 
-        @functools.wraps(start)
         def decided_first(thread: threading.Thread) -> None:
             threading.Thread.start = start  # type: ignore[method-assign]  # as it was
             for name in sorted(self._undecided):
