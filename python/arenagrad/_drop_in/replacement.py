@@ -281,7 +281,7 @@ class Replacement:
                     self._set(name, self._first_call(name))
             start(thread)
 
-        threading.Thread.start = decided_first  # type: ignore[method-assign]  # for one call
+        threading.Thread.start = decided_first  # type: ignore[assignment,method-assign]  # once
 
     def _decide(self, name: str) -> None:
         group = next((names for names in _TOGETHER if name in names), (name,))

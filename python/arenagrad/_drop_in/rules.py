@@ -306,7 +306,7 @@ def _run_at(
     found = tuple(map(float, numbers))
     scale = 0.0 if is_bare else max(1.0, abs(seed))
     numbers_given = (x.number if isinstance(x, Constant) else x for x in point)
-    sizes = [abs(x) for x in numbers_given if is_number(x)]
+    sizes = [abs(float(x)) for x in numbers_given if is_number(x)]
     small = 1.0 if max(sizes) < _SMALL else 0.0
     text = engine.text(result)
     return Outcome(None, None, found, structure, text, is_operand, scale, small, is_bare)
