@@ -123,6 +123,7 @@ NodeId Arena::push_many(Op op, double y, const NodeId* operands, const double* p
   if (partials != nullptr) std::copy_n(partials, count, edge_numbers_.data() + first);
   if (is_group(op)) std::fill_n(edge_numbers_.data() + first, count, 0.0);
   edges_.size += count;
+  if (has_shapes(op)) first_shaped_ = std::min(first_shaped_, nodes_.size);
   return push(op, y, {static_cast<NodeId>(first), static_cast<NodeId>(count)}, held);
 }
 
@@ -157,6 +158,7 @@ void Arena::detach_above(std::size_t size, std::size_t edge_size, std::vector<No
   functions_.drop_above(size);
   policy_.suspect(); // their operands count as used, so that no one will notice their deaths
   if (size <= first_power_) first_power_ = kNoNode;
+  if (size <= first_shaped_) first_shaped_ = kNoNode;
   for (std::size_t i = 0; i < nodes.size(); ++i)
     if (nodes[i] >= size) nodes[i] = push_leaf(primals[i]);
 }

@@ -197,6 +197,8 @@ public:
   std::size_t callback_count() const { return callback_count_; }
   // No node below is a Pow, the operation whose rule can fail.
   std::size_t first_power() const { return first_power_; }
+  // No node below has shapes (op.h) by which its rule may have no partials.
+  std::size_t first_shaped() const { return first_shaped_; }
   double& data(NodeId i) { return data_[i]; }
   double gradient(NodeId i) const { return grad_[i]; }
   // Writable adjoints of [0, end): remembers that they may no longer be zero.
@@ -218,9 +220,8 @@ public:
   const Operand2* operand_array() const { return operands_.data(); }
   const Tag* tag_array() const { return tags_.data(); }
 
-  // Calls visit(operand) for each operand. The Literal of a Parametric operation and the
-  // group of a Part, which Python never sees, are visited only if `hidden`; else the group's
-  // operands are.
+  // Calls visit(operand) for each operand. Literals, as of a Parametric operation, and the group of
+  // a Part, which Python never sees, are visited only if `hidden`; else the group's operands are.
   template <class Visit> void for_each_operand(NodeId i, bool hidden, Visit&& visit) const {
     Operand2 o = operands_[i];
     Operands kind = op_info(op(i)).operands;
@@ -229,7 +230,9 @@ public:
       o = operands_[o.a], kind = Operands::Many;
     }
     if (kind == Operands::Many) {
-      for (std::size_t k = 0; k < o.b; ++k) visit(edge_operands_[o.a + k]);
+      for (std::size_t k = 0; k < o.b; ++k)
+        if (const NodeId operand = edge_operands_[o.a + k]; hidden || !is_literal(op(operand)))
+          visit(operand);
     } else if (kind != Operands::None) {
       visit(o.a);
       if (kind == Operands::Binary || (kind == Operands::Parametric && hidden)) visit(o.b);
@@ -275,7 +278,7 @@ private:
   std::size_t capacity_ = 0;    // of nodes, and of edges
   std::size_t most_ = 0;        // that there are addresses for
   std::size_t grad_end_ = 0;    // gradients at and above are zero
-  std::size_t first_power_ = kNoNode;
+  std::size_t first_power_ = kNoNode, first_shaped_ = kNoNode;
   std::size_t callback_count_ = 0, compactions_ = 0;
   int frozen_ = 0, untrimmed_ = 0;
   bool detaching_ = false;

@@ -5,18 +5,30 @@
 namespace arenagrad::core {
 namespace {
 
-// Whether micrograd's own rule would raise in Python.
+// Whether it has an operand by which nobody has the partial: a shape that is no constant.
+bool lacks_partial(Arena& arena, NodeId node) {
+  const Op op = arena.op(node);
+  if (op != Op::Gammainc && op != Op::Betainc) return false;
+  const Operand2 o = arena.operands(node);
+  const NodeId* const shapes = arena.edge_operands(o.a);
+  return std::any_of(shapes, shapes + o.b - 1,
+                     [&](NodeId shape) { return !is_literal(arena.op(shape)); });
+}
+
+// Whether micrograd's own rule would raise in Python, or there is none.
 bool partial_fails(Arena& arena, NodeId node) {
-  if (arena.op(node) != Op::Pow) return false;
+  if (arena.op(node) != Op::Pow) return lacks_partial(arena, node);
   const Operand2 o = arena.operands(node);
   return power_fails(arena.data(o.a), arena.data(o.b) - 1.0);
 }
 
-// Throws where micrograd's own rule would raise, unless there is no adjoint to pass on. Returns
-// whether there is something to do.
+// Throws there, unless there is no adjoint to pass on. Returns whether there is something to do.
 bool check_partial(Arena& arena, NodeId node) {
   if (!partial_fails(arena, node)) return true;
   if (arena.gradient(node) == 0.0) return false;
+  const Op op = arena.op(node);
+  if (op != Op::Pow)
+    throw_no_partial(op == Op::Gammainc ? Shaped::Gammainc : Shaped::Betainc, node);
   const Operand2 o = arena.operands(node);
   check_power(arena.data(o.a), arena.data(o.b) - 1.0, o.a);
   return true;
@@ -70,6 +82,8 @@ bool partials_may_fail(Arena& arena, NodeId root) {
     const Operand2 o = arena.operands(static_cast<NodeId>(i));
     if (power_may_fail(arena.data(o.a), arena.data(o.b) - 1.0)) return true;
   }
+  for (std::size_t i = arena.first_shaped(); i <= root; ++i)
+    if (lacks_partial(arena, static_cast<NodeId>(i))) return true;
   return false;
 }
 

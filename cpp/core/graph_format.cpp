@@ -270,7 +270,12 @@ void SavedPart::check_node(std::size_t i, const Arena& arena, const Earlier& ear
       throw FormatError("a saved graph has a node with a wrong number of operands");
     if (op == Op::Function && (!functions_.contains(i) || functions_.at(i)->operands() != o.b))
       throw FormatError("a saved graph has a call with a wrong number of operands");
-    for (std::size_t k = 0; k < o.b; ++k) visible(edges_[o.a + k]);
+    for (std::size_t k = 0; k < o.b; ++k) {
+      const bool shape = has_shapes(op) && k + 1 < o.b;
+      if (shape && is_literal(operand(edges_[o.a + k]))) continue;
+      if (shape && op == Op::Polygamma) refuse_operand();
+      visible(edges_[o.a + k]);
+    }
     scratch_ = std::max(scratch_, scratch_size(op, o.b));
     break;
   case Operands::Part: {

@@ -1,8 +1,18 @@
 #include "nary.h"
 
+#include <string>
+
 #include "arena.h"
 
 namespace arenagrad::core {
+
+void throw_shaped(Failure failure, Op op, const Numbers<double>& operands, NodeId node) {
+  std::string call = op_info(op).name;
+  for (std::size_t k = 0; k < operands.size(); ++k)
+    call += (k == 0 ? "(" : ", ") + float_text(operands[k]);
+  if (failure == Failure::Range) throw RangeError(call + "): math range error", node);
+  throw DomainError(call + "): math domain error", node);
+}
 
 NodeId record_nary(Arena& arena, Op op, std::size_t count) {
   const NodeId* const operands = arena.next_edges();

@@ -20,6 +20,7 @@
 #include "op.h"
 #include "op_domain.h"
 #include "op_math.h"
+#include "special.h"
 
 namespace arenagrad::core {
 
@@ -139,6 +140,10 @@ template <class X> double largest_of(std::size_t n, X&& x) {
   return y;
 }
 inline double largest(const Numbers<double>& xs) { return largest_of(xs.size(), element_of(xs)); }
+// Functions of shapes, which the eager function judges (nary::judged).
+inline double polygamma_checked(double n, double a) { return polygamma(n, a); }
+inline double gammainc_checked(double a, double x) { return gammainc(a, x); }
+inline double betainc_checked(double a, double b, double x) { return betainc(a, b, x); }
 // 1 where a <= b, else 0.
 inline double is_up_to(double a, double b) { return a <= b ? 1.0 : 0.0; }
 // xs[1 + xs[0]]; nan where xs[0] is no index.
@@ -482,6 +487,65 @@ private:
   }
 };
 
+// The number that a function of shapes is judged by, if it fails (MayFail::Pole): x, or nan where
+// an operand is.
+template <class Number> Number judged(const Numbers<Number>& shapes_and_x) {
+  const Number all = sum(shapes_and_x);
+  return select(all == all, shapes_and_x.back(), all);
+}
+
+// The order, which is a Literal, and x.
+struct Polygamma {
+  static constexpr Counts kCounts{2, 2};
+  static constexpr bool kAddsToAll = false;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  template <class X> static double value(std::size_t, X&& x, double*) {
+    return polygamma(x(0), x(1));
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t, double, double g, X&& x, Add&& add, double*) {
+    add(1, multiply_no_nan(polygamma(x(0) + 1.0, x(1)), g));
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) {
+    return polygamma_checked(xs[0], xs[1]);
+  }
+};
+
+// The shape and x. By shapes, here and below, a sweep that gets so far has nothing to pass on
+// (checked_sweep.h).
+struct Gammainc {
+  static constexpr Counts kCounts{2, 2};
+  static constexpr bool kAddsToAll = false;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  template <class X> static double value(std::size_t, X&& x, double*) {
+    return gammainc(x(0), x(1));
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t, double, double g, X&& x, Add&& add, double*) {
+    add(1, multiply_no_nan(gamma_density(x(0), x(1)), g));
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) {
+    return gammainc_checked(xs[0], xs[1]);
+  }
+};
+
+// Two shapes and x.
+struct Betainc {
+  static constexpr Counts kCounts{3, 3};
+  static constexpr bool kAddsToAll = false;
+  static constexpr std::size_t scratch(std::size_t) { return 0; }
+  template <class X> static double value(std::size_t, X&& x, double*) {
+    return betainc(x(0), x(1), x(2));
+  }
+  template <class X, class Add>
+  static void pullback(std::size_t, double, double g, X&& x, Add&& add, double*) {
+    add(2, multiply_no_nan(beta_density(x(0), x(1), x(2)), g));
+  }
+  template <class Number> static Number formula(const Numbers<Number>& xs) {
+    return betainc_checked(xs[0], xs[1], xs[2]);
+  }
+};
+
 // The results of a group: result i is made of term i and of the total, which all of them share.
 template <class Number> struct GroupFormula {
   Numbers<Number> terms;
@@ -646,6 +710,15 @@ constexpr std::size_t scratch_size(Op op, std::size_t n) {
 template <class X> double nary_value(Op op, std::size_t n, X&& x, double* scratch) {
   return visit_nary(op, [&](auto rule) { return rule.value(n, x, scratch); });
 }
+
+// How a function of shapes fails on its operands, of which it gives y.
+inline Failure shaped_failure(const Numbers<double>& operands, double y) {
+  if (std::isfinite(y)) return Failure::None;
+  return unary_failure(MayFail::Pole, nary::judged(operands), y);
+}
+// Throws the error of such a failure that is one.
+[[noreturn]] void throw_shaped(Failure failure, Op op, const Numbers<double>& operands,
+                               NodeId node);
 
 // --- recording -----------------------------------------------------------------------------------
 

@@ -31,7 +31,8 @@ struct Handle {
     Pinned = 2,   // the owner holds a reference to the object, because the object carries state
     Doomed = 4,   // found unreachable: must not be pinned again
     Stateful = 8, // carries attributes or a callback
-    Fixed = 16    // must keep its node: a graph is being read whose numbers are counted from it
+    Fixed = 16,   // must keep its node: a graph is being read whose numbers are counted from it
+    Detached = 32 // a leaf cut off from what it was computed from: as a shape it is a constant
   };
   bool attached() const { return node != kNoNode; }
 

@@ -113,6 +113,11 @@ constexpr Op group_of(Op op) {
 }
 // Python never sees such a node.
 constexpr bool is_hidden(Op op) { return is_literal(op) || is_group(op) || op == Op::Function; }
+// Whether all operands of this Many node but the last are shapes. A shape that is a constant is a
+// Literal: the partial by it is not asked for.
+constexpr bool has_shapes(Op op) {
+  return op == Op::Polygamma || op == Op::Gammainc || op == Op::Betainc;
+}
 // Whether each operand of this Many node has a number beside it.
 constexpr bool has_edge_numbers(Op op) { return op == Op::FixedPartials || is_group(op); }
 

@@ -380,6 +380,8 @@ inline double distance(double x, double largest) { return x == largest ? 0.0 : x
 
 inline double log_or_zero(double a) { return a == 0.0 ? 0.0 : std::log(a); }
 
+inline constexpr double kMostPolygamma = 170.0; // whose factorial is finite
+
 // The sum of (a + k)**-(n + 1) over k = 0, 1, ..., times n!: term by term up to where the
 // asymptotic series serves, then that series (Abramowitz and Stegun 6.4.11). Requires a > 0.
 inline double polygamma_sum(double n, double a) {
@@ -390,7 +392,8 @@ inline double polygamma_sum(double n, double a) {
   constexpr double kBernoulli[] = {1.0 / 6,  -1.0 / 30,     1.0 / 42, -1.0 / 30,
                                    5.0 / 66, -691.0 / 2730, 7.0 / 6,  -3617.0 / 510};
   // (n-1)!/z^n + n!/(2 z^(n+1)) + sum of B_2k (2k+n-1)!/((2k)! z^(2k+n))
-  double term = factorial / n * std::pow(z, -n);
+  const double half = std::pow(z, -0.5 * n); // the whole power may be too small for the factorial
+  double term = n > 60.0 ? factorial / n * half * half : factorial / n * std::pow(z, -n);
   double sum = term * (1.0 + n / (2.0 * z));
   for (int k = 1; k <= 8; ++k) {
     const double m = 2.0 * k;
@@ -398,14 +401,18 @@ inline double polygamma_sum(double n, double a) {
     sum += kBernoulli[k - 1] * term;
   }
   // From the smallest on.
-  for (int k = steps; k-- > 0;) sum += factorial * std::pow(a + k, -n - 1.0);
+  for (int k = steps; k-- > 0;) {
+    const double root = n > 60.0 ? std::pow(a + k, -0.5 * (n + 1.0)) : 1.0;
+    sum += n > 60.0 ? factorial * root * root : factorial * std::pow(a + k, -n - 1.0);
+  }
   return sum;
 }
 
-// The derivative of order n of digamma, n = 1, 2, ... up to 100. Below 0 it is the sum over all
+// The derivative of order n of digamma, n = 0, 1, 2, ... up to 170. Below 0 it is the sum over all
 // whole k, which has a period of 1, without those on the far side.
 inline double polygamma(double n, double a) {
-  if (!(n >= 1.0 && n <= 100.0) || (a <= 0.0 && a == std::floor(a))) return std::nan("");
+  if (n == 0.0) return digamma(a);
+  if (!(n >= 1.0 && n <= kMostPolygamma) || (a <= 0.0 && a == std::floor(a))) return std::nan("");
   if (std::isinf(a)) return 0.0;
   const double sign_of = std::fmod(n, 2.0) == 1.0 ? 1.0 : -1.0; // (-1)**(n + 1)
   if (a > 0.0) return sign_of * polygamma_sum(n, a);

@@ -83,6 +83,7 @@ std::size_t Arena::slide() {
   const std::uint8_t* marks = marks_.data();
   std::size_t to = 0, edge_to = 0;
   first_power_ = kNoNode;
+  if (first_shaped_ != kNoNode) first_shaped_ = 0;
   functions_.keep_marked(marks);
   for (std::size_t from = 0; from < before; ++from) {
     while (from + 8 <= before && all_clear(marks + from)) from += 8;
@@ -128,6 +129,7 @@ void Arena::drop_nodes_above(std::size_t size) {
   nodes_.size = size;
   functions_.drop_above(size);
   if (size <= first_power_) first_power_ = kNoNode;
+  if (size <= first_shaped_) first_shaped_ = kNoNode;
   const std::size_t keep = size + ReclaimPolicy::kReserve;
   const bool release = nodes_.touched > size && policy_.releases(nodes_.touched - size);
   if (grad_end_ > size) {

@@ -35,6 +35,11 @@ inline double difference(const Program& program, std::vector<double> x, std::siz
   return (8.0 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12.0 * h);
 }
 
+// Whether it has an operand by which nobody has the partial.
+inline bool lacks_partials(Opcode opcode) {
+  return opcode == Opcode::Gammainc || opcode == Opcode::Betainc || opcode == Opcode::NoPartial;
+}
+
 // All but those of matrices, which want operands of certain numbers (test_matrices.cpp).
 inline std::vector<Opcode> all_codes() {
   std::vector<Opcode> codes;
@@ -119,6 +124,7 @@ inline std::vector<double> operands_of(Opcode opcode, std::mt19937& random) {
   if (opcode == Opcode::CbrtPartial) x[1] = y(Op::Cbrt);
   if (opcode == Opcode::Polygamma || opcode == Opcode::LogNormCdfPartial)
     x[0] = std::floor(in(1.0, 4.0));
+  if (opcode == Opcode::Betainc || opcode == Opcode::BetaDensity) x[2] = in(0.1, 0.9);
   // Between the jumps.
   if (opcode == Opcode::Remainder || opcode == Opcode::FloorDivide || opcode == Opcode::Fmod)
     x[0] = x[1] * (std::floor(in(0.0, 5.0)) + in(0.1, 0.9));

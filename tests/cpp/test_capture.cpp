@@ -71,9 +71,10 @@ Wanted by(std::size_t inputs) {
 }
 
 void grow(Graph& graph, std::mt19937& random, std::size_t size) {
-  // Without take, whose first operand is of another kind, and those whose gradients the arena sums
+  // Without those whose first operand is of another kind, and those whose gradients the arena sums
   // in another order than a program does.
-  constexpr Op kOthers[] = {Op::Take, Op::Prod, Op::Var, Op::Std, Op::Interp};
+  constexpr Op kOthers[] = {Op::Take,   Op::Prod,      Op::Var,      Op::Std,
+                            Op::Interp, Op::Polygamma, Op::Gammainc, Op::Betainc};
   std::vector<Op> many;
   for (std::size_t k = core::kFirstNaryOp; k < core::kFirstTableOp; ++k)
     if (const Op op = static_cast<Op>(k); core::op_info(op).operands == core::Operands::Many &&

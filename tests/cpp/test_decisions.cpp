@@ -33,7 +33,8 @@ Index random_instruction(Builder& builder, Random& random, Opcode opcode,
 // input kNumbers + k.
 Program deciding_program(Random& random, std::size_t size) {
   constexpr double kConstants[] = {0.0, -0.0, 1.0, -1.0, 2.0, 3.0, 0.5, 0.1};
-  const std::vector<Opcode> codes = cases::all_codes();
+  std::vector<Opcode> codes = cases::all_codes();
+  std::erase_if(codes, cases::lacks_partials); // their derivatives have checks that rows may fail
   Builder builder(Passes::none());
   std::vector<Index> values;
   for (std::size_t k = 0; k < kInputs; ++k) values.push_back(builder.input());

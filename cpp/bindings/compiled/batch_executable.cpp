@@ -202,7 +202,7 @@ private:
 // Of these rows those for which no checked operation of the program fails, and the others. Looks
 // for Ctrl-C.
 py::tuple split_refused(const program::Program& program, const Batch& batch, const Closure& closure,
-                        const Batch* more, const Batch::Rows& rows) {
+                        const Batch* more, const Batch::Rows& rows, program::Checks checks) {
   std::vector<double> outer(closure.size());
   closure.read(outer.data());
   Batch::Rows accepted, refused;
@@ -222,7 +222,7 @@ py::tuple split_refused(const program::Program& program, const Batch& batch, con
         const std::vector<double> behind = more->row(row);
         inputs.insert(inputs.end(), behind.begin(), behind.end());
       }
-      (program::may_refuse(program, inputs.data()) ? refused : accepted).push_back(row);
+      (program::may_refuse(program, inputs.data(), checks) ? refused : accepted).push_back(row);
     }
   }
   return py::make_tuple(accepted, refused);
@@ -277,9 +277,11 @@ void bind_batch_executable(py::module_& module) {
   module.def(
       "split_refused",
       [](const ProgramPointer& program, const Batch& batch, const Closure& closure,
-         const Batch* more,
-         const Batch::Rows& rows) { return split_refused(*program, batch, closure, more, rows); },
+         const Batch* more, const Batch::Rows& rows, bool partials_only) {
+        return split_refused(*program, batch, closure, more, rows, checks_of(partials_only));
+      },
       py::arg("program"), py::arg("batch"), py::arg("closure"), py::arg("more"), py::arg("rows"),
+      py::arg("partials_only") = false,
       "Of these rows those for which no checked operation of the program fails, and the others.");
 }
 

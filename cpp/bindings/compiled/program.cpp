@@ -182,10 +182,15 @@ const double* inputs_of(const Program& program, const Inputs& inputs) {
 void bind_checks(ProgramClass& cls) {
   cls.def(
          "refuse",
-         [](const Program& p, const Inputs& inputs) {
-           program::check_domain(p, inputs_of(p, inputs));
+         [](const Program& p, const Inputs& inputs, bool partials_only) {
+           program::check_domain(p, inputs_of(p, inputs), checks_of(partials_only));
          },
-         py::arg("inputs"), "Raise the error of the first operation that fails on these inputs.")
+         py::arg("inputs"), py::arg("partials_only") = false,
+         "Raise the error of the first operation that fails on these inputs; partials_only: of the "
+         "first partial that nobody has.")
+      .def_property_readonly(
+          "lacks_partials", [](const Program& p) { return program::lacks_partials(p); },
+          "Whether there are partials in it that nobody has.")
       .def(
           "may_refuse",
           [](const Program& p, const Inputs& inputs) {
@@ -202,6 +207,8 @@ void need_functions_of(const Program& program) {
       need_special(program::op_of(at.opcode));
     else if (program::is_matrix(at.opcode))
       need_lapack(program::matrix_shape(program, at).rows);
+    else if (program::has_shapes(at.opcode))
+      need_special(program::op_with_shapes(at.opcode));
 }
 
 void bind_program(py::module_& module) {

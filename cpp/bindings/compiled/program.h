@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bindings/value/value.h"
+#include "program/ir/domain_check.h"
 #include "program/ir/program.h"
 #include "program/passes/passes.h"
 
@@ -26,6 +27,10 @@ inline program::Passes passes_before_derivatives(bool strict) {
   before.common_subexpressions = !strict;
   before.peephole = !strict;
   return before;
+}
+
+inline program::Checks checks_of(bool partials_only) {
+  return partials_only ? program::Checks::Partials : program::Checks::All;
 }
 
 } // namespace arenagrad::bindings

@@ -136,6 +136,66 @@ Raises:
 
 Cost: about 6 ns a point.)";
 
+inline constexpr char kPolygammaDoc[] = R"(polygamma($module, n, x)
+--
+
+The derivative of order n of digamma at x, as one node.
+
+Args:
+    n: a whole number from 0, which is digamma itself, to 170; or a list or array of such.
+    x: a Value or number; or a list or array of such, taken element by element.
+
+Returns:
+    A Value if x is one, else a float; an array if an operand is one, a list if one is a list.
+
+Raises:
+    ValueError: n is not one of these numbers.
+    DomainError: x is 0, -1, -2, ...
+    TypeError: n is a Value, or an operand is neither a Value nor a real number.)";
+
+inline constexpr char kGammaincDoc[] = R"(gammainc($module, a, x)
+--
+
+The regularised lower incomplete gamma function of the shape a at x, as one node: SciPy's.
+
+It has derivatives by x of every order. No library has those by a, so that a sweep which asks
+for them raises; a number, or what stop_gradient() gave, is a shape that is not asked.
+
+Args:
+    a: the shape, not below 0: a Value or number; or a list or array of such, as x may be.
+    x: not below 0, taken element by element.
+
+Returns:
+    A Value if an operand is one, else a float; an array if an operand is one, else a list if
+    one is a list.
+
+Raises:
+    DomainError: a or x is below 0, or both are 0.
+    ImportError: SciPy is not installed.
+    TypeError: an operand is neither a Value nor a real number.)";
+
+inline constexpr char kBetaincDoc[] = R"(betainc($module, a, b, x)
+--
+
+The regularised incomplete beta function of the shapes a and b at x, as one node: SciPy's.
+
+It has derivatives by x of every order. No library has those by a and b, so that a sweep which
+asks for them raises; numbers, or what stop_gradient() gave, are shapes that are not asked.
+
+Args:
+    a: a shape, not below 0: a Value or number; or a list or array of such, as b and x may be.
+    b: the other shape.
+    x: from 0 to 1, taken element by element.
+
+Returns:
+    A Value if an operand is one, else a float; an array if an operand is one, else a list if
+    one is a list.
+
+Raises:
+    DomainError: a or b is below 0, or x is not from 0 to 1.
+    ImportError: SciPy is not installed.
+    TypeError: an operand is neither a Value nor a real number.)";
+
 inline constexpr char kCumsumDoc[] = R"(cumsum($module, xs)
 --
 

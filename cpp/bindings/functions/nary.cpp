@@ -12,6 +12,7 @@
 #include "documentation.h"
 #include "elementwise.h"
 #include "operands.h"
+#include "special.h"
 
 namespace arenagrad::bindings {
 namespace {
@@ -299,6 +300,91 @@ PyObject* function<Op::Interp>(PyObject*, Args args, Py_ssize_t count, PyObject*
         fp(numbers.ptr(), "fp");
     return apply(Op::Interp, Start(nullptr), {&first, &xp, &fp});
   });
+}
+
+// A shape: a number, or a Value by which no partial is wanted, as a Literal; a Value of a trace as
+// it is. Requires room for three nodes and two edges.
+NodeId shape_node(Arena& g, const Sequence& operands, std::size_t i) {
+  PyObject* const shape = operands.item(i);
+  if (!is_value(shape)) return g.push_leaf(operands.number(i), Op::Literal);
+  if ((as_value(shape)->link.bits & core::Handle::Detached) == 0) return use(shape);
+  if (tracing() != nullptr) return stop_gradient(use(shape));
+  return g.push_leaf(g.data(node_of(shape)), Op::Literal);
+}
+
+// Throws the error of a function of shapes that failed with y. A trace under way remembers it.
+[[noreturn]] void throw_shaped(core::Failure failure, Op op, Sequence& operands,
+                               const core::Numbers<double>& numbers, double y) {
+  NodeId node = core::kNoNode;
+  for (std::size_t i = 0; i < operands.size(); ++i)
+    if (is_value(operands.item(i))) node = node_of(operands.item(i));
+  Trace* const trace = operands.has_values() ? tracing() : nullptr;
+  if (trace != nullptr) {
+    const auto sum = py::reinterpret_steal<py::object>(apply(Op::Sum, Start(nullptr), {&operands}));
+    if (!sum) throw py::error_already_set();
+    trace->failed(op, sum.ptr(), y, nullptr, zero(), failure);
+  }
+  core::throw_shaped(failure, op, numbers, node);
+}
+
+// A function whose operands but for the last are shapes.
+PyObject* apply_shaped(Op op, PyObject* const* given, std::size_t count, const char* names) {
+  for (std::size_t i = 0; i < count; ++i)
+    if (is_list_or_array(given[i]))
+      return as_floats(elementwise(core::op_info(op).name, given, count)).release().ptr();
+  need_special(op);
+  py::tuple together(count);
+  for (std::size_t i = 0; i < count; ++i) together[i] = py::handle(given[i]);
+  Sequence operands(together.ptr(), names);
+  core::Numbers<double> numbers;
+  for (std::size_t i = 0; i < count; ++i) numbers.push_back(operands.primal(i));
+  const double y = core::nary_value(op, count, [&](std::size_t i) { return numbers[i]; }, nullptr);
+  const core::Failure failure = core::shaped_failure(numbers, y);
+  if (failure != core::Failure::None) throw_shaped(failure, op, operands, numbers, y);
+  if (!operands.has_values()) return PyFloat_FromDouble(y);
+  reserve_for(std::array{&operands}, 3 * count + 1, 3 * count);
+  return recorded(0, [&](Arena& g) {
+    core::Numbers<NodeId> nodes;
+    for (std::size_t i = 0; i + 1 < count; ++i) nodes.push_back(shape_node(g, operands, i));
+    nodes.push_back(operands.node(count - 1));
+    std::copy(nodes.begin(), nodes.end(), g.next_edges());
+    return note_fallible(core::record_nary(g, op, count));
+  });
+}
+
+// Throws unless n is the order of a derivative of digamma.
+void need_order(PyObject* n) {
+  if (is_value(n))
+    throw py::type_error("n of polygamma() must be a whole number, got a Value: write int(n)");
+  const double order = need_number(n, "n");
+  if (!(core::is_whole_below(order, core::kMostPolygamma + 1.0)))
+    throw py::value_error("n of polygamma() must be one of 0, 1, 2, ... up to " +
+                          std::to_string(static_cast<int>(core::kMostPolygamma)) + ", got " +
+                          core::float_text(order));
+}
+
+template <>
+PyObject* function<Op::Polygamma>(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<2> a;
+  if (!a.read("polygamma", {"n", "x"}, 2, args, count, keywords)) return nullptr;
+  return guarded([&] {
+    if (!is_list_or_array(a[0])) need_order(a[0]);
+    return apply_shaped(Op::Polygamma, a.given, 2, "n and x");
+  });
+}
+
+template <>
+PyObject* function<Op::Gammainc>(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<2> a;
+  if (!a.read("gammainc", {"a", "x"}, 2, args, count, keywords)) return nullptr;
+  return guarded([&] { return apply_shaped(Op::Gammainc, a.given, 2, "a and x"); });
+}
+
+template <>
+PyObject* function<Op::Betainc>(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {
+  Arguments<3> a;
+  if (!a.read("betainc", {"a", "b", "x"}, 3, args, count, keywords)) return nullptr;
+  return guarded([&] { return apply_shaped(Op::Betainc, a.given, 3, "a, b and x"); });
 }
 
 PyObject* cumsum(PyObject*, Args args, Py_ssize_t count, PyObject* keywords) {

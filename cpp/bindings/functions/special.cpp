@@ -10,6 +10,8 @@ namespace arenagrad::bindings {
 namespace {
 
 constexpr char kUnary[] = "double (double, int __pyx_skip_dispatch)";
+constexpr char kBinary[] = "double (double, double, int __pyx_skip_dispatch)";
+constexpr char kTernary[] = "double (double, double, double, int __pyx_skip_dispatch)";
 
 // The C function of this name that has this signature. SciPy numbers its variants for each type.
 void* exported(const py::dict& functions, const std::string& name, const char* signature) {
@@ -37,11 +39,15 @@ py::dict exports_of_scipy(core::Op op) {
 
 void load_special(core::Op op) {
   core::SpecialFunctions& known = core::special_functions;
-  if (known.norm_ppf != nullptr) return;
+  if (known.betainc != nullptr) return;
   const py::dict functions = exports_of_scipy(op);
   using Unary = core::SpecialFunctions::Unary;
   known.erfinv = reinterpret_cast<Unary>(exported(functions, "erfinv", kUnary));
   known.norm_ppf = reinterpret_cast<Unary>(exported(functions, "ndtri", kUnary));
+  using Binary = core::SpecialFunctions::Binary;
+  known.gammainc = reinterpret_cast<Binary>(exported(functions, "gammainc", kBinary));
+  using Ternary = core::SpecialFunctions::Ternary;
+  known.betainc = reinterpret_cast<Ternary>(exported(functions, "betainc", kTernary));
 }
 
 } // namespace arenagrad::bindings

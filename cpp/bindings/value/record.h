@@ -52,6 +52,8 @@ template <class Body> PyObject* guarded(Body&& body) {
 inline PyObject* new_value(core::NodeId node) {
   PyValue* out = new_handle();
   arena().attach(out->link, node);
+  if (arena().detaching() && no_grad_depth != 0) [[unlikely]]
+    out->link.bits |= core::Handle::Detached;
   return as_object(out);
 }
 

@@ -36,9 +36,11 @@ PyObject* repr_svg(PyObject* self, PyObject*) {
 }
 
 PyObject* detach(PyObject* self, PyObject*) {
-  return recorded(1, [&](core::Arena& g) {
+  PyObject* out = recorded(1, [&](core::Arena& g) {
     return tracing() != nullptr ? stop_gradient(use(self)) : g.push_leaf(g.data(node_of(self)));
   });
+  if (out != nullptr) as_value(out)->link.bits |= core::Handle::Detached;
+  return out;
 }
 
 std::vector<PyMethodDef> make_methods() {

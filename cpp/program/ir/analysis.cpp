@@ -11,7 +11,7 @@ Marks needed(const Program& program) {
   // One walk: whether an instruction is needed is known once all its users have been met.
   for (std::size_t i = program.size(); i-- > 0;) {
     const Instruction& at = program.instructions[i];
-    if (at.checked) marks[i] = 1;
+    if (at.checked && at.opcode != Opcode::NoPartial) marks[i] = 1;
     if (marks[i] != 0) program.for_each_operand(at, [&](Index operand) { marks[operand] = 1; });
   }
   return marks;

@@ -52,6 +52,14 @@ void check_instruction(const Program& program, const Instruction& at,
     for (const Index operand : program.call_operands(at)) operands.push_back(values[operand]);
     const CallResult result = call_result(program.callback(at), operands.data());
     if (result.error != nullptr) throw CallFailed(result.error);
+  } else if (at.opcode == Opcode::NoPartial) {
+    if (a != 0.0) core::throw_no_partial(core::shaped_of(number(at.b)), core::kNoNode);
+  } else if (has_shapes(at.opcode)) {
+    core::Numbers<double> operands{a, number(at.b)};
+    if (at.c != kNone) operands.push_back(number(at.c));
+    const core::Failure failure = core::shaped_failure(operands, y);
+    if (failure != core::Failure::None)
+      core::throw_shaped(failure, op_with_shapes(at.opcode), operands, core::kNoNode);
   } else if (at.opcode == Opcode::Take) {
     const double index = values[program.lists[at.a]];
     if (!core::is_index(index, at.b - 1))
@@ -75,7 +83,7 @@ Index start_of(const Program& program, const Guard& guard, const std::vector<dou
 // Calls visit(instruction, values, result) for each that is checked and not finite, up to the first
 // guard that does not hold: behind that the function did something else.
 template <class Visit>
-void visit_not_finite(const Program& program, const double* inputs, Visit&& visit) {
+void visit_not_finite(const Program& program, const double* inputs, Checks checks, Visit&& visit) {
   CallFailures failures; // which of them counts depends on the guards
   const Calls calls(failures);
   std::vector<double> values(program.size());
@@ -85,27 +93,34 @@ void visit_not_finite(const Program& program, const double* inputs, Visit&& visi
     if ((values[guard.condition] != 0.0) != guard.outcome)
       end = std::min(end, start_of(program, guard, values));
   for (Index i = 0; i < end; ++i)
-    if (program.instructions[i].checked && !std::isfinite(values[i]))
-      visit(program.instructions[i], values, values[i]);
+    if (const Instruction& at = program.instructions[i]; at.checked && !std::isfinite(values[i]))
+      if (checks == Checks::All || at.opcode == Opcode::NoPartial) visit(at, values, values[i]);
 }
 
 } // namespace
 
-void check_domain(const Program& program, const double* inputs) {
-  visit_not_finite(program, inputs,
+bool lacks_partials(const Program& program) {
+  return std::ranges::any_of(program.instructions,
+                             [](const Instruction& at) { return at.opcode == Opcode::NoPartial; });
+}
+
+void check_domain(const Program& program, const double* inputs, Checks checks) {
+  if (checks == Checks::Partials && !lacks_partials(program)) return;
+  visit_not_finite(program, inputs, checks,
                    [&](const Instruction& at, const std::vector<double>& values, double y) {
                      check_instruction(program, at, values, y);
                    });
 }
 
-bool may_refuse(const Program& program, const double* inputs) {
+bool may_refuse(const Program& program, const double* inputs, Checks checks) {
   bool may = false;
   try {
-    visit_not_finite(
-        program, inputs, [&](const Instruction& at, const std::vector<double>& values, double y) {
-          check_instruction(program, at, values, y);
-          may = may || (at.opcode == Opcode::Reciprocal && values[at.a] != 0.0 && std::isinf(y));
-        });
+    visit_not_finite(program, inputs, checks,
+                     [&](const Instruction& at, const std::vector<double>& values, double y) {
+                       check_instruction(program, at, values, y);
+                       may = may || (at.opcode == Opcode::Reciprocal && values[at.a] != 0.0 &&
+                                     std::isinf(y));
+                     });
   } catch (const core::Error&) {
     return true;
   } catch (const std::out_of_range&) {

@@ -94,6 +94,19 @@ constexpr bool is_matrix(Opcode opcode) {
          static_cast<std::size_t>(opcode) < kEndOfNaryOpcodes;
 }
 
+// The opcode of an operation of shapes, and back.
+constexpr Opcode opcode_with_shapes(Op op) {
+  if (op == Op::Polygamma) return Opcode::Polygamma;
+  return op == Op::Gammainc ? Opcode::Gammainc : Opcode::Betainc;
+}
+constexpr Op op_with_shapes(Opcode opcode) {
+  if (opcode == Opcode::Polygamma) return Op::Polygamma;
+  return opcode == Opcode::Gammainc ? Op::Gammainc : Op::Betainc;
+}
+constexpr bool has_shapes(Opcode opcode) {
+  return opcode == opcode_with_shapes(op_with_shapes(opcode));
+}
+
 constexpr bool is_comparison(Opcode opcode) {
   return opcode == Opcode::Less || opcode == Opcode::LessEqual || opcode == Opcode::Equal;
 }

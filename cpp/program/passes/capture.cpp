@@ -118,7 +118,8 @@ private:
     return {one.left, one.right};
   }
   std::array<NodeId, 2> asked_about(const CaughtOperation& caught) const {
-    if (arena_.op(caught.node) == Op::Function) return {caught.node, core::kNoNode};
+    const Op op = arena_.op(caught.node);
+    if (op == Op::Function || core::has_shapes(op)) return {caught.node, core::kNoNode};
     return asked_about(as_failed(caught));
   }
   static const std::vector<NodeId>& asked_about(const FailedCall& call) { return call.operands; }
@@ -248,6 +249,7 @@ private:
 
   // The guard asks about the operation as it was recorded, unchecked: here it is to fail, or not.
   void write(const FailedOperation& f) {
+    if (core::has_shapes(f.op)) return write_shaped_failure(f.op, operands(f.left), f.failure);
     const core::MayFail how =
         f.op == Op::Take ? core::MayFail::Index : core::op_info(f.op).may_fail;
     const Index a = operand(f.left, f.left_number);
@@ -280,8 +282,18 @@ private:
     builder_.guard(builder_.emit(Opcode::Equal, given, builder_.constant(1.0)), true);
   }
 
+  // The same of a function of shapes.
+  void write_shaped_failure(Op op, const core::Numbers<Symbolic>& xs, core::Failure outcome) {
+    const Index third = xs.size() > 2 ? xs[2].index() : kNone;
+    const Index y = builder_.emit(opcode_with_shapes(op), xs[0].index(), xs[1].index(), third);
+    guard_failure(core::MayFail::Pole, core::nary::judged(xs).index(), y, outcome);
+  }
+
   void write(const CaughtOperation& caught) {
-    if (arena_.op(caught.node) == Op::Function)
+    const Op op = arena_.op(caught.node);
+    if (core::has_shapes(op))
+      write_shaped_failure(op, operands(caught.node), core::Failure::None);
+    else if (op == Op::Function)
       caught_call_ = caught.node; // each of its operations is asked about as it is written
     else
       write(as_failed(caught));
@@ -297,6 +309,11 @@ private:
     }
     if (!at.checked || is_many(at.opcode)) return;
     const Index a = places[at.a];
+    if (has_shapes(at.opcode)) {
+      core::Numbers<Symbolic> xs{Symbolic::of(a), Symbolic::of(places[at.b])};
+      if (at.c != kNone) xs.push_back(Symbolic::of(places[at.c]));
+      return write_shaped_failure(op_with_shapes(at.opcode), xs, core::Failure::None);
+    }
     if (at.opcode == Opcode::PowerInverse || at.opcode == Opcode::PowerHalf) {
       const double exponent = at.opcode == Opcode::PowerInverse ? -1.0 : 0.5;
       guard_failure(core::MayFail::Power, a, builder_.constant(exponent), core::Failure::None);

@@ -31,8 +31,8 @@ struct Comparison {
 // An operation that failed while a function was traced, which went on: a guard too, that it fails
 // in the same way. It has no node.
 struct FailedOperation {
-  core::Op op;                      // of the table, or Take
-  core::NodeId left, right;         // kNoNode: the number beside it
+  core::Op op;                      // of the table, Take, or one with shapes
+  core::NodeId left, right;         // kNoNode: the number beside it; of shapes the sum of all
   double left_number, right_number; // of a Take the index, and how many values there are
   core::Failure failure;
 };
@@ -40,7 +40,7 @@ struct FailedOperation {
 // An operation that did not fail while a function was traced, where the function would go on if it
 // did: a guard too, that it does not fail.
 struct CaughtOperation {
-  core::NodeId node; // of the table, Take, or the call of a program that can fail
+  core::NodeId node; // of the table, Take, one with shapes, or the call of a program that can fail
 };
 
 // A call of a function outside of programs that failed while a function was traced, which went on:

@@ -39,6 +39,28 @@ Symbolic gelu_partial_by_a(Symbolic a) {
   return core::kOneOverRootTwoPi * exp_minus_square(a, 0.5) * (2.0 - a * a);
 }
 
+// By x at 0, where the quotient of the usual rule would be one by 0, the shapes are those of the
+// terms of the product rule.
+Symbolic gamma_density_by_x(Symbolic a, Symbolic x, Symbolic y) {
+  return select(x == 0.0, gamma_density(a - 1.0, x) - y, y * ((a - 1.0) / x - 1.0));
+}
+Symbolic beta_density_by_x(Symbolic a, Symbolic b, Symbolic x, Symbolic y) {
+  const Symbolic at_end =
+      (a + b - 1.0) * (beta_density(a - 1.0, b, x) - beta_density(a, b - 1.0, x));
+  return select(x * (1.0 - x) == 0.0, at_end, y * ((a - 1.0) / x - (b - 1.0) / (1.0 - x)));
+}
+// y times the logarithm of what the shape is an exponent of, less the derivative of the logarithm
+// of the scale; nan, not 0, at the shapes that only the rules above make, where the scale is 0.
+Symbolic by_shape(Symbolic logarithm, Symbolic scale, Symbolic y) {
+  return select(scale == scale, y * (logarithm - scale), scale);
+}
+Symbolic gamma_density_by_shape(Symbolic a, Symbolic x, Symbolic y) {
+  return by_shape(log(x), digamma(a), y);
+}
+Symbolic beta_density_by_shape(Symbolic a, Symbolic other, Symbolic logarithm, Symbolic y) {
+  return by_shape(logarithm, digamma(a) - digamma(a + other), y);
+}
+
 using OperandPartials = std::array<Symbolic, 3>;
 
 // dy/da, dy/db, dy/dc of an instruction of at most three operands.
@@ -371,6 +393,34 @@ bool adds_nothing(const Site& site, Symbolic partial) {
   return is_zero(partial) && !may_be_nan;
 }
 
+// What stands for a partial of y that nobody has, times an adjoint or a tangent. It refuses that
+// unless it is 0; dropped where nothing needs it, as behind stop_gradient().
+Symbolic no_partial(Symbolic which, Symbolic g, Symbolic y) {
+  return Symbolic::checked(Opcode::NoPartial, g, which, y);
+}
+
+// Calls visit(operand, term) for each operand by which nobody has the partial: term(g) is what
+// stands for it times g. A NoPartial is linear in its a, and depends on what y does.
+template <class Visit> void visit_no_partials(const Site& site, Visit&& visit) {
+  const Instruction& at = site.instruction();
+  if (at.opcode == Opcode::Gammainc || at.opcode == Opcode::Betainc) {
+    const bool is_gamma = at.opcode == Opcode::Gammainc;
+    const auto which = is_gamma ? core::Shaped::Gammainc : core::Shaped::Betainc;
+    const auto term = [&](Symbolic g) {
+      return no_partial(static_cast<double>(which), g, site.result());
+    };
+    visit(at.a, term);
+    if (!is_gamma) visit(at.b, term);
+  } else if (at.opcode == Opcode::NoPartial) {
+    const Symbolic which = site.value(at.b);
+    visit(at.a, [&](Symbolic g) { return no_partial(which, g, site.value(at.c)); });
+    visit(at.c, [&](Symbolic g) {
+      const Symbolic both = Symbolic::emit(Opcode::MulNoNan, g, site.value(at.a));
+      return no_partial(which, both, site.value(at.c));
+    });
+  }
+}
+
 void pullback_by_partials(const Site& site, Symbolic g, Target& target) {
   const Instruction& at = site.instruction();
   const Index operands[] = {at.a, at.b, at.c};
@@ -378,6 +428,9 @@ void pullback_by_partials(const Site& site, Symbolic g, Target& target) {
   if (is_strict_power(site))
     return target.add_if_active(at.a,
                                 [&] { return strict_term_of_power(strict_partial(site, g), g); });
+  visit_no_partials(site, [&](Index operand, auto&& term) {
+    target.add_if_active(operand, [&] { return term(g); });
+  });
   const OperandPartials d = partials_at(site, g);
   for (std::size_t k = 0; k < operand_count(at.opcode); ++k)
     if (!adds_nothing(site, d[k])) target.add_if_active(operands[k], [&] { return d[k] * g; });
@@ -413,6 +466,9 @@ Index pushforward_by_partials(const Site& site, TangentSum& tangents) {
   const Index operands[] = {at.a, at.b, at.c};
   const Symbolic::NoNan no_nan(is_no_nan_at(site) || (at.opcode == Opcode::Divide && at.checked));
   const OperandPartials d = partials_at(site, site.result());
+  visit_no_partials(site, [&](Index operand, auto&& term) {
+    tangents.add_if_moving(operand, [&] { return term(tangents.of(operand)); });
+  });
   for (std::size_t k = 0; k < operand_count(at.opcode); ++k) {
     if (is_zero(d[k]) || !tangents.moves(operands[k])) continue;
     tangents.meets_infinity |= Symbolic::no_nan() && may_be_infinite(d[k]);

@@ -58,6 +58,13 @@ public:
   static Symbolic emit(Opcode opcode, Symbolic a, Symbolic b, Symbolic c) {
     return of(context_.builder->emit(opcode, a.index_, b.index_, c.index_));
   }
+  // The same of an operation that the eager function refuses where it has no result.
+  static Symbolic checked(Opcode opcode, Symbolic a, Symbolic b) {
+    return of(context_.builder->emit(opcode, a.index_, b.index_, kNone, true));
+  }
+  static Symbolic checked(Opcode opcode, Symbolic a, Symbolic b, Symbolic c) {
+    return of(context_.builder->emit(opcode, a.index_, b.index_, c.index_, true));
+  }
   Index index() const { return index_; }
   // That of the innermost Writing.
   static Builder& builder() { return *context_.builder; }
@@ -95,6 +102,7 @@ inline Symbolic select(Symbolic condition, Symbolic x, Symbolic y) {
   }
 ARENAGRAD_UNARY(exp, Exp)
 ARENAGRAD_UNARY(log, Log)
+ARENAGRAD_UNARY(log1p, Log1p)
 ARENAGRAD_UNARY(sqrt, Sqrt)
 ARENAGRAD_UNARY(fabs, Abs)
 ARENAGRAD_UNARY(sin, Sin)
@@ -122,10 +130,12 @@ ARENAGRAD_BINARY(cbrt_partial, CbrtPartial)
 ARENAGRAD_BINARY(exp_minus_square, ExpMinusSquare)
 ARENAGRAD_BINARY(polygamma, Polygamma)
 ARENAGRAD_BINARY(shifted_exp, ShiftedExp)
+ARENAGRAD_BINARY(gamma_density, GammaDensity)
 inline Symbolic exp_minus_square(Symbolic a) { return exp_minus_square(a, 1.0); }
 ARENAGRAD_TERNARY(power_partial, PowerPartialOf)
 ARENAGRAD_TERNARY(power_partial_b, PowerPartialB)
 ARENAGRAD_TERNARY(hypot_partial, HypotPartialOf)
+ARENAGRAD_TERNARY(beta_density, BetaDensity)
 #undef ARENAGRAD_UNARY
 #undef ARENAGRAD_BINARY
 #undef ARENAGRAD_TERNARY

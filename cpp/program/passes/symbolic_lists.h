@@ -33,6 +33,15 @@ inline Symbolic is_up_to(Symbolic a, Symbolic b) { return Symbolic::emit(Opcode:
 inline Symbolic take(const core::Numbers<Symbolic>& xs) {
   return emit_list(Opcode::Take, xs, true);
 }
+inline Symbolic polygamma_checked(Symbolic n, Symbolic a) {
+  return Symbolic::checked(Opcode::Polygamma, n, a);
+}
+inline Symbolic gammainc_checked(Symbolic a, Symbolic x) {
+  return Symbolic::checked(Opcode::Gammainc, a, x);
+}
+inline Symbolic betainc_checked(Symbolic a, Symbolic b, Symbolic x) {
+  return Symbolic::checked(Opcode::Betainc, a, b, x);
+}
 inline Symbolic distance(Symbolic x, Symbolic largest) {
   return Symbolic::emit(Opcode::Distance, x, largest);
 }

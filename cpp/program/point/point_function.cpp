@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "core/bytes.h"
-#include "program/ir/domain_check.h"
 #include "program/ir/program_format.h"
 #include "program/passes/builder.h"
 #include "program/passes/differentiate.h"
@@ -57,8 +56,10 @@ Outcome PointFunction::evaluate(const double* operands, double* results) const {
 }
 
 void PointFunction::refuse(const double* operands) const {
-  if (strict_) check_domain(program(), operands);
+  check_domain(program(), operands, checks());
 }
+
+Checks PointFunction::checks() const { return strict_ ? Checks::All : Checks::Partials; }
 
 const PointFunction::Reverse& PointFunction::reverse() const {
   if (reverse_) return *reverse_;
@@ -89,7 +90,7 @@ void PointFunction::pull_back(const double* operands, const double* adjoints,
   const Calls calls(failures);
   const Outcome outcome = swept.plan.run(inputs, operand_adjoints, inputs + count + results());
   if (failures.any()) throw CallFailed(failures.error());
-  if (strict_ && !outcome.finite) check_domain(swept.program, inputs);
+  if (!outcome.finite) check_domain(swept.program, inputs, checks());
 }
 
 std::shared_ptr<PointFunction> value_with_partials(std::size_t n) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "point_plan.h"
+#include "program/ir/domain_check.h"
 #include "program/ir/program_function.h"
 
 namespace arenagrad::program {
@@ -26,7 +27,8 @@ public:
 
   // Writes the results.
   Outcome evaluate(const double* operands, double* results) const;
-  // Throws where the arena's sweep would, if strict, after an outcome that is not finite.
+  // Throws where the arena's sweep would, if strict, or where it lacks a partial, after an outcome
+  // that is not finite.
   void refuse(const double* operands) const;
   void pull_back(const double* operands, const double* adjoints,
                  double* operand_adjoints) const override;
@@ -37,6 +39,7 @@ private:
     PointPlan plan;
   };
   const Reverse& reverse() const;
+  Checks checks() const;
 
   const bool strict_;
   const PointPlan plan_;

@@ -245,16 +245,18 @@ class BatchRun:
     def _check_derivatives(
         self, variant: TraceVariant, chain: Chain, rows: list[int] | None
     ) -> None:
-        """Raise for the first row in which the reverse sweep of a strict function fails."""
-        if not variant.strict or not chain:
+        """Raise for the first row where `TraceVariant.check_derivatives` does."""
+        program, only = variant.checked_derivatives(chain), not variant.strict
+        if program is None:
             return
-        batch, closure, program = self._batch, variant.closure, variant.program(chain)
+        batch, closure = self._batch, variant.closure
         some = list(range(len(batch))) if rows is None else rows
-        _, refused = split_refused(program, batch, closure, self._seeds, some)
+        _, refused = split_refused(program, batch, closure, self._seeds, some, only)
         if refused:
             seeds = () if self._seeds is None else self._seeds.row(refused[0])
             with names_in_errors(self._source.name, self._first_row + refused[0]):
-                program.refuse([*batch.row(refused[0]), *closure.numbers(), *seeds])
+                given = [*batch.row(refused[0]), *closure.numbers(), *seeds]
+                program.refuse(given, partials_only=only)
 
 
 class OutputBuffers:

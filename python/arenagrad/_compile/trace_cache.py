@@ -299,11 +299,18 @@ class TraceVariant:
         self.traced.refuse([*numbers, *self.closure.numbers()])
 
     def check_derivatives(self, chain: Chain, numbers: Any, seeds: Any) -> None:
-        """Raise where the reverse sweep of a strict function fails."""
-        if self.strict and chain:
+        """Raise where the reverse sweep of a strict function fails, or any lacks a partial."""
+        program = self.checked_derivatives(chain)
+        if program is not None:
             read = self._read_seeds(chain, seeds)
             behind = () if read is None else read
-            self.program(chain).refuse([*numbers, *self.closure.numbers(), *behind])
+            given = [*numbers, *self.closure.numbers(), *behind]
+            program.refuse(given, partials_only=not self.strict)
+
+    def checked_derivatives(self, chain: Chain) -> native.Program | None:
+        """The program of a chain if it is one of derivatives that can be refused."""
+        program = self.program(chain) if chain else None
+        return program if program and (self.strict or program.lacks_partials) else None
 
     def seed_operands(self, chain: Chain, seeds: Any) -> tuple[Any, Sequence[tuple[int, Value]]]:
         """The numbers of seeds, and the Values among them, each with its place."""

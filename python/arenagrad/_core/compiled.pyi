@@ -234,8 +234,15 @@ class Program:
     def summed(self, strict: bool) -> Program:
         """Its outputs summed over the rows of a batch."""
 
-    def refuse(self, inputs: Sequence[float]) -> None:
-        """Raise the error of the first operation that fails on these inputs, if one does."""
+    def refuse(self, inputs: Sequence[float], partials_only: bool = False) -> None:
+        """Raise the error of the first operation that fails on these inputs, if one does.
+
+        With partials_only it is that of the first partial that nobody has.
+        """
+
+    @property
+    def lacks_partials(self) -> bool:
+        """Whether there are partials in it that nobody has."""
 
     def may_refuse(self, inputs: Sequence[float]) -> bool:
         """Whether an operation fails, or may have failed, on these inputs."""
@@ -589,9 +596,17 @@ def refusal(exception: _Exception) -> _Exception:
     """The exception, to be raised: the trace under way, if any, ends with it, caught or not."""
 
 def split_refused(
-    program: Program, batch: Batch, closure: Closure, more: Batch | None, rows: Sequence[int]
+    program: Program,
+    batch: Batch,
+    closure: Closure,
+    more: Batch | None,
+    rows: Sequence[int],
+    partials_only: bool = False,
 ) -> tuple[list[int], list[int]]:
-    """Of these rows those for which no checked operation of the program fails, and the others."""
+    """Of these rows those for which no checked operation of the program fails, and the others.
+
+    With partials_only, only partials that nobody has count as failing.
+    """
 
 def clear_arrays(arrays: Sequence[_Numbers]) -> None:
     """Set contiguous arrays of float64 to 0."""

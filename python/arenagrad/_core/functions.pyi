@@ -22,6 +22,7 @@ __all__: tuple[str, ...] = (
     "arctan2",
     "arctanh",
     "assign",
+    "betainc",
     "cbrt",
     "ceil",
     "clip",
@@ -41,6 +42,7 @@ __all__: tuple[str, ...] = (
     "floor",
     "floor_divide",
     "fmod",
+    "gammainc",
     "gelu",
     "grad_of",
     "hardtanh",
@@ -67,6 +69,7 @@ __all__: tuple[str, ...] = (
     "norm",
     "norm_cdf",
     "norm_ppf",
+    "polygamma",
     "power",
     "prod",
     "reciprocal",
@@ -445,6 +448,63 @@ def interp(
         TypeError: as sum() does.
 
     Cost: about 6 ns a point.
+    """
+
+def polygamma(n: Any, x: Any) -> Any:
+    """The derivative of order n of digamma at x, as one node.
+
+    Args:
+        n: a whole number from 0, which is digamma itself, to 170; or a list or array of such.
+        x: a Value or number; or a list or array of such, taken element by element.
+
+    Returns:
+        A Value if x is one, else a float; an array if an operand is one, a list if one is a list.
+
+    Raises:
+        ValueError: n is not one of these numbers.
+        DomainError: x is 0, -1, -2, ...
+        TypeError: n is a Value, or an operand is neither a Value nor a real number.
+    """
+
+def gammainc(a: Any, x: Any) -> Any:
+    """The regularised lower incomplete gamma function of the shape a at x, as one node: SciPy's.
+
+    It has derivatives by x of every order. No library has those by a, so that a sweep which asks
+    for them raises; a number, or what stop_gradient() gave, is a shape that is not asked.
+
+    Args:
+        a: the shape, not below 0: a Value or number; or a list or array of such, as x may be.
+        x: not below 0, taken element by element.
+
+    Returns:
+        A Value if an operand is one, else a float; an array if an operand is one, else a list if
+        one is a list.
+
+    Raises:
+        DomainError: a or x is below 0, or both are 0.
+        ImportError: SciPy is not installed.
+        TypeError: an operand is neither a Value nor a real number.
+    """
+
+def betainc(a: Any, b: Any, x: Any) -> Any:
+    """The regularised incomplete beta function of the shapes a and b at x, as one node: SciPy's.
+
+    It has derivatives by x of every order. No library has those by a and b, so that a sweep which
+    asks for them raises; numbers, or what stop_gradient() gave, are shapes that are not asked.
+
+    Args:
+        a: a shape, not below 0: a Value or number; or a list or array of such, as b and x may be.
+        b: the other shape.
+        x: from 0 to 1, taken element by element.
+
+    Returns:
+        A Value if an operand is one, else a float; an array if an operand is one, else a list if
+        one is a list.
+
+    Raises:
+        DomainError: a or b is below 0, or x is not from 0 to 1.
+        ImportError: SciPy is not installed.
+        TypeError: an operand is neither a Value nor a real number.
     """
 
 def cumsum(xs: _Operands) -> Any:
