@@ -11,10 +11,13 @@ number TypeError. Cost: a few nodes an element.
 """
 
 import operator
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias, overload
 
 from arenagrad import functions
+from arenagrad._core import FrozenValueWarning
+from arenagrad._core.compiled import is_tracing
 from arenagrad.engine import Value
 
 __all__ = [
@@ -64,13 +67,13 @@ def cross_entropy(logits: Any, targets: Any, reduction: Reduction = "mean") -> A
     0.6931471805599453
     """
     _check_reduction(reduction)
-    whole = functions.data_of(logits).shape
+    whole = _numbers(logits).shape
     if not whole or whole[-1] == 0:
         got = "no class" if whole else "one number"
         raise ValueError(f"logits must be lists of numbers, one for each class, got {got}")
     *axes, classes = whole
     shape = tuple(axes)
-    wanted = functions.data_of(targets).shape
+    wanted = _numbers(targets).shape
     if wanted not in (shape, whole):
         raise ValueError(
             f"targets must have the shape {shape} of indices or {whole} of probabilities, "
@@ -103,15 +106,14 @@ def binary_cross_entropy(probabilities: Any, targets: Any, reduction: Reduction 
     [0.6931471805599453, 100.0]
     """
     shape, pairs = _pairs(probabilities, targets, "targets", reduction)
-    numbers = functions.data_of([p for p, _ in pairs]).tolist()
-    for number in numbers:
-        if not 0.0 <= number <= 1.0:
-            raise ValueError(f"probabilities must be in [0, 1], got {number!r}")
+    for p, _ in pairs:
+        if not (p >= 0.0 and p <= 1.0):
+            raise ValueError(f"probabilities must be in [0, 1], got {_number(p)!r}")
     found = [
-        _at_the_edge(p, t, number)
-        if number * (1.0 - number) < _LEAST_SPREAD
-        else _mixed(t, p, lambda p: -functions.log(p), lambda p: -functions.log1p(-p))
-        for (p, t), number in zip(pairs, numbers, strict=True)
+        _mixed(t, p, lambda p: -functions.log(p), lambda p: -functions.log1p(-p))
+        if p >= _LEAST_INSIDE and p <= _MOST_INSIDE
+        else _at_the_edge(p, t)
+        for p, t in pairs
     ]
     return _reduced(found, reduction, probabilities, shape)
 
@@ -152,14 +154,16 @@ def hinge(scores: Any, labels: Any, reduction: Reduction = "mean") -> Any:
     0.625
     """
     shape, pairs = _pairs(scores, labels, "labels", reduction)
-    for number in functions.data_of([y for _, y in pairs]).tolist():
-        if number not in (-1.0, 1.0):
-            raise ValueError(f"labels must be -1 or 1, got {number!r}")
+    for _, y in pairs:
+        if not (y == 1.0 or y == -1.0):
+            raise ValueError(f"labels must be -1 or 1, got {_number(y)!r}")
     return _reduced([functions.relu(s * -y + 1.0) for s, y in pairs], reduction, scores, shape)
 
 
-_LEAST_LOGARITHM = -100.0
+_LEAST_LOGARITHM, _INFINITY = -100.0, float("inf")
 _LEAST_SPREAD = 9.999999960041972e-13  # 1e-12 in single precision, as torch has it
+# The least and the largest float p for which p * (1 - p) is not below it.
+_LEAST_INSIDE, _MOST_INSIDE = 9.999999960051972e-13, 0.9999999999989999
 
 
 def _mixed(target: Any, x: Any, one: Callable[[Any], Any], zero: Callable[[Any], Any]) -> Any:
@@ -171,21 +175,31 @@ def _mixed(target: Any, x: Any, one: Callable[[Any], Any], zero: Callable[[Any],
     return functions.dot([target, 1.0 - target], [one(x), zero(x)])
 
 
-def _number(target: Any) -> float:
-    return target.data if isinstance(target, Value) else float(target)
+def _number(x: Any) -> float:
+    """The number of what is refused, for the message."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FrozenValueWarning)  # it goes nowhere else
+        return x.data if isinstance(x, Value) else float(x)
 
 
-def _at_the_edge(p: Any, target: Any, number: float) -> Any:
-    """The binary cross entropy where p, which is number, is next to 0 or 1: a line in p."""
+def _at_the_edge(p: Any, target: Any) -> Any:
+    """The binary cross entropy where p is next to 0 or 1: a line in p."""
+    point = p.detach() if isinstance(p, Value) else p
     found = _mixed(
         target,
-        number,
-        lambda x: -max(functions.log(x), _LEAST_LOGARITHM) if x > 0.0 else -_LEAST_LOGARITHM,
-        lambda x: -max(functions.log1p(-x), _LEAST_LOGARITHM) if x < 1.0 else -_LEAST_LOGARITHM,
+        point,
+        lambda x: _least_logarithm(functions.log(x) if x > 0.0 else -_INFINITY),
+        lambda x: _least_logarithm(functions.log1p(-x) if x < 1.0 else -_INFINITY),
     )
     if not isinstance(p, Value):
         return found
-    return found + (p - p.detach()) * ((number - _number(target)) / _LEAST_SPREAD)
+    aim = target.detach() if isinstance(target, Value) else target
+    return found + (p - point) * ((point - aim) / _LEAST_SPREAD)
+
+
+def _least_logarithm(logarithm: Any) -> Any:
+    """Minus a logarithm that is not below -100."""
+    return -logarithm if logarithm > _LEAST_LOGARITHM else -_LEAST_LOGARITHM
 
 
 Shape: TypeAlias = tuple[int, ...]
@@ -196,7 +210,7 @@ def _pairs(
 ) -> tuple[Shape, list[tuple[Value | float, Value | float]]]:
     """The shape of xs, and its elements beside those of ys, after all checks."""
     _check_reduction(reduction)
-    first, second = functions.data_of(xs), functions.data_of(ys)
+    first, second = _numbers(xs), _numbers(ys)
     if first.shape != second.shape:
         raise ValueError(
             f"{name} must have the shape {first.shape} of what they judge, got {second.shape}"
@@ -207,6 +221,21 @@ def _pairs(
         elements = zip(_flat(nested, first.shape), numbers.ravel().tolist(), strict=True)
         sides.append([x if isinstance(x, Value) else number for x, number in elements])
     return first.shape, list(zip(*sides, strict=True))
+
+
+def _numbers(nested: Any) -> Any:
+    """The numbers, and of Values too, but 0.0 where a function is traced and those may change."""
+    return functions.data_of(_without_values(nested) if is_tracing() else nested)
+
+
+def _without_values(nested: Any) -> Any:
+    if isinstance(nested, Value):
+        return 0.0
+    if hasattr(nested, "tolist"):
+        nested = nested.tolist()
+    if isinstance(nested, list | tuple):
+        return [_without_values(x) for x in nested]
+    return nested
 
 
 def _check_reduction(reduction: str) -> None:
@@ -260,6 +289,6 @@ def _reduced(losses: list[Any], reduction: str, like: Any, shape: Shape) -> Any:
         nested = [nested[i : i + size] for i in range(0, len(nested), size or 1)]
     if not hasattr(like, "reshape"):
         return nested
-    array = functions.data_of(nested).astype(object)
+    array = _numbers(nested).astype(object)
     array.ravel()[:] = losses
     return array

@@ -70,6 +70,8 @@ class Dual:
         return lifted(lambda a, b: a / b, lambda a, b: (1 / b, -a / (b * b)), other, self)
 
     def __pow__(self, k: int) -> Any:
+        if k == 0:  # at 0, too, where the rule would divide
+            return mpmath.mpf(1)
         return lifted(lambda a: a**k, lambda a: (k * a ** (k - 1),), self)
 
 

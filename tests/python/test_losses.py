@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -171,3 +172,35 @@ def test_what_is_wrong_is_said_before_anything_is_recorded(
 def test_a_reduction_of_another_name_is_refused(loss: str) -> None:
     with pytest.raises(ValueError, match="'mean', 'sum' or 'none', got 'max'"):
         getattr(losses, loss)([Value(0.5), 0.5], [1, 1], reduction="max")
+
+
+def test_losses_in_a_compiled_function_follow_every_number() -> None:
+    calls: list[tuple[Callable[[Any, Any], Any], list[tuple[Any, Any]]]] = [
+        (losses.mse, [([1.0, math.nan], [0.5, 2.0]), ([1.0, 3.0], [math.nan, 2.0])]),
+        (losses.mse, [([[1.0], [2.0]], [[0.5], [1.5]]), ([[0.0], [4.0]], [[1.0], [1.0]])]),
+        (losses.hinge, [([0.5, 2.0], [1.0, -1.0]), ([0.5, 2.0], [-1.0, 1.0])]),
+        (
+            losses.binary_cross_entropy,
+            [([0.5, 0.9], [1.0, 0.25]), ([0.0, 1.0], [1.0, 0.5]), ([1e-13, 0.5], [0.0, 1.0])],
+        ),
+        (
+            losses.binary_cross_entropy_with_logits,
+            [([0.5, -9.0], [1.0, 0.0]), ([3.0, 1.0], [0.5, 0.5])],
+        ),
+        (
+            lambda x, t: losses.cross_entropy(x, t),
+            [([0.5, 2.0], [0.5, 0.5]), ([1.0, -2.0], [1.0, 0.0])],
+        ),
+    ]
+    for loss, points in calls:
+        f = arenagrad.compile(loss)
+        for x, t in points:
+            values = [arenagrad.values(x), arenagrad.values(t)]
+            wanted = loss(*values)
+            wanted.backward()
+            assert f(x, t) == pytest.approx(wanted.data, nan_ok=True)
+            gradient = f.grad(np.array(x), np.array(t), argnums=(0, 1))
+            for got, by in zip(gradient, values, strict=True):
+                assert got == pytest.approx(arenagrad.grad_of(by), nan_ok=True)
+    with pytest.raises(ValueError, match=r"labels must be -1 or 1, got 0.5"):
+        arenagrad.compile(losses.hinge)([1.0], [0.5])

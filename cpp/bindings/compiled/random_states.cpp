@@ -3,6 +3,7 @@
 //
 // The bytes of the generators themselves are compared, which takes less than a microsecond; asking
 // for their states as Python objects takes fifty. Needs the GIL.
+#include <cstring>
 #include <vector>
 
 #include "bindings/value/instance.h"
@@ -30,23 +31,25 @@ py::object imported(PyObject* name) {
   return module ? module : py::none();
 }
 
-constexpr std::size_t kUsualSize = 6000; // of both generators
+// Where the Mersenne twisters of Python and of NumPy stand before their first number is drawn.
+constexpr int kFresh = 624, kNumpysFresh = 623;
 
 class RandomStates {
 public:
   RandomStates() {
     static PyObject* const python = lasting_text("random");
     static PyObject* const numpy = lasting_text("numpy.random.mtrand");
-    bytes_.reserve(kUsualSize);
     read_python(imported(python));
     read_numpy(imported(numpy));
   }
 
-  // Whether any generator has moved since. One that is imported with NumPy's is as good as moved:
-  // NumPy imports them when they are first asked for.
+  // Whether any generator has moved since. One that has been imported since, as SciPy imports
+  // NumPy's, has moved if a number was drawn.
   bool changed() const {
     const RandomStates now;
-    return bytes_ != now.bytes_ || !gauss_.is(now.gauss_);
+    const bool python = python_.empty() ? !now.is_python_fresh() : python_ != now.python_;
+    const bool numpy = numpy_.empty() ? !now.is_numpy_fresh() : numpy_ != now.numpy_;
+    return python || numpy || !gauss_.is(now.gauss_);
   }
 
 private:
@@ -59,27 +62,41 @@ private:
     if (generator.is_none()) return;
     once(native, [] { return py::module_::import("_random").attr("Random"); });
     if (!py::isinstance(generator, native)) return;
-    read_bytes(generator, native);
+    read_bytes(python_, generator, native);
     gauss_ = attribute_of(generator, next);
   }
 
   void read_numpy(const py::object& module) {
     static PyObject* const instance = lasting_text("_rand");
     static PyObject* const bits = lasting_text("_bit_generator");
-    const py::object generator = attribute_of(module, instance);
-    for (const py::object& part : {generator, attribute_of(generator, bits)})
-      if (!part.is_none()) read_bytes(part, reinterpret_cast<PyObject*>(Py_TYPE(part.ptr())));
+    numpys_ = attribute_of(module, instance);
+    for (const py::object& part : {numpys_, attribute_of(numpys_, bits)})
+      if (!part.is_none())
+        read_bytes(numpy_, part, reinterpret_cast<PyObject*>(Py_TYPE(part.ptr())));
   }
 
   // What an instance of a native class has behind the head that all objects have.
-  void read_bytes(const py::object& object, PyObject* native) {
+  static void read_bytes(std::vector<char>& bytes, const py::object& object, PyObject* native) {
     const auto size = reinterpret_cast<PyTypeObject*>(native)->tp_basicsize;
     const auto* const first = reinterpret_cast<const char*>(object.ptr());
-    bytes_.insert(bytes_.end(), first + sizeof(PyObject), first + size);
+    bytes.insert(bytes.end(), first + sizeof(PyObject), first + size);
   }
 
-  std::vector<char> bytes_;
-  py::object gauss_ = py::none();
+  bool is_python_fresh() const { // the position comes first
+    int position = kFresh;
+    if (python_.size() >= sizeof position) std::memcpy(&position, python_.data(), sizeof position);
+    return position == kFresh;
+  }
+
+  bool is_numpy_fresh() const {
+    if (numpys_.is_none()) return true;
+    const py::dict state = numpys_.attr("get_state")(py::arg("legacy") = false);
+    const bool drew = state["has_gauss"].cast<int>() != 0;
+    return !drew && state["state"]["pos"].cast<int>() == kNumpysFresh;
+  }
+
+  std::vector<char> python_, numpy_; // empty: not imported
+  py::object gauss_ = py::none(), numpys_ = py::none();
 };
 
 } // namespace
