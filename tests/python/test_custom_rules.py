@@ -274,3 +274,29 @@ def test_where_compiling_is_disabled_the_function_runs_at_each_call() -> None:
     before = len(calls)
     assert g(3.0) == 9.0
     assert len(calls) == before
+
+
+def test_a_rule_that_is_not_linear_is_refused() -> None:
+    @custom_vjp
+    def clipped(x: Any) -> Any:
+        return x * 1.0
+
+    clipped.defvjp(lambda x: (x * 1.0, x), lambda x, g: (ag.minimum(ag.maximum(g, -5.0), 5.0),))
+
+    @custom_jvp
+    def rounded(x: Any) -> Any:
+        return x * 1.0
+
+    @rounded.defjvp
+    def rounded_rule(primals: Any, tangents: Any) -> Any:
+        return primals[0] * 1.0, abs(tangents[0])
+
+    for f in (clipped, rounded):
+        for call in (
+            lambda f=f: f(Value(2.0)),
+            lambda f=f: ag.grad(lambda x: f(x) * 3.0)(2.0),
+            lambda f=f: ag.compile(lambda x: f(x) * 3.0, in_axes=0)(np.array([2.0])),
+        ):
+            with pytest.raises(TypeError, match=r"the rule of .* is not linear in what it multi"):
+                call()
+        assert f(2.0) == 2.0

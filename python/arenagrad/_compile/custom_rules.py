@@ -5,18 +5,21 @@ as Values in turn, so that they are traced, run in batches and differentiated ag
 """
 
 import threading
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from arenagrad._compile.leaves import Leaves
-from arenagrad._core import Value
-from arenagrad._core.compiled import with_partials
+from arenagrad._core import FrozenValueWarning, Value, functions
+from arenagrad._core.compiled import refusal, with_partials
 
 # A rule that calls its own function, as forward rules do, gets one with that rule again, which says
 # what the next order of derivatives is, and so on; beyond this depth it gets the function as it is.
 _DEEPEST = 4
+# A weight far from 1, of the other sign, with which a rule that clips or rounds shows itself.
+_WEIGHT = -1e3
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -34,6 +37,7 @@ class _CustomRule(ABC, Generic[_P, _R]):
         given = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else nondiff_argnums
         self.nondiff_argnums: tuple[int, ...] = tuple(given)
         self._running = threading.local()  # how deep rules are that call the function itself
+        self._is_judged = False  # whether the rule has been asked if it is linear
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """The function's results; where there are Values, with the partials that the rule says."""
@@ -52,6 +56,37 @@ class _CustomRule(ABC, Generic[_P, _R]):
         finally:
             self._running.depth = depth
         return result
+
+    def _need_linear(self, given: Leaves, args: Any, run: Callable[[Any, float], Any]) -> None:
+        """Raise unless the rule is linear in its weights or tangents, as far as numbers show.
+
+        Args:
+            given: the arguments that derivatives are by.
+            args: all arguments.
+            run: gives what the rule does for these arguments, numbers all, and this weight.
+        """
+        if self._is_judged:
+            return
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FrozenValueWarning)  # the numbers go nowhere else
+                numbers = [float(functions.data_of(leaf)) for leaf in given.leaves]
+            primals = iter(given.like(numbers))
+            fixed = {k % len(args) for k in self.nondiff_argnums}
+            plain = [arg if k in fixed else next(primals) for k, arg in enumerate(args)]
+            one, other = (Leaves(run(plain, weight)).leaves for weight in (1.0, _WEIGHT))
+        except Exception:  # a rule for Values alone is not judged
+            one, other = [], []
+        for x, y in zip(one, other, strict=False):
+            if abs(_WEIGHT * x - y) > 1e-6 * abs(y):
+                raise refusal(
+                    TypeError(
+                        f"the rule of {self._name} is not linear in what it multiplies partials "
+                        f"by: {x!r} for the weight 1.0, {y!r} for {_WEIGHT!r}. It is run for the "
+                        "weight 1.0 alone, so that it cannot clip or round a gradient"
+                    )
+                )
+        self._is_judged = True
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """The function as a method."""
@@ -105,7 +140,8 @@ class custom_vjp(_CustomRule[_P, _R]):
                 weighted sum by each other argument, None where an argument has no numbers.
 
         Raises:
-            TypeError: for what cannot be called.
+            TypeError: for what cannot be called. A call of the function raises it for a bwd that is
+                not linear in the weights, such as one that clips gradients.
         """
         for rule in (fwd, bwd):
             if not callable(rule):
@@ -117,6 +153,13 @@ class custom_vjp(_CustomRule[_P, _R]):
     ) -> Any:
         if self.fwd is None or self.bwd is None:
             raise AttributeError(f"{self._name} has no rule: call defvjp() first")
+        fwd, bwd = self.fwd, self.bwd
+
+        def run(plain: Any, weight: float) -> Any:
+            result, kept = fwd(*plain)
+            return bwd(*nondiff, kept, _weighted(Leaves(result), weight))
+
+        self._need_linear(given, args, run)
         pair = self.fwd(*args)
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise TypeError(
@@ -197,6 +240,14 @@ class custom_jvp(_CustomRule[_P, _R]):
     ) -> Any:
         if self._rule is None:
             raise AttributeError(f"{self._name} has no rule: call defjvp() first")
+        rule = self._rule
+
+        def run(plain: Any, weight: float) -> Any:
+            fixed = {k % len(plain) for k in self.nondiff_argnums}
+            numbers = tuple(arg for k, arg in enumerate(plain) if k not in fixed)
+            return rule(*nondiff, numbers, _weighted(given, weight))[1]
+
+        self._need_linear(given, args, run)
         results: Leaves | None = None
         columns = []
         for place in given.values:
@@ -216,6 +267,11 @@ class custom_jvp(_CustomRule[_P, _R]):
                 for k, value in enumerate(results.leaves)
             ]
         )
+
+
+def _weighted(leaves: Leaves, weight: float) -> Any:
+    """An object of the structure of a gradient, with this number in all places."""
+    return leaves.tree.gradient().unflatten_values([weight] * len(leaves.leaves))
 
 
 def stop_gradient(x: Any) -> Any:
