@@ -2,12 +2,13 @@
 
     python tests/python/nested_programs.py --count 2000 --seed 0
 
-A program is a tree of derivatives: at each level a function of some variables, made of the table's
-operations within their domains, of what lies around it, and of derivatives of further functions
-inside it. mpmath's numbers of 40 digits go through the same tree as dual numbers, with an
-infinitesimal for each derivative that no other is confused with. Each program runs on floats, on
-Values, in a compiled function, with strict=True and in rows, and its own gradient by `backward()`
-and by `grad` is compared, too.
+A program is a tree of derivatives: at each level a function of some variables, made of operations
+within their domains, of rules of its own, of solutions of equations, of branches, of what lies
+around it, and of derivatives of further functions inside it. mpmath's numbers of 40 digits go
+through the same tree as dual numbers, with an infinitesimal for each derivative that no other is
+confused with. Each program runs on floats, on Values, in a compiled function, with strict=True,
+with the functions of the package, and in rows, and its own gradient by `backward()` and by `grad`
+is compared, too.
 """
 
 import argparse
@@ -126,6 +127,67 @@ class Reference:
     arctan = of_one(mpmath.atan, lambda a: 1 / (1 + a * a))
     erf = of_one(mpmath.erf, lambda a: 2 / mpmath.sqrt(mpmath.pi) * Reference.exp(-(a * a)))
 
+    erfc = of_one(mpmath.erfc, lambda a: -2 / mpmath.sqrt(mpmath.pi) * Reference.exp(-(a * a)))
+    erfinv = of_one(
+        mpmath.erfinv,
+        lambda a: mpmath.sqrt(mpmath.pi) / 2 * Reference.exp(Reference.erfinv(a) ** 2),
+    )
+    norm_cdf = of_one(
+        mpmath.ncdf, lambda a: Reference.exp(a * a * -0.5) / mpmath.sqrt(2 * mpmath.pi)
+    )
+
+    @staticmethod
+    def polygamma(n: int, x: Any) -> Any:
+        function = of_one(
+            lambda a: mpmath.polygamma(n, a), lambda a: Reference.polygamma(n + 1, a)
+        ).__func__
+        return function(x)
+
+    @staticmethod
+    def gammainc(a: float, x: Any) -> Any:
+        function = of_one(
+            lambda x: mpmath.gammainc(a, 0, x, regularized=True),
+            lambda x: Reference.power(x, a - 1) * Reference.exp(-x) / mpmath.gamma(a),
+        ).__func__
+        return function(x)
+
+    @staticmethod
+    def betainc(a: float, b: float, x: Any) -> Any:
+        function = of_one(
+            lambda x: mpmath.betainc(a, b, 0, x, regularized=True),
+            lambda x: Reference.power(x, a - 1) * Reference.power(1 - x, b - 1) / mpmath.beta(a, b),
+        ).__func__
+        return function(x)
+
+    @staticmethod
+    def logaddexp(x: Any, y: Any) -> Any:
+        return Reference.log(Reference.exp(x) + Reference.exp(y))
+
+    @staticmethod
+    def var(xs: Sequence[Any]) -> Any:
+        mean = Reference.mean(xs)
+        return Reference.mean([(x - mean) * (x - mean) for x in xs])
+
+    # What an engine has a rule of its own or a solver for.
+
+    @staticmethod
+    def cube(x: Any) -> Any:
+        return x * x * x
+
+    @staticmethod
+    def both(x: Any, y: Any) -> list[Any]:
+        return [Reference.sin(x) * y, x * y * y]
+
+    @staticmethod
+    def root(residual: Callable[..., Any], *args: Any) -> Any:
+        """Newton's method on numbers, then on infinitesimals, of which it doubles the orders."""
+        x: Any = mpmath.mpf(0)
+        for k in range(11):
+            partial = Reference.tangent(lambda x: residual(x, *args), [x], [mpmath.mpf(1)])
+            x = x - residual(x, *args) / partial
+            x = primal(x) if k < 7 else x
+        return x
+
     @staticmethod
     def sinh(x: Any) -> Any:
         return (Reference.exp(x) - Reference.exp(-x)) * 0.5
@@ -239,6 +301,59 @@ class Reference:
         return Reference.gradient(lambda *xs: Reference.dot(f(*xs), weights), args)
 
 
+@ag.custom_jvp
+def cube(x: Any) -> Any:
+    """A power with a rule of its own, which says what it would be without."""
+    return x * x * x
+
+
+@cube.defjvp
+def cube_rule(primals: Any, tangents: Any) -> Any:
+    (x,), (t,) = primals, tangents
+    return cube(x), 3.0 * x * x * t
+
+
+@ag.custom_vjp
+def both(x: Any, y: Any) -> list[Any]:
+    """Two results with a rule of their own."""
+    return [ag.sin(x) * y, x * y * y]
+
+
+both.defvjp(
+    lambda x, y: (both(x, y), (x, y)),
+    lambda kept, g: (
+        ag.cos(kept[0]) * kept[1] * g[0] + kept[1] * kept[1] * g[1],
+        ag.sin(kept[0]) * g[0] + 2.0 * kept[0] * kept[1] * g[1],
+    ),
+)
+
+
+class Package:
+    """The derivatives of a function by the functions of the package, as methods of Compiled."""
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        self.f = f
+
+    def __call__(self, *args: Any) -> Any:
+        return ag.compile(self.f)(*args)
+
+    def jvp(self, args: Any, direction: Any) -> Any:
+        return ag.jvp(self.f, args, direction)
+
+    def grad(self, *args: Any, argnums: Any) -> Any:
+        return ag.grad(self.f, argnums)(*args)
+
+    def hvp(self, args: Any, v: Any, argnums: Any) -> Any:
+        return ag.hvp(self.f, argnums)(args, v)
+
+    def jacobian(self, *args: Any, argnums: Any) -> Any:
+        return (ag.jacfwd if len(args) == 1 else ag.jacrev)(self.f, argnums)(*args)
+
+    def vjp(self, args: Any, weights: Any) -> Any:
+        y, pull_back = ag.vjp(self.f, *args)
+        return y, pull_back(weights)
+
+
 class Engine:
     """The same for the engine; `derive` says how a function is made one with derivatives."""
 
@@ -255,6 +370,13 @@ class Engine:
     @staticmethod
     def hypot(x: Any, y: Any) -> Any:
         return ag.sqrt(x * x + y * y)
+
+    cube = staticmethod(cube)
+    both = staticmethod(both)
+
+    @staticmethod
+    def root(residual: Callable[..., Any], *args: Any) -> Any:
+        return ag.root(residual, 0.0, *args)
 
     def tangent(self, f: Callable[..., Any], args: Any, direction: Any) -> Any:
         return self.derive(f).jvp(tuple(args), tuple(direction))[1]
@@ -321,6 +443,16 @@ class Writer:
             f"m.logsumexp([m.sin({one}), {third}])",
             f"m.softmax([m.sin({one}), {third}, 0.5])[{self.pick('0', '1')}]",
             f"m.norm([{one}, {third}, 1.5])",
+            f"m.var({several})",
+            f"m.logaddexp({one}, {other})",
+            f"{self.pick('m.erfc', 'm.norm_cdf', 'm.cube')}({one})",
+            f"m.erfinv(0.5 * m.sin({one}))",
+            f"m.polygamma({self.pick('0', '1', '3')}, {positive})",
+            f"m.gammainc({self.pick('0.75', '2.0', '3.5')}, {positive})",
+            f"m.betainc(1.5, {self.pick('0.75', '2.0')}, 0.5 + 0.25 * m.sin({one}))",
+            f"m.both({one}, {other})[{self.pick('0', '1')}]",
+            f"m.root(lambda x, y: x * x * x + x - y, m.tanh({one}))",
+            f"m.root(lambda x: 2.0 * x + m.sin(x) - m.tanh({other}))",
         )
 
     def body(self, depth: int, names: list[str], order: int, results: int) -> None:
@@ -396,6 +528,7 @@ class Difference(NamedTuple):
 MODES: dict[str, Callable[[Callable[..., Any]], Any]] = {
     "plain": lambda f: ag.compile(f),
     "strict": lambda f: ag.compile(f, strict=True),
+    "package": Package,
 }
 
 
