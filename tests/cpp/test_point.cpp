@@ -251,6 +251,95 @@ TEST_CASE("vectors and matrices that are not quite") {
   }
 }
 
+// The rows of a symmetric matrix of constants, each of which is one instruction, times x, with a
+// start for each row if asked for.
+Program symmetric_product(Index n, bool with_start, Index irregular = kNone) {
+  Builder builder(kNoPasses);
+  for (Index i = 0; i < 2 * n; ++i) builder.input();
+  std::vector<Index> constants(static_cast<std::size_t>(n) * n);
+  for (Index r = 0; r < n; ++r)
+    for (Index c = r; c < n; ++c)
+      constants[std::size_t{r} * n + c] = constants[std::size_t{c} * n + r] =
+          builder.constant(std::sin(r * 31.0 + c));
+  for (Index r = 0; r < n; ++r) {
+    std::vector<Index> list;
+    if (with_start) list.push_back(n + r);
+    for (Index c = 0; c < n; ++c)
+      list.push_back(r * n + c == irregular ? n + 1 : constants[std::size_t{r} * n + c]);
+    for (Index c = 0; c < n; ++c) list.push_back(c);
+    builder.output(builder.emit_many(Opcode::DotN, list));
+  }
+  return builder.finish();
+}
+
+TEST_CASE("rows of constants are added up side by side, even if they share the constants") {
+  for (const Index n : {4, 5, 10, 17, 40})
+    for (const bool with_start : {false, true}) {
+      const Program program = symmetric_product(n, with_start);
+      const auto inputs = random_numbers(2 * n, -1.0, 1.0, 3);
+      check_strict(program, inputs);
+      check_close(program, inputs, 1e-13);
+      for (const bool strict : {false, true}) {
+        const PointPlan plan(program, strict);
+        CAPTURE(plan.text());
+        const std::string line = std::to_string(2 * n + with_start) + " strided x";
+        CHECK(has_line(plan, "DotN " + line + std::to_string(n)));
+        CHECK(plan.groups() == 1);
+      }
+    }
+}
+
+TEST_CASE("a row of constants with another number in it is apart from the others") {
+  for (const Index row : {0, 4, 9}) {
+    const Program program = symmetric_product(10, row == 4, row * 10 + 3);
+    const auto inputs = random_numbers(20, -1.0, 1.0, 3);
+    check_strict(program, inputs);
+    check_close(program, inputs, 1e-13);
+    const PointPlan plan(program, true);
+    CAPTURE(plan.text());
+    CHECK(plan.text().find(row == 4 ? "DotN 21 strided x" : "DotN 20 strided x9") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("an exact matrix of constants has its rows side by side, another its columns") {
+  Builder builder(kNoPasses);
+  for (Index i = 0; i < 6; ++i) builder.input();
+  std::vector<std::vector<Index>> lists(8);
+  for (auto& list : lists)
+    for (Index k = 0; k < 6; ++k) list.push_back(builder.constant(std::cos(builder.size())));
+  for (auto& list : lists) {
+    for (Index k = 0; k < 6; ++k) list.push_back(k);
+    builder.output(builder.emit_many(Opcode::DotN, list));
+  }
+  const Program program = builder.finish();
+  const auto inputs = random_numbers(6, -1.0, 1.0, 3);
+  check_strict(program, inputs);
+  check_close(program, inputs, 1e-13);
+  CHECK(has_line(PointPlan(program, true), "DotN 12 strided x8"));
+  CHECK(has_line(PointPlan(program, false), "MatrixVector 8x6"));
+}
+
+TEST_CASE("instructions are ordered by either operand, whichever puts more of them side by side") {
+  Builder builder(kNoPasses);
+  std::vector<Index> x, square, half;
+  for (Index i = 0; i < 12; ++i) x.push_back(builder.input());
+  const Index of_half = builder.constant(0.5);
+  for (Index i = 0; i < 12; ++i) square.push_back(builder.emit(Opcode::Mul, x[i], x[i]));
+  for (Index i = 12; i-- > 0;) half.push_back(builder.emit(Opcode::Mul, of_half, x[i]));
+  std::vector<Index> products;
+  for (Index i = 0; i < 12; ++i) products.push_back(builder.emit(Opcode::Mul, x[i], square[i]));
+  for (Index i = 12; i-- > 0;) products.push_back(builder.emit(Opcode::Mul, x[i], half[11 - i]));
+  for (const Index product : products) builder.output(builder.emit(Opcode::Exp, product));
+  const Program program = builder.finish();
+  const auto inputs = random_numbers(12, -1.0, 1.0, 3);
+  check_strict(program, inputs);
+  check_close(program, inputs, 1e-13);
+  const PointPlan plan(program, true);
+  CAPTURE(plan.text());
+  CHECK(plan.text().find("Mul one by one") == std::string::npos);
+}
+
 TEST_CASE("what is checked must be finite, needed or not, and only that") {
   for (const std::size_t n : {1, 3, 30}) {
     Builder builder(kNoPasses);

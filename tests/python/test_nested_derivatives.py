@@ -5,6 +5,7 @@ The expected numbers are worked out by hand, or by mpmath, which shares no code 
 
 import copy
 import math
+import numbers
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -278,6 +279,43 @@ def test_calls_on_values_of_a_known_structure_are_recorded_natively(
     y = gradient([x := Value(2.0), 1.0], 0.0)[0]
     y.backward()
     assert (x.grad, w.grad) == (36.0, 12.0)
+
+
+def test_known_arrays_of_values_are_read_in_any_layout_and_mixture() -> None:
+    gradient = grad(lambda x: ag.sum([row[0] ** 2 * row[1] for row in x]))
+    floats = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    expected = gradient(floats)
+    values = ag.values(floats)
+    mixed = values.copy()
+    mixed[0, 0], mixed[1, 1], mixed[2, 0] = 1, np.float64(4.0), 5.0
+    spread = np.empty((3, 4), object)
+    spread[:, ::2] = values
+    layouts = [values, mixed, np.asfortranarray(values), spread[:, ::2], floats.astype(object)]
+    for _ in range(2):  # the second time by the native path
+        for array in layouts:
+            given = gradient(array)
+            assert given.shape == (3, 2)
+            assert np.array_equal(ag.data_of(given), expected)
+        ag.sum(list(gradient(values).flat)).backward()
+    assert values[0, 0].grad == 2 * (2 * 2.0 + 2 * 1.0)
+    with pytest.raises(TypeError):
+        gradient(np.empty((3, 2), object))
+
+
+def test_a_call_on_values_may_be_made_while_another_reads_its_arguments() -> None:
+    gradient = grad(lambda x: x[0] * x[1] ** 2)
+    inner: list[Any] = []
+
+    class Reading(numbers.Real):
+        def __float__(self) -> float:
+            inner.append(gradient([Value(5.0), Value(6.0)]))
+            return 3.0
+
+    Reading.__abstractmethods__ = frozenset()
+    for _ in range(3):
+        outer = gradient([Value(2.0), Reading()])
+        assert list(ag.data_of(outer)) == [9.0, 12.0]
+    assert [list(ag.data_of(given)) for given in inner] == [[36.0, 60.0]] * len(inner) != []
 
 
 def test_a_known_call_on_numbers_and_a_module_stays_one_on_numbers() -> None:

@@ -252,8 +252,9 @@ FlatArguments read_result(const py::object& function, const py::object& result) 
   return read;
 }
 
-CallOperands operands_of(const FlatArguments& arguments, const PlacedValues& values) {
-  CallOperands operands{arguments.numbers, {}};
+RecordedCall operands_of(const FlatArguments& arguments, const PlacedValues& values) {
+  RecordedCall operands;
+  operands.numbers = arguments.numbers;
   operands.values.resize(operands.numbers.size(), nullptr);
   for (const auto& [place, value] : values) operands.add_value(place, value.ptr());
   return operands;
@@ -262,7 +263,7 @@ CallOperands operands_of(const FlatArguments& arguments, const PlacedValues& val
 // The function called with numbers. Where it fails, a trace under way must know: the function that
 // is traced may catch the error.
 py::object call_with_numbers(const py::object& function, const py::object& rule,
-                             const FlatArguments& arguments, const CallOperands& operands) {
+                             const FlatArguments& arguments, const RecordedCall& operands) {
   try {
     const NoTrace no_trace;
     const py::tuple given = unflatten(arguments.structure, arguments.numbers.data());
@@ -284,13 +285,14 @@ py::object pure_callback(const py::object& function, const py::tuple& arguments,
   const FlatArguments given =
       flatten_unknown_arguments(arguments, {}, py::dict(), py::make_tuple(), &values);
   if (values.empty()) return function(*arguments);
-  CallOperands operands = operands_of(given, values);
-  const py::object result = call_with_numbers(function, rule, given, operands);
+  RecordedCall call = operands_of(given, values);
+  const py::object result = call_with_numbers(function, rule, given, call);
   const FlatArguments read = read_result(function, result);
   const auto callback = std::make_shared<PythonCallback>(
       function_of(function, rule, given.structure, read.structure), PythonCallback::Kind::Function);
-  return unflatten_values(read.structure,
-                          record_known(program_of_call(callback), operands, read.numbers));
+  call.numbers.insert(call.numbers.end(), read.numbers.begin(), read.numbers.end());
+  record_known(program_of_call(callback), call);
+  return unflatten_values(read.structure, call.results);
 }
 
 } // namespace

@@ -28,8 +28,8 @@ MatrixFunction function_named(const std::string& name) {
   throw py::value_error("no function of matrices has the name " + name);
 }
 
-CallOperands matrix_operands(const py::list& numbers) {
-  CallOperands operands;
+RecordedCall matrix_operands(const py::list& numbers) {
+  RecordedCall operands;
   operands.numbers.reserve(numbers.size());
   operands.values.reserve(numbers.size());
   for (const py::handle number : numbers) {
@@ -48,11 +48,11 @@ void decide(const py::object& state, bool failed) {
 }
 
 // The state and the results of a call that asks for no error.
-std::vector<py::object> record_unchecked(MatrixCall call, CallOperands& operands) {
+std::vector<py::object> record_unchecked(MatrixCall call, RecordedCall& operands) {
   call.checked = false;
-  auto results = record_call(program::matrix_function(call), operands, true);
-  if (!results) throw std::logic_error("a call without checks and guards has results");
-  return std::move(*results);
+  if (!record_call(program::matrix_function(call), operands, true))
+    throw std::logic_error("a call without checks and guards has results");
+  return std::move(operands.results);
 }
 
 py::object without_state(std::vector<py::object> results) {
@@ -66,7 +66,7 @@ py::object record_matrices(const std::string& name, std::size_t rows, std::size_
                            bool transposed, bool decides, const py::list& numbers) {
   need_lapack(rows);
   const MatrixCall call{function_named(name), rows, columns, transposed};
-  CallOperands operands = matrix_operands(numbers);
+  RecordedCall operands = matrix_operands(numbers);
   bool failed = false;
   std::vector<py::object> results;
   if (call.function == MatrixFunction::Slogdet) { // there is one of a singular matrix, too
@@ -75,8 +75,8 @@ py::object record_matrices(const std::string& name, std::size_t rows, std::size_
     results = record_unchecked(call, operands);
     failed = std::isnan(arena().data(node_of(results.front().ptr())));
     decide(results.front(), failed);
-  } else if (auto checked = record_call(program::matrix_function(call), operands, false)) {
-    results = std::move(*checked);
+  } else if (record_call(program::matrix_function(call), operands, false)) {
+    results = std::move(operands.results);
   } else {
     failed = true;
     if (tracing() != nullptr) decide(record_unchecked(call, operands).front(), failed);

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <string_view>
 
+#include "bindings/pytree/numpy.h"
 #include "bindings/pytree/unflatten.h"
 #include "bindings/value/instance.h"
 #include "outer_state.h"
@@ -137,6 +139,62 @@ std::size_t ignored_values(const PyTree& arguments) {
   return count;
 }
 
+// The memory of a call on Values, which the next one takes again: half of a short call was
+// allocating. A call may run code that makes others.
+class CallMemory {
+public:
+  CallMemory() : memory_(spare().empty() ? std::make_unique<Memory>() : nullptr) {
+    if (memory_ != nullptr) return;
+    memory_ = std::move(spare().back());
+    spare().pop_back();
+  }
+  ~CallMemory() {
+    constexpr std::size_t kLarge = 4096;
+    if (memory_->call.numbers.capacity() > kLarge) return;
+    memory_->call.results.clear();
+    memory_->placed.clear();
+    try {
+      spare().push_back(std::move(memory_));
+    } catch (const std::bad_alloc&) { // then it is not kept
+    }
+  }
+  CallMemory(const CallMemory&) = delete;
+  CallMemory& operator=(const CallMemory&) = delete;
+
+  RecordedCall& call() { return memory_->call; }
+  PlacedValues& placed() { return memory_->placed; }
+
+private:
+  struct Memory {
+    RecordedCall call;
+    PlacedValues placed;
+  };
+  static std::vector<std::unique_ptr<Memory>>& spare() {
+    static auto* const spare = new std::vector<std::unique_ptr<Memory>>;
+    return *spare;
+  }
+  std::unique_ptr<Memory> memory_;
+};
+
+// Reads what is given; false if the call is none on Values of this structure.
+bool read_call(const PointExecutable& executable, const GivenArguments& given, CallMemory& memory) {
+  RecordedCall& call = memory.call();
+  PlacedValues& placed = memory.placed();
+  const PyTree& arguments = executable.arguments();
+  placed.clear();
+  placed.reserve(arguments.numbers());
+  call.numbers.resize(executable.input_count());
+  if (!flatten_arguments(arguments, given, call.numbers.data(), &placed) ||
+      placed.size() <= ignored_values(arguments))
+    return false;
+  call.values.assign(executable.input_count(), nullptr);
+  for (const auto& [place, value] : placed) call.add_value(place, value.ptr());
+  std::size_t place = arguments.numbers();
+  for (const py::object& value : executable.closure().values())
+    call.add_value(place++, value.ptr());
+  return true;
+}
+
 // The result of a call on Values, or null with no error set if the fallback must find it.
 PyObject* recorded_result(PyNativeDispatch* self, const GivenArguments& given, PyObject* argnums) {
   std::vector<KnownExecutable>& known = *self->known;
@@ -145,24 +203,30 @@ PyObject* recorded_result(PyNativeDispatch* self, const GivenArguments& given, P
     if (known[k].recorded == nullptr || !are_argnums(argnums, known[k].argnums) ||
         !freshness.of(known[k].outer))
       continue;
-    const PointExecutable& executable = *known[k].executable;
     const py::object keep = known[k].owner; // reading arguments may run what changes the list
+    const PointExecutable& executable = *known[k].executable;
     const RecordedFunctionPointer recorded = known[k].recorded;
-    CallOperands operands;
-    operands.numbers.resize(executable.input_count());
-    operands.values.resize(executable.input_count(), nullptr);
-    PlacedValues values;
-    if (!flatten_arguments(executable.arguments(), given, operands.numbers.data(), &values) ||
-        values.size() <= ignored_values(executable.arguments()))
-      continue;
-    for (const auto& [place, value] : values) operands.add_value(place, value.ptr());
-    std::size_t place = executable.arguments().numbers();
-    for (const py::object& value : executable.closure().values())
-      operands.add_value(place++, value.ptr());
-    if (const auto results = record_call(recorded, operands, false))
-      return unflatten_values(executable.results(), *results).release().ptr();
+    CallMemory memory;
+    if (!read_call(executable, given, memory)) continue;
+    if (record_call(recorded, memory.call(), false))
+      return unflatten_values(executable.results(), memory.call().results).release().ptr();
   }
   return nullptr;
+}
+
+// Whether the first number of the first argument is a Value, so that no executable can read them.
+bool begin_with_value(const GivenArguments& given) {
+  if (given.count == 0) return false;
+  PyObject* first = given.objects[0];
+  if (is_list_or_tuple(first)) {
+    if (PySequence_Fast_GET_SIZE(first) == 0) return false;
+    first = PySequence_Fast_GET_ITEM(first, 0);
+  } else if (is_array(first) && kind_of(first) == 'O') {
+    PyObject* const* const items = objects_in(first);
+    if (items == nullptr || py::reinterpret_borrow<py::array>(first).size() == 0) return false;
+    first = items[0];
+  }
+  return first != nullptr && is_exact_value(first);
 }
 
 PyObject* call_dispatch(PyObject* self, PyObject* const* args, std::size_t nargsf,
@@ -185,7 +249,8 @@ PyObject* call_dispatch(PyObject* self, PyObject* const* args, std::size_t nargs
         ++arguments.named;
     }
     // A trace takes in what a program reads besides numbers, which the fallback sees to.
-    if (!own->known->empty() && tracing() == nullptr && disabled == 0)
+    if (!own->known->empty() && tracing() == nullptr && disabled == 0 &&
+        !begin_with_value(arguments))
       if (PyObject* result =
               known_result(own, arguments, argnums, py::reinterpret_borrow<py::object>(out)))
         return result;

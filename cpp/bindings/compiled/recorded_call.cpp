@@ -25,24 +25,14 @@ bool may_differ(const program::Program& program) {
          std::ranges::any_of(program.instructions, &program::Instruction::checked);
 }
 
-// The Values of the nodes that have just been recorded.
-std::vector<py::object> values_of(const std::vector<NodeId>& nodes) {
-  const Arena::Frozen frozen(arena()); // making Values may run a collection
-  std::vector<py::object> values;
-  values.reserve(nodes.size());
-  for (const NodeId node : nodes)
-    values.push_back(py::reinterpret_steal<py::object>(new_value(node)));
-  return values;
-}
-
-void add(CallOperands& given, const Doubles& more, const PlacedValues& placed) {
+void add(RecordedCall& given, const Doubles& more, const PlacedValues& placed) {
   const std::size_t begin = given.numbers.size();
   given.numbers.insert(given.numbers.end(), more.data(), more.data() + more.size());
   given.values.resize(given.numbers.size(), nullptr);
   for (const auto& [place, value] : placed) given.add_value(begin + place, value.ptr());
 }
 
-void add(CallOperands& given, const Closure& closure) {
+void add(RecordedCall& given, const Closure& closure) {
   const std::size_t begin = given.numbers.size();
   given.numbers.resize(begin + closure.size());
   given.values.resize(given.numbers.size(), nullptr);
@@ -50,7 +40,7 @@ void add(CallOperands& given, const Closure& closure) {
     given.add_value(begin + k, closure.values()[k].ptr());
 }
 
-void add(CallOperands& given, const py::handle& one, const char* what) {
+void add(RecordedCall& given, const py::handle& one, const char* what) {
   const bool alone = !is_value(one.ptr());
   given.numbers.push_back(alone ? need_number(one.ptr(), what) : 0.0);
   given.values.push_back(alone ? nullptr : one.ptr());
@@ -61,14 +51,13 @@ void add(CallOperands& given, const py::handle& one, const char* what) {
 py::object record(const RecordedFunctionPointer& function, const Doubles& numbers,
                   const PlacedValues& values, const Closure& closure, const Doubles& more,
                   const PlacedValues& more_values, bool is_taken) {
-  CallOperands given;
+  RecordedCall given;
   add(given, numbers, values);
   add(given, closure);
   add(given, more, more_values);
   if (given.numbers.size() != function->program().input_count)
     throw py::value_error("a program was given another number of inputs than it has");
-  const auto results = record_call(function, given, is_taken);
-  return results ? py::object(py::cast(*results)) : py::none();
+  return record_call(function, given, is_taken) ? py::object(py::cast(given.results)) : py::none();
 }
 
 // A Value of these partials by the operands, and of no others.
@@ -76,13 +65,13 @@ py::object with_partials(const py::object& value, const py::list& operands,
                          const py::list& partials) {
   if (operands.size() != partials.size())
     throw py::value_error("a value must have as many partials as operands");
-  CallOperands given;
+  RecordedCall given;
   add(given, value, "a value");
   for (const py::handle operand : operands) add(given, operand, "an operand");
   for (const py::handle partial : partials) add(given, partial, "a partial");
-  const auto results = record_call(program::value_with_partials(operands.size()), given, true);
-  if (!results) throw std::logic_error("a value with partials has no guards that could fail");
-  return results->front();
+  if (!record_call(program::value_with_partials(operands.size()), given, true))
+    throw std::logic_error("a value with partials has no guards that could fail");
+  return given.results.front();
 }
 
 // Whether what is computed from the Values of a closure belongs to a graph or a trace.
@@ -100,52 +89,64 @@ std::shared_ptr<const core::Function> read_function(std::string_view bytes) {
 
 } // namespace
 
-void CallOperands::add_value(std::size_t place, PyObject* value) {
+void RecordedCall::add_value(std::size_t place, PyObject* value) {
   if (!is_value(value)) throw py::type_error("an operand of a call must be a Value");
   values.at(place) = value;
 }
 
-std::optional<std::vector<py::object>> record_call(const RecordedFunctionPointer& function,
-                                                   CallOperands& given, bool is_taken) {
-  std::vector<double>& inputs = given.numbers;
-  std::vector<double> primals(function->results());
-  for (std::size_t k = 0; k < inputs.size(); ++k)
-    if (given.values[k] != nullptr) inputs[k] = arena().data(node_of(given.values[k]));
+bool record_call(RecordedFunctionPointer function, RecordedCall& call, bool is_taken) {
+  std::vector<double>& inputs = call.numbers;
+  const std::size_t count = inputs.size();
+  for (std::size_t k = 0; k < count; ++k)
+    if (call.values[k] != nullptr) inputs[k] = arena().data(node_of(call.values[k]));
+  inputs.resize(count + function->results());
   program::CallFailures failures;
   program::Outcome outcome;
   {
     const program::Calls calls(failures);
-    outcome = function->evaluate(inputs.data(), primals.data());
+    outcome = function->evaluate(inputs.data(), inputs.data() + count);
   }
   if (!outcome.good() || failures.any()) {
-    if (!is_taken) return std::nullopt;
+    if (!is_taken) {
+      inputs.resize(count);
+      return false;
+    }
     if (failures.any()) throw program::CallFailed(failures.error());
     function->refuse(inputs.data());
   }
-  return record_known(function, given, primals);
+  record_known(std::move(function), call);
+  return true;
 }
 
-std::vector<py::object> record_known(const RecordedFunctionPointer& function,
-                                     const CallOperands& given,
-                                     const std::vector<double>& primals) {
-  const std::vector<PyObject*>& operands = given.values;
-  const std::vector<double>& inputs = given.numbers;
-  const std::size_t count = inputs.size(), width = primals.size();
-  std::vector<NodeId> results(width);
+void record_known(RecordedFunctionPointer function, RecordedCall& call) {
+  const std::size_t width = function->results(), count = call.numbers.size() - width;
+  const double* const primals = call.numbers.data() + count;
+  call.results.resize(width);
+  std::vector<NodeId> leaves; // what the results may become without a graph
   Arena& g = arena();
   g.reserve(count + 1 + width, count);
+  if (g.detaching()) leaves.reserve(width);
   const Recording recording;
   NodeId* const edges = g.next_edges();
   for (std::size_t k = 0; k < count; ++k)
-    edges[k] = operands[k] != nullptr ? use(operands[k]) : g.push_leaf(inputs[k]);
-  const NodeId call = g.push_function(function, count);
+    edges[k] = call.values[k] != nullptr ? use(call.values[k]) : g.push_leaf(call.numbers[k]);
+  const bool decides = tracing() != nullptr && may_differ(function->program());
+  const NodeId node = g.push_function(std::move(function), count);
   for (std::size_t k = 0; k < width; ++k)
-    results[k] = g.push(core::Op::FunctionResult, primals[k], {call, static_cast<NodeId>(k)});
-  if (may_differ(function->program())) note_fallible(call);
-  recording.finish(results);
-  std::vector<py::object> values = values_of(results);
+    g.push(core::Op::FunctionResult, primals[k], {node, static_cast<NodeId>(k)});
+  if (decides) note_fallible(node);
+  if (g.detaching()) {
+    for (std::size_t k = 0; k < width; ++k) leaves.push_back(node + 1 + static_cast<NodeId>(k));
+    recording.finish(leaves);
+  }
+  {
+    const Arena::Frozen frozen(g); // making Values may run a collection
+    for (std::size_t k = 0; k < width; ++k) {
+      const NodeId result = leaves.empty() ? node + 1 + static_cast<NodeId>(k) : leaves[k];
+      call.results[k] = py::reinterpret_steal<py::object>(new_value(result));
+    }
+  }
   operation_done();
-  return values;
 }
 
 void bind_recorded_call(py::module_& module) {

@@ -3,8 +3,6 @@
 // result.
 #pragma once
 
-#include <optional>
-
 #include "bindings/value/record.h"
 #include "program/point/point_function.h"
 
@@ -13,22 +11,21 @@ namespace arenagrad::bindings {
 using RecordedFunction = program::PointFunction;
 using RecordedFunctionPointer = std::shared_ptr<RecordedFunction>;
 
-// The operands of a call: numbers, of which some are those of Values.
-struct CallOperands {
-  std::vector<double> numbers;
-  std::vector<PyObject*> values; // null where there is a number alone
+// A call: its operands are numbers, of which some are those of Values.
+struct RecordedCall {
+  std::vector<double> numbers;     // those of the results behind them once it is recorded
+  std::vector<PyObject*> values;   // null where there is a number alone
+  std::vector<py::object> results; // Values, once it is recorded
 
   void add_value(std::size_t place, PyObject* value);
 };
 
-// The results, Values. Nothing if another variant may be the one that the numbers take: a guard
-// came out otherwise, or a checked number is not finite. Where the numbers are known to take this
-// one, that says nothing, but a strict derivative throws where the arena's sweep would.
-std::optional<std::vector<py::object>> record_call(const RecordedFunctionPointer& function,
-                                                   CallOperands& given, bool is_taken);
+// Whether the call is recorded. It is not if another variant may be the one that the numbers take:
+// a guard came out otherwise, or a checked number is not finite. Where the numbers are known to
+// take this one, that says nothing, but a strict derivative throws where the arena's sweep would.
+bool record_call(RecordedFunctionPointer function, RecordedCall& call, bool is_taken);
 
-// The same where the results are known.
-std::vector<py::object> record_known(const RecordedFunctionPointer& function,
-                                     const CallOperands& given, const std::vector<double>& results);
+// Records a call whose results are known: they stand among its numbers behind the operands.
+void record_known(RecordedFunctionPointer function, RecordedCall& call);
 
 } // namespace arenagrad::bindings

@@ -102,6 +102,11 @@ private:
         *out++ = PyFloat_AS_DOUBLE(item);
         continue;
       }
+      if (nodes_[at].kind == Kind::Number && is_exact_value(item)) {
+        if (values_ == nullptr) return false;
+        add_value(item, out++);
+        continue;
+      }
       const py::object keep = py::reinterpret_borrow<py::object>(item);
       if (!flatten(item, at, out)) return false;
       out += nodes_[at].numbers;
@@ -153,14 +158,33 @@ private:
       std::memcpy(out, read.data(), count * sizeof(double));
       return true;
     }
-    case 'O': {
-      for (const py::handle item : elements_of(object))
-        if (!number(item.ptr(), out++)) return false;
-      return true;
-    }
+    case 'O':
+      return objects(object, count, out);
     default:
       return false;
     }
+  }
+
+  // Plain floats and Values where they are; all from the first other one on in a list of their own,
+  // since it may run what changes the array.
+  bool objects(PyObject* array, std::size_t count, double* out) {
+    PyObject* const* const items = objects_in(array);
+    std::size_t k = 0;
+    for (; items != nullptr && k < count && items[k] != nullptr; ++k) {
+      if (PyFloat_CheckExact(items[k]))
+        out[k] = PyFloat_AS_DOUBLE(items[k]);
+      else if (!is_exact_value(items[k]))
+        break;
+      else if (values_ == nullptr)
+        return false;
+      else
+        add_value(items[k], out + k);
+    }
+    if (k == count) return true;
+    const py::list rest = elements_of(array);
+    for (; k < count; ++k)
+      if (!number(PyList_GET_ITEM(rest.ptr(), static_cast<Py_ssize_t>(k)), out + k)) return false;
+    return true;
   }
 
   bool as_array(PyObject* object, std::size_t i, double* out) {

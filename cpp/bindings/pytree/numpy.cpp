@@ -52,10 +52,11 @@ bool is_array_like(PyObject* object) {
 }
 
 py::array value_array(const Shape& shape) {
+  static PyObject* objects = nullptr;
+  once(objects, [] { return py::dtype("O"); });
   const auto& api = py::detail::npy_api::get();
-  py::dtype objects("O"); // the call below takes its reference
   auto made = py::reinterpret_steal<py::object>(api.PyArray_NewFromDescr_(
-      reinterpret_cast<PyTypeObject*>(value_array_class().ptr()), objects.release().ptr(),
+      reinterpret_cast<PyTypeObject*>(value_array_class().ptr()), Py_NewRef(objects),
       static_cast<int>(shape.size()), shape.data(), nullptr, nullptr, 0, nullptr));
   if (!made) throw py::error_already_set();
   return made;

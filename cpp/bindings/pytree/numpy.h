@@ -75,6 +75,16 @@ inline char kind_of(PyObject* array) {
 // ValueError. Requires a kind of real numbers.
 py::array as_doubles(PyObject* array);
 
+// The objects in an array of them, if they lie side by side, else null: borrowed, and null where
+// the array has none. Python code may change them.
+inline PyObject* const* objects_in(PyObject* array) {
+  const auto* view = array_view(array);
+  constexpr int kWanted =
+      py::detail::npy_api::NPY_ARRAY_ALIGNED_ | py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_;
+  return (view->flags & kWanted) == kWanted ? reinterpret_cast<PyObject* const*>(view->data)
+                                            : nullptr;
+}
+
 // The elements as Python objects, row by row: as many as the shape says, else ValueError.
 py::list elements_of(PyObject* array);
 

@@ -50,16 +50,36 @@ template <Opcode kOpcode> struct Formula {
 };
 
 // a * b + c, rounded twice as evaluate() does if strict.
-template <bool kStrict> ARENAGRAD_INLINE V multiply_then_add(V a, V b, V c) {
-  if constexpr (kStrict) return a * b + c;
-  return multiply_add(a, b, c);
+template <bool kStrict, class N> ARENAGRAD_INLINE N multiply_then_add(N a, N b, N c) {
+  if constexpr (kStrict)
+    return a * b + c;
+  else
+    return multiply_add(a, b, c);
 }
 
-template <Opcode kOpcode, bool kStrict> ARENAGRAD_INLINE V lanes_of(V a, V b, V c) {
+template <Opcode kOpcode, bool kStrict, class N> ARENAGRAD_INLINE N lanes_of(N a, N b, N c) {
   if constexpr (kOpcode == Opcode::MultiplyAdd)
     return multiply_then_add<kStrict>(a, b, c);
   else
-    return Formula<kOpcode>::template of<V>(a, b, c);
+    return Formula<kOpcode>::template of<N>(a, b, c);
+}
+
+// Calls each.template operator()<a Width>(first) for registers of the numbers from i on. Those
+// behind the last whole register, and a few numbers, go into registers of fewer lanes: what a
+// masked store or one across two cache lines has written is not forwarded to a load, which would
+// double the time from a step to the next.
+constexpr std::size_t kFewNumbers = ARENAGRAD_LANES > 4 ? 32 : 0;
+
+template <class Each> ARENAGRAD_INLINE void registers(std::size_t i, std::size_t n, Each&& each) {
+  if (n >= kFewNumbers)
+    for (; i + kLanes <= n; i += kLanes) each.template operator()<Whole>(i);
+#if ARENAGRAD_LANES > 4
+  for (; i + 4 <= n; i += 4) each.template operator()<Four>(i);
+#endif
+#if ARENAGRAD_LANES > 2
+  if (i + 2 <= n) each.template operator()<Two>(i), i += 2;
+#endif
+  if (i < n) each.template operator()<One>(i);
 }
 
 // Whole registers. Out of line, so that a formula is expanded once: the numbers behind the last
@@ -75,9 +95,31 @@ template <Opcode kOpcode, bool kStrict>
   }
 }
 
+// Opcodes of an instruction or two, for which a call of map_whole and copies of the rest would take
+// most of the time.
+template <Opcode kOpcode, bool kStrict>
+ARENAGRAD_INLINE void map_cheap(double* y, Strided a, Strided b, Strided c, std::size_t n) {
+  constexpr std::size_t kOperands = operand_count(kOpcode);
+  double spread[3][kLanes];
+  Strided operand[3] = {a, b, c};
+  for (std::size_t k = 0; k < kOperands; ++k)
+    if (operand[k].step == 0) {
+      store(spread[k], broadcast(operand[k].at[0]));
+      operand[k].at = spread[k];
+    }
+  registers(0, n, [&]<class W>(std::size_t i) {
+    typename W::Type of[3]{};
+    for (std::size_t k = 0; k < kOperands; ++k)
+      of[k] = W::load(operand[k].at + i * operand[k].step);
+    W::store(y + i, lanes_of<kOpcode, kStrict>(of[0], of[1], of[2]));
+  });
+}
+
 // Whole registers where they are, then the rest in registers of their own.
 template <Opcode kOpcode, bool kStrict>
 void map(double* y, Strided a, Strided b, Strided c, std::size_t n) {
+  if constexpr (is_cheap(kOpcode) && Formula<kOpcode>::template has<V2>())
+    return map_cheap<kOpcode, kStrict>(y, a, b, c, n);
   constexpr std::size_t kOperands = operand_count(kOpcode);
   const std::size_t whole = n - n % kLanes, rest = n % kLanes;
   double padded[3][kLanes];
@@ -114,38 +156,35 @@ void map(double* y, Strided a, Strided b, Strided c, std::size_t n) {
   }
 }
 
-// Cuts n numbers into tiles of 8, 4 or 1 registers, whose sums are kept in registers, and calls
-// tile.template operator()<registers>(first, length of each register); only a tile of one register
-// may be shorter than kLanes.
+// Cuts n numbers into tiles of 8, 4, 2 or 1 registers, whose sums are kept in registers, and calls
+// tile.template operator()<a Width, registers>(first).
 template <class Tile> ARENAGRAD_INLINE void tiles(std::size_t n, Tile&& tile) {
   std::size_t i = 0;
-  for (; i + 8 * kLanes <= n; i += 8 * kLanes) tile.template operator()<8>(i, kLanes);
-  if (i + 4 * kLanes <= n) tile.template operator()<4>(i, kLanes), i += 4 * kLanes;
-  for (; i + kLanes <= n; i += kLanes) tile.template operator()<1>(i, kLanes);
-  if (i < n) tile.template operator()<1>(i, n - i);
+  if (n >= kFewNumbers) {
+    for (; i + 8 * kLanes <= n; i += 8 * kLanes) tile.template operator()<Whole, 8>(i);
+    if (i + 4 * kLanes <= n) tile.template operator()<Whole, 4>(i), i += 4 * kLanes;
+  }
+#if ARENAGRAD_LANES > 4
+  for (; i + 8 <= n && n < kFewNumbers; i += 8) tile.template operator()<Four, 2>(i);
+#endif
+  registers(i, n, [&]<class W>(std::size_t from) { tile.template operator()<W, 1>(from); });
 }
 
 ARENAGRAD_INLINE V load_up_to(const double* at, std::size_t count) {
   return count >= kLanes ? load(at) : load_partial(at, count);
 }
-ARENAGRAD_INLINE void store_up_to(double* at, V v, std::size_t count) {
-  if (count >= kLanes)
-    store(at, v);
-  else
-    store_partial(at, v, count);
-}
-ARENAGRAD_INLINE V load_strided(Strided operand, std::size_t i, std::size_t count) {
-  return operand.step == 0 ? broadcast(operand.at[0]) : load_up_to(operand.at + i, count);
+template <class W> ARENAGRAD_INLINE typename W::Type load_strided(Strided operand, std::size_t i) {
+  return operand.step == 0 ? W::broadcast(operand.at[0]) : W::load(operand.at + i);
 }
 
 // From left to right, strict or not: several registers of elements keep the adders busy.
 [[maybe_unused]] void sum(double* y, const Strided* operands, std::size_t count, std::size_t n) {
-  tiles(n, [=]<int kTile>(std::size_t i, std::size_t length) {
-    V total[kTile];
-    for (int t = 0; t < kTile; ++t) total[t] = load_strided(operands[0], i + t * kLanes, length);
+  tiles(n, [=]<class W, int kTile>(std::size_t i) {
+    typename W::Type total[kTile];
+    for (int t = 0; t < kTile; ++t) total[t] = load_strided<W>(operands[0], i + t * W::kLanes);
     for (std::size_t k = 1; k < count; ++k)
-      for (int t = 0; t < kTile; ++t) total[t] += load_strided(operands[k], i + t * kLanes, length);
-    for (int t = 0; t < kTile; ++t) store_up_to(y + i + t * kLanes, total[t], length);
+      for (int t = 0; t < kTile; ++t) total[t] += load_strided<W>(operands[k], i + t * W::kLanes);
+    for (int t = 0; t < kTile; ++t) W::store(y + i + t * W::kLanes, total[t]);
   });
 }
 
@@ -156,27 +195,25 @@ void dot(double* y, const Strided* operands, std::size_t count, std::size_t n) {
   const bool has_start = view.has_start();
   const Strided *w = view.w, *x = view.x;
   const std::size_t terms = view.terms;
-  tiles(n, [=]<int kTile>(std::size_t i, std::size_t length) {
-    V total[kTile];
-    for (int t = 0; t < kTile; ++t) total[t] = V{};
+  tiles(n, [=]<class W, int kTile>(std::size_t i) {
+    typename W::Type total[kTile]{};
     for (int t = 0; has_start && t < kTile; ++t)
-      total[t] = load_strided(*view.start, i + t * kLanes, length);
+      total[t] = load_strided<W>(*view.start, i + t * W::kLanes);
     for (std::size_t k = 0; k < terms; ++k) {
       if (w[k].step != 0 && x[k].step != 0) {
         for (int t = 0; t < kTile; ++t)
-          total[t] =
-              multiply_then_add<kStrict>(load_up_to(w[k].at + i + t * kLanes, length),
-                                         load_up_to(x[k].at + i + t * kLanes, length), total[t]);
+          total[t] = multiply_then_add<kStrict>(W::load(w[k].at + i + t * W::kLanes),
+                                                W::load(x[k].at + i + t * W::kLanes), total[t]);
         continue;
       }
       const bool fixed_x = x[k].step == 0;
-      const V fixed = broadcast(fixed_x ? x[k].at[0] : w[k].at[0]);
+      const auto fixed = W::broadcast(fixed_x ? x[k].at[0] : w[k].at[0]);
       const Strided other = fixed_x ? w[k] : x[k];
       for (int t = 0; t < kTile; ++t)
-        total[t] = multiply_then_add<kStrict>(fixed, load_strided(other, i + t * kLanes, length),
-                                              total[t]);
+        total[t] =
+            multiply_then_add<kStrict>(fixed, load_strided<W>(other, i + t * W::kLanes), total[t]);
     }
-    for (int t = 0; t < kTile; ++t) store_up_to(y + i + t * kLanes, total[t], length);
+    for (int t = 0; t < kTile; ++t) W::store(y + i + t * W::kLanes, total[t]);
   });
 }
 
@@ -256,10 +293,9 @@ template <class Met> ARENAGRAD_INLINE bool all_met(Strided a, Strided b, std::si
 [[maybe_unused]] void outer(double* y, const double* a, const double* b, std::size_t rows,
                             std::size_t columns) {
   for (std::size_t r = 0; r < rows; ++r, y += columns) {
-    const V left = broadcast(a[r]);
-    std::size_t c = 0;
-    for (; c + kLanes <= columns; c += kLanes) store(y + c, left * load(b + c));
-    if (c < columns) store_partial(y + c, left * load_partial(b + c, columns - c), columns - c);
+    registers(0, columns, [=]<class W>(std::size_t c) {
+      W::store(y + c, W::broadcast(a[r]) * W::load(b + c));
+    });
   }
 }
 
@@ -306,19 +342,17 @@ template <bool kStrict> void matrix_vector(double* y, const double* m, std::size
   const auto start_at = [=](std::size_t r) { return start != nullptr ? start + r : nullptr; };
   std::size_t r = 0;
   if (row_step == 1) {
-    tiles(rows, [=]<int kTile>(std::size_t i, std::size_t length) {
-      V sums[kTile];
-      for (int t = 0; t < kTile; ++t) sums[t] = V{};
+    tiles(rows, [=]<class W, int kTile>(std::size_t i) {
+      typename W::Type sums[kTile]{};
       for (int t = 0; start != nullptr && t < kTile; ++t)
-        sums[t] = load_up_to(start + i + t * kLanes, length);
+        sums[t] = W::load(start + i + t * W::kLanes);
       for (std::size_t k = 0; k < columns; ++k) {
-        const V of_x = broadcast(x[k * x_step]);
+        const auto of_x = W::broadcast(x[k * x_step]);
         const double* column = m + k * column_step + i;
         for (int t = 0; t < kTile; ++t)
-          sums[t] =
-              multiply_then_add<kStrict>(load_up_to(column + t * kLanes, length), of_x, sums[t]);
+          sums[t] = multiply_then_add<kStrict>(W::load(column + t * W::kLanes), of_x, sums[t]);
       }
-      for (int t = 0; t < kTile; ++t) store_up_to(y + i + t * kLanes, sums[t], length);
+      for (int t = 0; t < kTile; ++t) W::store(y + i + t * W::kLanes, sums[t]);
     });
   } else if (!kStrict && column_step == 1 && x_step == 1) {
     for (; r + 4 <= rows; r += 4)

@@ -111,6 +111,34 @@ ARENAGRAD_INLINE V multiply_no_nan(V a, V b) {
   return number(bits(y) & ~((y != y) & ((a == 0.0) | (b == 0.0))));
 }
 
+// Registers of this and fewer lanes as types with the same names: of a number alone only the first
+// lane is loaded and stored. What is done lane by lane has the same bits in each of them.
+template <class Register, std::size_t kCount> struct Width {
+  using Type = Register;
+  static constexpr std::size_t kLanes = kCount;
+  ARENAGRAD_INLINE static Register load(const double* at) {
+    Register v{};
+    __builtin_memcpy(&v, at, kCount * sizeof *at);
+    return v;
+  }
+  ARENAGRAD_INLINE static void store(double* at, Register v) {
+    __builtin_memcpy(at, &v, kCount * sizeof *at);
+  }
+  ARENAGRAD_INLINE static Register broadcast(double x) { return x - Register{}; }
+};
+typedef double V2 __attribute__((vector_size(16)));
+using Whole = Width<V, kLanes>;
+using Two = Width<V2, 2>;
+using One = Width<V2, 1>;
+#if ARENAGRAD_LANES > 2
+typedef double V4 __attribute__((vector_size(32)));
+using Four = Width<V4, 4>;
+ARENAGRAD_INLINE V2 multiply_add(V2 a, V2 b, V2 c) { return _mm_fmadd_pd(a, b, c); }
+#endif
+#if ARENAGRAD_LANES > 4
+ARENAGRAD_INLINE V4 multiply_add(V4 a, V4 b, V4 c) { return _mm256_fmadd_pd(a, b, c); }
+#endif
+
 // Whether multiply_add rounds once. Where it does not, functions that need the rest of a product
 // have another formula.
 constexpr bool kFused = ARENAGRAD_LANES > 2;

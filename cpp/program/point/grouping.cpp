@@ -65,7 +65,7 @@ public:
         cone_(decision_cone(program)) {}
 
   void run() {
-    if (program_.size() >= kSideBySide / 2) throw std::bad_alloc();
+    if (program_.size() >= kColumn) throw std::bad_alloc();
     find_needed();
     find_levels();
     add_inputs();
@@ -237,7 +237,7 @@ void Grouping::add_group(const Member* members, Index n) {
     bool last_is_best = true, best_is_tidy = false;
     best_ = order_;
     for (const bool second : {false, true}) {
-      if (second && !is_many(opcode)) break;
+      if (second && count < 2) break;
       sort_by(opcode, count, second);
       writer_.back_to(mark);
       const std::size_t other = write(opcode, count);

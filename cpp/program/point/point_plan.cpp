@@ -89,7 +89,7 @@ std::size_t PointPlan::bytes() const {
   const Steps& steps = body_->steps;
   const auto of = [](const auto& array) { return array.size() * sizeof(array[0]); };
   return sizeof(Body) + of(steps.words) + of(steps.copies) + of(steps.guards) + of(steps.margins) +
-         of(steps.constants) + steps.decisions.bytes();
+         of(steps.constants) + of(steps.columns) + steps.decisions.bytes();
 }
 
 } // namespace arenagrad::program

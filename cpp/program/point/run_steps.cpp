@@ -31,29 +31,41 @@ Strided operand_block(Addressing addressing, const double* v, const Index* at, s
   return {scratch, 1};
 }
 
-// Operands that are all side by side or the same need no gathering, so the kernel is called once.
-const Index* run_map(const Steps& steps, StepHead head, const Index* at, double* v,
-                     double* scratch) {
-  const MapStep step = read<MapStep>(at);
+// Operands that are gathered, block by block.
+const Index* run_gathered_map(StepHead head, Kernels::Map map, const MapStep& step, const Index* at,
+                              double* v, double* scratch) {
   const std::size_t count = operand_count(head.opcode);
-  const Kernels::Map map = steps.kernels(head).map[static_cast<std::size_t>(head.opcode)];
   const Index* operands[3] = {at, at, at};
-  bool whole = true;
   for (std::size_t k = 0; k < count; ++k) {
     operands[k] = at;
-    const bool gathered = is_gathered(head, k);
-    whole = whole && !gathered;
-    at += gathered ? step.n : 1;
+    at += is_gathered(head, k) ? step.n : 1;
   }
-  const std::size_t most = whole ? step.n : kGatherBlock;
-  for (std::size_t from = 0; from < step.n; from += most) {
-    const std::size_t n = std::min<std::size_t>(most, step.n - from);
+  for (std::size_t from = 0; from < step.n; from += kGatherBlock) {
+    const std::size_t n = std::min<std::size_t>(kGatherBlock, step.n - from);
     Strided blocks[3] = {{v, 0}, {v, 0}, {v, 0}};
     for (std::size_t k = 0; k < count; ++k)
       blocks[k] =
           operand_block(head.addressing(k), v, operands[k], from, n, scratch + k * kGatherBlock);
     map(v + step.to + from, blocks[0], blocks[1], blocks[2], n);
   }
+  return at;
+}
+
+// Operands that are all side by side or the same need no gathering, so the kernel is called once.
+const Index* run_map(const Steps& steps, StepHead head, const Index* at, double* v,
+                     double* scratch) {
+  const MapStep step = read<MapStep>(at);
+  const Kernels::Map map = steps.kernels(head).map[static_cast<std::size_t>(head.opcode)];
+  if (head.gathers()) return run_gathered_map(head, map, step, at, v, scratch);
+  const auto operand = [&](std::size_t k) {
+    const Addressing addressing = head.addressing(k);
+    const bool is_given = addressing != Addressing::None;
+    const Strided found{v + (is_given ? *at : 0), addressing == Addressing::Contiguous ? 1u : 0u};
+    at += is_given ? 1 : 0;
+    return found;
+  };
+  const Strided a = operand(0), b = operand(1), c = operand(2);
+  map(v + step.to, a, b, c, step.n);
   return at;
 }
 
@@ -106,8 +118,9 @@ const Index* run_matrix_vector(const Steps& steps, StepHead head, const Index* a
 const Index* run_strided(const Steps& steps, StepHead head, const Index* at, double* v) {
   const NaryStep step = read<NaryStep>(at);
   Strided operands[kMostStrided];
+  const double* const columns = steps.columns.data();
   for (std::size_t k = 0; k < step.count; ++k)
-    operands[k] = {v + (at[k] & ~kSideBySide), (at[k] & kSideBySide) != 0 ? 1u : 0u};
+    operands[k] = {((at[k] & kColumn) != 0 ? columns : v) + (at[k] & (kColumn - 1)), at[k] >> 31};
   const auto kernel =
       head.opcode == Opcode::SumN ? steps.kernels(head).sum : steps.kernels(head).dot;
   kernel(v + step.to, operands, step.count, step.n);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 
 #include "program/ir/matrix.h"
 #include "steps.h"
@@ -34,9 +35,11 @@ public:
 
   // Steps written after a mark can be taken back, to try another order of a group.
   struct Mark {
-    std::size_t words, groups, tanhs;
+    std::size_t words, groups, tanhs, columns;
   };
-  Mark mark() const { return {steps_.words.size(), steps_.groups, tanhs_.size()}; }
+  Mark mark() const {
+    return {steps_.words.size(), steps_.groups, tanhs_.size(), steps_.columns.size()};
+  }
   void back_to(const Mark& mark);
 
 private:
@@ -55,6 +58,8 @@ private:
   Index put_matrix_vector(Index to, const Index* lists, Index count, Index n);
   Index put_strided(Opcode opcode, Index to, const Index* lists, Index count, Index n);
   void put_gathered(Opcode opcode, Index to, const Index* lists, Index count, Index n);
+  bool is_constant(Index slot) const { return slot - steps_.input_count < steps_.constants.size(); }
+  Index column(const Index* slots, Index stride, Index n);
 
   struct WrittenTanh {
     Index to, n;
@@ -63,7 +68,8 @@ private:
 
   Steps& steps_;
   bool exact_ = false;
-  std::vector<WrittenTanh> tanhs_; // by slot
+  std::vector<WrittenTanh> tanhs_;              // by slot
+  std::map<std::vector<Index>, Index> columns_; // of which slots, and their places
 };
 
 template <class... Parts> void StepWriter::put(const StepHead& head, const Parts&... parts) {

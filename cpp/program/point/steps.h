@@ -57,6 +57,7 @@ struct StepHead {
   Addressing addressing(std::size_t operand) const {
     return static_cast<Addressing>(addressings >> 2 * operand & 3);
   }
+  bool gathers() const { return (addressings & addressings >> 1 & 0b010101) != 0; }
   // Whether every bit counts: kernels and sums are those of strict programs.
   bool is_exact() const { return (addressings & kExact) != 0; }
   void set_exact(bool exact) { addressings |= exact ? kExact : std::uint8_t{0}; }
@@ -90,7 +91,8 @@ struct MatrixVectorStep {
   Index to, rows, columns, matrix, row_step, column_step, vector, vector_step, start, start_step;
 };
 // If strided, then `count` slots, those of the first instruction, with kSideBySide set where the
-// next instruction has the next slot and not the same. If gathered, then n * count slots.
+// next instruction has the next slot and not the same, and kColumn where what is given is a place
+// in Steps::columns. If gathered, then n * count slots.
 struct NaryStep {
   Index to, n, count;
 };
@@ -105,9 +107,9 @@ struct CheckStep {
   Index from, n;
 };
 
-inline constexpr Index kSideBySide = 0x80000000u; // slots are smaller
-inline constexpr Index kMostStrided = 128;        // operands of a strided NaryStep
-inline constexpr Index kGatherBlock = 256;        // numbers gathered at once
+inline constexpr Index kSideBySide = 0x80000000u, kColumn = 0x40000000u; // slots are smaller
+inline constexpr Index kMostStrided = 128; // operands of a strided NaryStep
+inline constexpr Index kGatherBlock = 256; // numbers gathered at once
 
 struct Steps {
   std::vector<Index> words;
@@ -117,6 +119,8 @@ struct Steps {
   std::vector<CallbackPointer> callbacks;
   Program decisions; // decides where a margin is not kept
   std::vector<double> constants;
+  // Constants once more, side by side as instructions of a strided NaryStep have them.
+  std::vector<double> columns;
   Index input_count = 0;
   std::size_t slots = 0;
   std::size_t scratch = 0; // doubles behind the slots

@@ -3,6 +3,8 @@
 // A group of dot products is mostly a layer, whose weights are a matrix; other sums often step
 // through their operands side by side. The instructions between such runs have a list of slots
 // each.
+#include <new>
+
 #include "step_writer.h"
 
 namespace arenagrad::program::point {
@@ -46,15 +48,25 @@ struct MatrixRows {
   }
 };
 
+// The better of the two.
+MatrixRows matrix_rows(const Index* lists, Index count, Index most) {
+  const MatrixRows left(lists, count, most, true), right(lists, count, most, false);
+  return left.matrix_even && (left.n >= right.n || !right.matrix_even) ? left : right;
+}
+
+constexpr Index kFewRows = 4; // fewer do not fill a register
+
 } // namespace
 
 // Dot products of one vector with the rows of a matrix. Either factor may be the matrix: the one
 // that makes more rows is.
 Index StepWriter::put_matrix_vector(Index to, const Index* lists, Index count, Index n) {
   if (count < 2) return 0;
-  const MatrixRows left(lists, count, n, true), right(lists, count, n, false);
-  const MatrixRows& rows =
-      left.matrix_even && (left.n >= right.n || !right.matrix_even) ? left : right;
+  const MatrixRows rows = matrix_rows(lists, count, n);
+  // In order, only a register of rows can be added up at once.
+  const bool in_lanes = rows.matrix_even && (!exact_ || rows.row_step == 1);
+  if (rows.n < kFewRows || !in_lanes)
+    if (const Index written = put_strided(Opcode::DotN, to, lists, count, n)) return written;
   if (!rows.matrix_even) return 0;
   const DotView dot = core::dot_view(lists, count);
   const auto terms = static_cast<Index>(dot.terms);
@@ -69,24 +81,42 @@ Index StepWriter::put_matrix_vector(Index to, const Index* lists, Index count, I
   return rows.n;
 }
 
-// SumNs or DotNs whose operands are each the same or in the next slot from one to the next.
+// SumNs or DotNs whose operands are each the same, in the next slot or another constant from one to
+// the next.
 Index StepWriter::put_strided(Opcode opcode, Index to, const Index* lists, Index count, Index n) {
-  if (n < 4 || count > kMostStrided) return 0;
-  const auto step_of = [&](Index k) { return lists[count + k] - lists[k]; };
-  for (Index k = 0; k < count; ++k)
-    if (step_of(k) > 1) return 0;
-  Index length = 2;
-  for (; length < n; ++length) {
-    const Index* at = lists + static_cast<std::size_t>(length) * count;
-    Index k = 0;
-    while (k < count && at[k] - (at - count)[k] == step_of(k)) ++k;
-    if (k < count) break;
+  if (n < kFewRows || count > kMostStrided) return 0;
+  Index length = n, even[kMostStrided]; // how many have the operand in slots at one step
+  for (Index k = 0; k < count && length >= kFewRows; ++k) {
+    const auto slot = [&](Index i) { return lists[static_cast<std::size_t>(i) * count + k]; };
+    const Index step = slot(1) - slot(0);
+    even[k] = step > 1 ? 1 : 2;
+    while (even[k] > 1 && even[k] < length && slot(even[k]) - slot(even[k] - 1) == step) ++even[k];
+    Index constants = 0;
+    while (constants < length && is_constant(slot(constants))) ++constants;
+    length = std::max(even[k], constants);
   }
-  if (length < 4) return 0;
+  if (length < kFewRows) return 0;
   put({.kind = StepKind::StridedNary, .opcode = opcode}, NaryStep{to, length, count});
-  for (Index k = 0; k < count; ++k)
-    steps_.words.push_back(lists[k] | (step_of(k) != 0 ? kSideBySide : 0));
+  for (Index k = 0; k < count; ++k) {
+    if (even[k] >= length)
+      steps_.words.push_back(lists[k] | (lists[count + k] != lists[k] ? kSideBySide : 0));
+    else
+      steps_.words.push_back(column(lists + k, count, length) | kColumn | kSideBySide);
+  }
   return length;
+}
+
+// Where the constants of these n slots, `stride` words apart, are in Steps::columns.
+Index StepWriter::column(const Index* slots, Index stride, Index n) {
+  std::vector<Index> wanted(n);
+  for (Index i = 0; i < n; ++i) wanted[i] = slots[static_cast<std::size_t>(i) * stride];
+  const std::size_t at = steps_.columns.size();
+  if (at + n >= kColumn) throw std::bad_alloc();
+  const auto [found, added] = columns_.emplace(std::move(wanted), static_cast<Index>(at));
+  if (added)
+    for (const Index slot : found->first)
+      steps_.columns.push_back(steps_.constants[slot - steps_.input_count]);
+  return found->second;
 }
 
 // A list of slots for each instruction.

@@ -44,6 +44,9 @@ void StepWriter::back_to(const Mark& mark) {
   steps_.words.resize(mark.words);
   steps_.groups = mark.groups;
   tanhs_.resize(mark.tanhs);
+  if (mark.columns == steps_.columns.size()) return;
+  steps_.columns.resize(mark.columns);
+  std::erase_if(columns_, [&](const auto& column) { return column.second >= mark.columns; });
 }
 
 void StepWriter::put_map(Opcode opcode, Index to, const OperandSlots& operands, Index from,
