@@ -205,10 +205,10 @@ PyObject* recorded_result(PyNativeDispatch* self, const GivenArguments& given, P
       continue;
     const py::object keep = known[k].owner; // reading arguments may run what changes the list
     const PointExecutable& executable = *known[k].executable;
-    const RecordedFunctionPointer recorded = known[k].recorded;
+    RecordedFunctionPointer recorded = known[k].recorded;
     CallMemory memory;
     if (!read_call(executable, given, memory)) continue;
-    if (record_call(recorded, memory.call(), false))
+    if (record_call(std::move(recorded), memory.call(), false))
       return unflatten_values(executable.results(), memory.call().results).release().ptr();
   }
   return nullptr;
