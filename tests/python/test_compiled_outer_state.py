@@ -686,3 +686,83 @@ def test_a_class_a_slot_and_a_default_are_compared_after_many_calls(
         assert (of_slot(1.0), of_class(1.0), of_default(1.0)) == (3.0, 5.0, 7.0)
     monkeypatch.setattr(Plain, "scale", property(lambda self: 9.0))
     assert of_class(1.0) == 9.0
+
+
+class Stepped:
+    """An object whose methods are replaced."""
+
+    def step(self, x: Any) -> Any:
+        return x * 2.0
+
+    def __call__(self, x: Any) -> Any:
+        return self.step(x)
+
+    @property
+    def factor(self) -> float:
+        return 2.0
+
+
+def helper_of_all(x: Any) -> Any:
+    return x * 2.0
+
+
+def by_helper(x: Any) -> Any:
+    return helper_of_all(x)
+
+
+def by_method(stepped: Stepped) -> Callable[[Any], Any]:
+    return lambda x: stepped.step(x)
+
+
+def by_call(stepped: Stepped) -> Callable[[Any], Any]:
+    return lambda x: stepped(x)
+
+
+def by_property(stepped: Stepped) -> Callable[[Any], Any]:
+    return lambda x: x * stepped.factor
+
+
+CODE: dict[str, tuple[Callable[[], Any], Callable[[pytest.MonkeyPatch, Any], None]]] = {
+    "the code of the function": (
+        lambda: lambda x: x * 2.0,
+        lambda patch, f: patch.setattr(f, "__code__", (lambda x: x * 3.0).__code__),
+    ),
+    "the code of a helper": (
+        lambda: by_helper,
+        lambda patch, _: patch.setattr(helper_of_all, "__code__", (lambda x: x * 3.0).__code__),
+    ),
+    "the code of a method": (
+        lambda: by_method(Stepped()),
+        lambda patch, _: patch.setattr(
+            Stepped.step, "__code__", (lambda self, x: x * 3.0).__code__
+        ),
+    ),
+    "a method": (
+        lambda: by_method(Stepped()),
+        lambda patch, _: patch.setattr(Stepped, "step", lambda self, x: x * 3.0),
+    ),
+    "a method behind a call": (
+        lambda: by_call(Stepped()),
+        lambda patch, _: patch.setattr(Stepped, "step", lambda self, x: x * 3.0),
+    ),
+    "a special method": (
+        lambda: by_call(Stepped()),
+        lambda patch, _: patch.setattr(Stepped, "__call__", lambda self, x: x * 3.0),
+    ),
+    "a property": (
+        lambda: by_property(Stepped()),
+        lambda patch, _: patch.setattr(Stepped, "factor", property(lambda self: 3.0)),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CODE)
+def test_code_that_is_replaced_is_traced_again(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, replace = CODE[case]
+    function = make()
+    f, rows = compile(function), compile(function, in_axes=0)
+    assert (f(1.0), f.grad(1.0), rows(np.ones(1))[0]) == (2.0, 2.0, 2.0)
+    replace(monkeypatch, function)
+    assert (f(1.0), f.grad(1.0), rows(np.ones(1))[0]) == (3.0, 3.0, 3.0)
+    monkeypatch.undo()
+    assert (f(1.0), f.grad(1.0), rows(np.ones(1))[0]) == (2.0, 2.0, 2.0)

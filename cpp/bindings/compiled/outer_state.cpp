@@ -99,7 +99,12 @@ void OuterState::Holder::set_has_slots() const {
   }
 }
 
-OuterState::OuterState(const py::tuple& cells, const py::list& holders) {
+OuterState::OuterState(const py::tuple& cells, const py::list& holders,
+                       const py::tuple& functions) {
+  for (const py::handle function : functions) {
+    if (!PyFunction_Check(function.ptr())) throw py::type_error("only functions have code");
+    codes_.push_back({borrowed(function.ptr()), borrowed(PyFunction_GET_CODE(function.ptr()))});
+  }
   for (const py::handle cell : cells) {
     if (!PyCell_Check(cell.ptr())) throw py::type_error("an outer state is of closure cells");
     cells_.push_back({borrowed(cell.ptr()), borrowed(PyCell_GET(cell.ptr()))});
@@ -128,6 +133,8 @@ bool OuterState::Holder::is_current() const {
 }
 
 bool OuterState::is_current() const {
+  for (const FunctionCode& code : codes_)
+    if (PyFunction_GET_CODE(code.function.ptr()) != code.code.ptr()) return false;
   for (const Cell& cell : cells_)
     if (!is_same(cell.value.ptr(), PyCell_GET(cell.cell.ptr()))) return false;
   for (const Holder& holder : holders_)
@@ -136,6 +143,10 @@ bool OuterState::is_current() const {
 }
 
 int OuterState::traverse(visitproc visit, void* arg) const {
+  for (const FunctionCode& code : codes_) {
+    Py_VISIT(code.function.ptr());
+    Py_VISIT(code.code.ptr());
+  }
   for (const Cell& cell : cells_) {
     Py_VISIT(cell.cell.ptr());
     Py_VISIT(cell.value.ptr());
@@ -154,8 +165,10 @@ void bind_outer_state(py::module_& module) {
   py::class_<OuterState>(module, "OuterState",
                          "What a function found beyond its arguments when it was traced.",
                          collected<OuterState>())
-      .def(py::init<const py::tuple&, const py::list&>(), py::arg("cells"), py::arg("holders"),
-           "Of closure cells, and of names in each holder, a dict, class or object.")
+      .def(py::init<const py::tuple&, const py::list&, const py::tuple&>(), py::arg("cells"),
+           py::arg("holders"), py::arg("functions") = py::tuple(),
+           "Of closure cells, of names in each holder, a dict, class or object, and of the code of "
+           "functions.")
       .def("__reduce__", &no_pickle)
       .def("is_current", &OuterState::is_current, "Whether it is all the same objects now.");
 }

@@ -1,8 +1,9 @@
 """What a function reads that it was not given: closure cells, globals, defaults, fields of objects.
 
 The code of the function says which, and so does the code of functions and methods that it may call.
-What is found there is compared at each call. What lies deeper, such as the items of a list or the
-fields of an object that is no Module and was not given, is as it was when the function was traced.
+What is found there is compared at each call, and so is that code. What lies deeper, such as the
+items of a list or the fields of an object that is no Module and was not given, is as it was when
+the function was traced.
 """
 
 import sys
@@ -60,6 +61,7 @@ class _Search:
         self._cells: dict[int, Any] = {}
         self._dicts: dict[int, tuple[Any, set[str]]] = {}  # with the names that are read there
         self._objects: dict[int, Any] = {}  # whose fields are compared
+        self._functions: dict[FunctionType, None] = {}  # whose code is compared
         self._modules: list[ModuleType] = []
         self._classes: dict[type, None] = {}  # in the order in which they were met
         self._names: set[str] = set()  # of attributes
@@ -84,7 +86,18 @@ class _Search:
                 holders.append((thing, ("__defaults__", "__kwdefaults__")))
             elif fields := self._fields(thing):
                 holders.append((thing, fields))
-        return OuterState(tuple(self._cells.values()), holders) if self._cells or holders else None
+        for cls in self._classes:
+            if methods := self._methods_of(cls):
+                holders.append((cls, methods))
+        cells, functions = tuple(self._cells.values()), tuple(self._functions)
+        return OuterState(cells, holders, functions) if cells or holders or functions else None
+
+    def _methods_of(self, cls: type) -> tuple[str, ...]:
+        """The names of functions, properties and so on of a class that may be called."""
+        held = {k: v for base in reversed(cls.__mro__[:-1]) for k, v in vars(base).items()}
+        read = (k for k in held if k in self._names or k[:2] == k[-2:] == "__")
+        methods = (k for k in read if k not in _NOT_READING and hasattr(type(held[k]), "__get__"))
+        return tuple(sorted(methods))
 
     def _fields(self, thing: Any) -> tuple[Any, ...]:
         cls = thing if isinstance(thing, type) else type(thing)
@@ -164,6 +177,7 @@ class _Search:
         if _is_library(known.get("__name__", "")):
             self._meet_items(contents_of(cell) for cell in cells.values())
             return
+        self._functions[function] = None
         for name in read.cells & cells.keys():
             self._cells[id(cells[name])] = cells[name]
             self._meet(contents_of(cells[name]))

@@ -2,7 +2,7 @@
 
 import builtins
 from collections.abc import Callable, Sequence
-from types import CellType, CodeType
+from types import CellType, CodeType, FunctionType
 from typing import Any, NoReturn, Self, TypeAlias, TypeVar, final
 
 import numpy as np
@@ -275,9 +275,15 @@ class OuterState:
     """What a function found beyond its arguments when it was traced."""
 
     def __init__(
-        self, cells: tuple[CellType, ...], holders: list[tuple[Any, tuple[str, ...]]]
+        self,
+        cells: tuple[CellType, ...],
+        holders: list[tuple[Any, tuple[str, ...]]],
+        functions: tuple[FunctionType, ...] = ...,
     ) -> None:
-        """Of closure cells, and of names in each holder, a dict, class or object."""
+        """Of closure cells, of names in each holder, and of the code of functions.
+
+        A holder is a dict, class or object.
+        """
 
     def __reduce__(self) -> NoReturn: ...
     def is_current(self) -> bool:
