@@ -137,7 +137,14 @@ def test_a_call_is_one_instruction_whose_factors_are_found_once(
     name: str, counted: dict[str, int]
 ) -> None:
     found = counts(FUNCTIONS[name], DEFINITE, RIGHT)
-    matrices = ("Cholesky", "LuFactors", "LuSolve", "TriangularSolve", "MatrixProduct")
+    matrices = (
+        "Cholesky",
+        "CholeskyPullback",
+        "LuFactors",
+        "LuSolve",
+        "TriangularSolve",
+        "MatrixProduct",
+    )
     assert {k: v for k, v in found.items() if k in matrices} == counted
     gradient = counts(arenagrad.grad(compile(FUNCTIONS[name])), DEFINITE, RIGHT)
     for factors in ("Cholesky", "LuFactors"):

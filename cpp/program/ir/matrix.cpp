@@ -17,6 +17,7 @@ using core::lapack;
 
 constexpr double kNoResult = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kAlignment = 8; // doubles
+constexpr std::size_t kBlock = 32;    // columns of a factor whose adjoints are found at once
 // LAPACK counts with int; products of two sizes are far from overflow.
 constexpr double kMostRows = 32767.0;
 constexpr std::size_t kMostNumbers = std::size_t{1} << 30;
@@ -165,6 +166,83 @@ double compute_product(const MatrixShape& shape, double* a, double* y, Scratch s
   return 0.0;
 }
 
+// From the last block of columns to the first, each finds its own adjoints and those of the blocks
+// before it, which then are where those of the factor were.
+// Source: Murray, Differentiation of the Cholesky decomposition, 2016, section 4.2.
+class FactorPullback {
+public:
+  // x: the triangles of the factor and its adjoint.
+  FactorPullback(std::size_t rows, const double* x, Scratch scratch)
+      : n_(rows), l_(scratch.take(rows * rows)), g_(scratch.take(rows * rows)),
+        symmetric_(scratch.take(kBlock * kBlock)) {
+    std::fill_n(g_, n_ * n_, 0.0);
+    unpack(x, n_, l_);
+    unpack(x + triangle_size(n_), n_, g_);
+  }
+
+  void run(double* y) {
+    for (std::size_t end = n_; end > 0; end -= std::min(end, kBlock))
+      pull_back_block(end - std::min(end, kBlock), end);
+    for (std::size_t i = 0; i < n_; ++i) y = std::copy_n(g_ + i * n_, i + 1, y);
+  }
+
+private:
+  // The columns [from, end): the diagonal block, what is below it, and what is left of both.
+  void pull_back_block(std::size_t from, std::size_t end) {
+    const std::size_t width = end - from, below = n_ - end;
+    const std::size_t left = from * n_, diagonal = left + from, lower = end * n_ + from;
+    if (below > 0) {
+      solve_from_right(l_ + diagonal, width, g_ + lower, below);
+      subtract({g_ + lower, n_, false}, {l_ + left, n_, false}, below, from, width, g_ + end * n_);
+      subtract({g_ + lower, n_, true}, {l_ + lower, n_, false}, width, width, below, g_ + diagonal);
+    }
+    plain::cholesky_pullback(l_ + diagonal, g_ + diagonal, width, n_);
+    if (from == 0) return;
+    if (below > 0)
+      subtract({g_ + lower, n_, true}, {l_ + end * n_, n_, false}, width, from, below, g_ + left);
+    for (std::size_t i = 0; i < width; ++i)
+      for (std::size_t j = 0; j <= i; ++j)
+        symmetric_[i * kBlock + j] = symmetric_[j * kBlock + i] =
+            g_[diagonal + i * n_ + j] * (i == j ? 2.0 : 1.0);
+    subtract({symmetric_, kBlock, false}, {l_ + left, n_, false}, width, from, width, g_ + left);
+  }
+
+  struct Factor {
+    double* at;
+    std::size_t stride;
+    bool transposed;
+  };
+  // y -= a @ b, of m rows and n columns
+  void subtract(Factor a, Factor b, std::size_t m, std::size_t n, std::size_t inner,
+                double* y) const {
+    if (n == 0) return;
+    if (!lapack.is_loaded()) {
+      plain::subtract_product(m, n, inner, a.at, a.stride, a.transposed, b.at, b.stride, y, n_);
+      return;
+    }
+    int rows = static_cast<int>(m), columns = static_cast<int>(n), k = static_cast<int>(inner);
+    int lda = static_cast<int>(a.stride), ldb = static_cast<int>(b.stride),
+        ldc = static_cast<int>(n_);
+    double minus = -1.0, one = 1.0;
+    char trans_a = a.transposed ? 'T' : 'N', no = 'N';
+    lapack.gemm(&no, &trans_a, &columns, &rows, &k, &minus, b.at, &ldb, a.at, &lda, &one, y, &ldc);
+  }
+  // b, `rows` rows, becomes the x with x @ a = b.
+  void solve_from_right(double* a, std::size_t width, double* b, std::size_t rows) const {
+    if (!lapack.is_loaded()) {
+      plain::solve_from_right(a, width, b, rows, n_);
+      return;
+    }
+    int m = static_cast<int>(width), n = static_cast<int>(rows), ld = static_cast<int>(n_);
+    double one = 1.0;
+    char side = 'L', upper = 'U', no = 'N';
+    lapack.trsm(&side, &upper, &no, &no, &m, &n, &one, a, &ld, b, &ld);
+  }
+
+  const std::size_t n_;
+  double *const l_, *const g_, *const symmetric_;
+};
+
 [[noreturn]] void fail() { throw std::invalid_argument("no matrices of such sizes"); }
 
 } // namespace
@@ -173,6 +251,8 @@ std::size_t MatrixShape::operands() const {
   switch (opcode) {
   case Opcode::Cholesky:
     return triangle_size(rows);
+  case Opcode::CholeskyPullback:
+    return 2 * triangle_size(rows);
   case Opcode::LuFactors:
     return rows * rows;
   case Opcode::LuSolve:
@@ -189,6 +269,7 @@ std::size_t MatrixShape::unread() const { return opcode == Opcode::LuSolve ? row
 std::size_t MatrixShape::results() const {
   switch (opcode) {
   case Opcode::Cholesky:
+  case Opcode::CholeskyPullback:
     return triangle_size(rows);
   case Opcode::LuFactors:
     return rows * rows + rows;
@@ -199,7 +280,9 @@ std::size_t MatrixShape::results() const {
 
 std::size_t MatrixShape::scratch() const {
   const std::size_t square = opcode == Opcode::MatrixProduct ? 0 : padded(rows * rows);
-  return kAlignment + padded(operands()) + square + padded(rows * columns) + padded(rows);
+  const std::size_t more =
+      opcode == Opcode::CholeskyPullback ? square + padded(kBlock * kBlock) : 0;
+  return kAlignment + padded(operands()) + square + padded(rows * columns) + padded(rows) + more;
 }
 
 MatrixShape matrix_shape(Opcode opcode, const double* sizes, std::size_t count) {
@@ -209,7 +292,8 @@ MatrixShape matrix_shape(Opcode opcode, const double* sizes, std::size_t count) 
   MatrixShape shape{opcode, static_cast<std::size_t>(sizes[0]), static_cast<std::size_t>(sizes[1]),
                     0, static_cast<unsigned>(sizes[2])};
   if (shape.rows == 0 || shape.columns == 0) fail();
-  const bool is_factor = opcode == Opcode::Cholesky || opcode == Opcode::LuFactors;
+  const bool is_factor = opcode == Opcode::Cholesky || opcode == Opcode::CholeskyPullback ||
+                         opcode == Opcode::LuFactors;
   if (is_factor && shape.columns != 1) fail();
   if (opcode == Opcode::MatrixProduct)
     shape.inner = (count - kMatrixSizes) / (shape.rows + shape.columns);
@@ -246,6 +330,9 @@ double compute(const MatrixShape& shape, double* scratch, double* results) {
     break;
   case Opcode::TriangularSolve:
     state = compute_triangular(shape, operands, results, memory);
+    break;
+  case Opcode::CholeskyPullback:
+    FactorPullback(shape.rows, operands, memory).run(results);
     break;
   default: // MatrixProduct
     state = compute_product(shape, operands, results, memory);

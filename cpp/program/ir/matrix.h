@@ -1,6 +1,6 @@
-// What the opcodes of matrices compute: Cholesky, LuFactors, LuSolve, TriangularSolve and
-// MatrixProduct. Each is a function from a list of numbers to a list of numbers, and the
-// derivatives of each are made of them and of scalar instructions.
+// What the opcodes of matrices compute: Cholesky and its pullback, LuFactors, LuSolve,
+// TriangularSolve and MatrixProduct. Each is a function from a list of numbers to a list of
+// numbers, and the derivatives of each are made of them and of scalar instructions.
 //
 // Matrices stand row by row; of a triangle there is the lower one alone, row by row, of n * (n + 1)
 // / 2 numbers. The factors of LuFactors are as LAPACK has them, column by column, and the pivots
@@ -25,9 +25,9 @@ enum MatrixFlags : unsigned {
 
 struct MatrixShape {
   Opcode opcode{};
-  // Cholesky and LuFactors have one column, which says nothing. Of solutions the matrix has `rows`
-  // rows, and the right side has `columns` columns, or rows if from the right. Of a product both
-  // are those of the result, and the other side of the factors is `inner`.
+  // Cholesky, its pullback and LuFactors have one column, which says nothing. Of solutions the
+  // matrix has `rows` rows, and the right side has `columns` columns, or rows if from the right. Of
+  // a product both are those of the result, and the other side of the factors is `inner`.
   std::size_t rows = 0, columns = 0, inner = 0;
   unsigned flags = 0;
 

@@ -97,4 +97,48 @@ inline void multiply(std::size_t m, std::size_t n, std::size_t inner, const doub
     }
 }
 
+// y -= a @ b, of m rows and n columns, in rows of the strides given; a may stand transposed.
+inline void subtract_product(std::size_t m, std::size_t n, std::size_t inner, const double* a,
+                             std::size_t a_stride, bool a_transposed, const double* b,
+                             std::size_t b_stride, double* y, std::size_t y_stride) {
+  for (std::size_t i = 0; i < m; ++i)
+    for (std::size_t k = 0; k < inner; ++k) {
+      const double factor = a_transposed ? a[k * a_stride + i] : a[i * a_stride + k];
+      for (std::size_t j = 0; j < n; ++j) y[i * y_stride + j] -= factor * b[k * b_stride + j];
+    }
+}
+
+// b, `rows` rows of n, becomes the x with x @ a = b for a lower triangle a; both in rows of
+// `stride`.
+inline void solve_from_right(const double* a, std::size_t n, double* b, std::size_t rows,
+                             std::size_t stride) {
+  const auto at = [=](std::size_t i, std::size_t j) { return a[i * stride + j]; };
+  for (std::size_t i = 0; i < rows; ++i) substitute(n, at, false, true, b + i * stride, 1);
+}
+
+// The adjoint g of a Cholesky factor l becomes that of its matrix; lower triangles, of n rows of
+// `stride`. From the last column to the first, as the factor's columns use those before them.
+inline void cholesky_pullback(const double* l, double* g, std::size_t n, std::size_t stride) {
+  for (std::size_t c = n; c-- > 0;) {
+    const double *const row = l + c * stride, d = row[c];
+    double* const to = g + c * stride;
+    double by_column = 0.0;
+    for (std::size_t i = c + 1; i < n; ++i) {
+      by_column += l[i * stride + c] * g[i * stride + c];
+      g[i * stride + c] /= d;
+    }
+    const double of_diagonal = (to[c] - by_column / d) / d;
+    for (std::size_t j = 0; j < c; ++j) to[j] -= of_diagonal * row[j];
+    for (std::size_t i = c + 1; i < n; ++i) {
+      const double *const other = l + i * stride, factor = g[i * stride + c];
+      double* const to_other = g + i * stride;
+      for (std::size_t j = 0; j < c; ++j) {
+        to[j] -= factor * other[j];
+        to_other[j] -= factor * row[j];
+      }
+    }
+    to[c] = 0.5 * of_diagonal;
+  }
+}
+
 } // namespace arenagrad::program::plain

@@ -1,7 +1,9 @@
 #include "matrix_rules.h"
 
 #include <algorithm>
+#include <numeric>
 
+#include "differentiate.h"
 #include "program/ir/matrix.h"
 
 namespace arenagrad::program {
@@ -216,15 +218,8 @@ template <> struct MatrixRule<Opcode::Cholesky> {
   static void pullback(Pullback& at) {
     const std::size_t n = at.shape.rows;
     const std::vector<Symbolic> l = at.results();
-    const Matrix inner = lower_half(
-        product(unpacked(l, n), As::Transposed, unpacked(at.of_results(), n), As::Given));
-    const Matrix s = solved(l, As::Given, true, solved(l, As::Transposed, false, inner));
-    std::vector<Symbolic> terms;
-    for (std::size_t i = 0; i < n; ++i) {
-      for (std::size_t j = 0; j < i; ++j) terms.push_back(s.at(i, j) + s.at(j, i));
-      terms.push_back(s.at(i, i));
-    }
-    at.add({0, triangle_size(n)}, terms);
+    at.add({0, triangle_size(n)},
+           emit_matrices(Opcode::CholeskyPullback, n, 1, 0, {&l, &at.of_results()}));
   }
   static std::vector<Symbolic> pushforward(const Pushforward& at) {
     const std::size_t n = at.shape.rows;
@@ -235,6 +230,69 @@ template <> struct MatrixRule<Opcode::Cholesky> {
     const Matrix inner =
         lower_half(solved(l, As::Transposed, true, solved(l, As::Given, false, a)));
     return triangle_of(product(unpacked(l, n), As::Given, inner, As::Given));
+  }
+};
+
+// It is made of others, with c the lower half of l.T @ l', as c' = inv(l).T @ c @ inv(l), of which
+// both triangles count; its derivatives are those of the program of that.
+template <> struct MatrixRule<Opcode::CholeskyPullback> {
+  static void pullback(Pullback& at) {
+    const std::size_t size = triangle_size(at.shape.rows);
+    const Program made = made_of_others(at.shape.rows);
+    const Program swept = reverse(made, all_inputs(made), true, Symbolic::builder().passes());
+    std::vector<Symbolic> given = at.values({0, 2 * size});
+    given.insert(given.end(), at.of_results().begin(), at.of_results().end());
+    std::vector<Symbolic> terms = inlined(swept, given);
+    terms.erase(terms.begin(), terms.begin() + static_cast<std::ptrdiff_t>(size));
+    at.add({0, 2 * size}, terms);
+  }
+  static std::vector<Symbolic> pushforward(const Pushforward& at) {
+    const std::size_t size = triangle_size(at.shape.rows);
+    const Program made = made_of_others(at.shape.rows);
+    const Program moved = tangent(made, all_inputs(made), Symbolic::builder().passes());
+    std::vector<Symbolic> given = at.values({0, 2 * size});
+    const std::vector<Symbolic> tangents = at.of({0, 2 * size});
+    given.insert(given.end(), tangents.begin(), tangents.end());
+    std::vector<Symbolic> results = inlined(moved, given);
+    results.erase(results.begin(), results.begin() + static_cast<std::ptrdiff_t>(size));
+    return results;
+  }
+
+private:
+  static Wanted all_inputs(const Program& program) {
+    Wanted all;
+    all.inputs.resize(program.input_count);
+    std::iota(all.inputs.begin(), all.inputs.end(), Index{0});
+    return all;
+  }
+  static Program made_of_others(std::size_t n) {
+    return build(Symbolic::builder().passes(), [=](Builder& builder) {
+      const Symbolic::Writing writing(builder);
+      std::vector<Symbolic> l, g;
+      for (std::vector<Symbolic>* triangle : {&l, &g})
+        for (std::size_t k = 0; k < triangle_size(n); ++k)
+          triangle->push_back(Symbolic::of(builder.input()));
+      const Matrix c =
+          lower_half(product(unpacked(l, n), As::Transposed, unpacked(g, n), As::Given));
+      const Matrix s = solved(l, As::Given, true, solved(l, As::Transposed, false, c));
+      for (std::size_t i = 0; i < n; ++i)
+        for (std::size_t j = 0; j <= i; ++j)
+          builder.output((i == j ? s.at(i, i) : s.at(i, j) + s.at(j, i)).index());
+    });
+  }
+  // The outputs of a program of these inputs, whose instructions are written here.
+  static std::vector<Symbolic> inlined(const Program& program,
+                                       const std::vector<Symbolic>& inputs) {
+    Builder& builder = Symbolic::builder();
+    std::vector<Index> places;
+    places.reserve(program.size());
+    for (const Symbolic input : inputs) places.push_back(input.index());
+    for (std::size_t i = program.input_count; i < program.size(); ++i)
+      places.push_back(builder.copy(program, program.instructions[i], places));
+    std::vector<Symbolic> outputs;
+    outputs.reserve(program.outputs.size());
+    for (const Index output : program.outputs) outputs.push_back(Symbolic::of(places[output]));
+    return outputs;
   }
 };
 
