@@ -2,6 +2,7 @@
 
 from benchmarks import (
     compiled_batch,
+    compiled_decisions,
     compiled_gaussian,
     compiled_gpt,
     compiled_graph,
@@ -15,7 +16,7 @@ from benchmarks.measure import Row
 # The first load nothing that Python's collector would have to look through.
 _PARTS = (
     *(compiled_gpt, compiled_making, compiled_threads, compiled_point, compiled_batch),
-    *(compiled_sparse, compiled_gaussian, compiled_graph),
+    *(compiled_sparse, compiled_gaussian, compiled_decisions, compiled_graph),
 )
 
 
