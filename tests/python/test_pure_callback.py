@@ -4,13 +4,14 @@ Expected numbers are worked out by hand, or are those of the function on floats.
 """
 
 import copy
+import gc
 import math
-import multiprocessing
 import pickle
 import subprocess
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,10 @@ def root_or_triple(x: Any) -> Any:
         return callback_root(x) * 2
     except ValueError:
         return x * 3
+
+
+def callback_of(function: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x: pure_callback(function, x, vjp=rule)
 
 
 class Counted:
@@ -475,9 +480,6 @@ def test_several_threads_may_run_one_program() -> None:
 def test_workers_get_it_in_a_pickle() -> None:
     f = pickle.loads(pickle.dumps(compiled_times_sine))
     assert (f(0.5), f.grad(0.5)) == (times_sine(0.5), pytest.approx(derivative(0.5)))
-    x = np.linspace(0.0, 1.0, 64)
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert pool.map(compiled_times_sine, x.tolist()) == [times_sine(v) for v in x.tolist()]
     with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
         pickle.dumps(compiled_with_lambda)
 
@@ -512,6 +514,47 @@ def test_bytes_with_a_call_and_without_its_function_are_refused() -> None:
     )
     with pytest.raises(ag.FormatError, match="a function that is called otherwise"):
         Program(content, others)
+
+
+def test_forked_processes_call_it() -> None:
+    script = """
+import math, multiprocessing
+import numpy as np
+import arenagrad as ag
+@ag.compile(in_axes=0, threads=2)
+def f(x):
+    return ag.pure_callback(math.sin, x) * 2
+x = np.linspace(0.0, 1.0, 1000)
+f(x)
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    for rows in pool.map(f, [x, x + 1.0]):
+        print(rows[500] / 2)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    x = np.linspace(0.0, 1.0, 1000)[500]
+    assert [float(line) for line in done.stdout.split()] == [math.sin(x), math.sin(x + 1.0)]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_function_goes_with_the_last_that_calls_it(strict: bool) -> None:
+    function, rule = Counted(sine), Counted(sine_rule)
+    references = [weakref.ref(function), weakref.ref(rule)]
+    compiled = compile(
+        lambda x, f, r: pure_callback(f, x, vjp=r), strict=strict, static_argnums=(1, 2)
+    )
+    graph = pure_callback(function, Value(1.0), vjp=rule)
+    program = compile(callback_of(function, rule)).program(0.5)
+    assert compiled.grad(0.5, function, rule) == math.cos(0.5)
+    del function, rule
+    for kept in (graph, program):
+        assert kept is not None
+        assert None not in [reference() for reference in references]
+    del compiled, graph, program, kept
+    gc.collect()
+    pure_callback(sine, Value(1.0))  # drops what was left to be dropped
+    assert [reference() for reference in references] == [None, None]
 
 
 def test_the_interpreter_exits_while_a_thread_calls_it() -> None:

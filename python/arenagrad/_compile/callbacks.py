@@ -40,7 +40,9 @@ def pure_callback(f: Callable[..., Any], *args: Any, vjp: Callable[..., Any] | N
             custom_vjp, whose rule may call pure_callback in turn.
 
     A compiled function that holds one is pickled if f and vjp are. A Program that holds one cannot
-    be saved.
+    be saved, a graph that does neither pickled nor copied. f and vjp go with the last program or
+    node that calls them; where they refer back to it themselves they stay, since Python's collector
+    does not see through programs.
 
     >>> from math import lgamma
     >>> log_gamma = lambda x: pure_callback(lgamma, x, vjp=lambda x, g: (g * digamma(x),))
