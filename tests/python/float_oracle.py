@@ -16,7 +16,7 @@ from typing import Any
 
 Number = int | float
 ROUNDING = 2.0**-52
-_SMALLEST, _SMALLEST_NORMAL = 2.0**-1074, 2.0**-1022
+SMALLEST, _SMALLEST_NORMAL = 2.0**-1074, 2.0**-1022
 
 
 class Recording:
@@ -56,8 +56,15 @@ class Recording:
         if self.noise is not None:
             x = _bare(x) * (1.0 + self.noise.uniform(-2.0, 2.0) * ROUNDING)
             if 0.0 < abs(x) < _SMALLEST_NORMAL:
-                x += self.noise.choice((-1.0, 0.0, 1.0)) * _SMALLEST
+                x += self.noise.choice((-1.0, 0.0, 1.0)) * SMALLEST
         return Real(x)
+
+    def added(self, a: float, b: Any) -> Any:
+        """A sum as the run has it: in another order of terms it is off by what these are."""
+        x = float.__add__(a, b)
+        if self.noise is not None and x is not NotImplemented and math.isfinite(x):
+            x += self.noise.uniform(-1.0, 1.0) * ROUNDING * (abs(float(a)) + abs(float(b)))
+        return self.rounded(x)
 
 
 recording = Recording()
@@ -74,7 +81,7 @@ class Real(float):
     """A float that stands for a Value."""
 
     def __add__(self, other: Any) -> "Real":
-        return recording.rounded(float.__add__(self, other))
+        return recording.added(self, other)
 
     def __mul__(self, other: Any) -> "Real":
         return recording.rounded(float.__mul__(self, other))

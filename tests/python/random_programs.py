@@ -34,7 +34,7 @@ import numpy as np
 import arenagrad as ag
 import float_oracle
 from arenagrad import Program, Value
-from float_oracle import ROUNDING, Real, functions, record
+from float_oracle import ROUNDING, SMALLEST, Real, functions, record
 from program_generator import by_number, points_of, smaller, source_of
 
 POINTS = 6
@@ -422,7 +422,7 @@ class Case:
         spread = TOLERANCE * max((abs(g) for g, _ in pairs), default=0.0)
         if all(abs(g - h) <= spread for g, h in pairs):
             return True
-        noise = max(spread, gradient_noise(self.noisy, self.points[i], wanted))
+        noise = max(spread, SMALLEST, gradient_noise(self.noisy, self.points[i], wanted))
         return all(close(g, h, noise) for g, h in pairs)
 
     @property
