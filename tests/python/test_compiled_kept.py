@@ -15,7 +15,7 @@ import pytest
 
 import arenagrad as ag
 from arenagrad import compile
-from arenagrad._compile import executor_map, trace_cache
+from arenagrad._compile import executables, executor_map, trace_cache
 from arenagrad.nn import MLP, Module
 
 calls: list[int] = []
@@ -88,7 +88,7 @@ def test_dropped_modules_may_call_the_function_as_they_go() -> None:
 def test_modules_of_one_layout_share_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
-    make = trace_cache.BatchExecutable
+    make = executables.BatchExecutable
 
     def counted(*args: Any) -> Any:
         made.append(args)
@@ -98,7 +98,7 @@ def test_modules_of_one_layout_share_what_was_made(monkeypatch: pytest.MonkeyPat
     expected = [gradient(model) for model in models]
     assert len({tuple(s) for s in expected}) == 3
     loss._evaluation.cache._known.clear()
-    monkeypatch.setattr(trace_cache, "BatchExecutable", counted)
+    monkeypatch.setattr(executables, "BatchExecutable", counted)
     gradient(models[0])
     first = len(made)
     assert first > 0

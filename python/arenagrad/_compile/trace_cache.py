@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from arenagrad._compile.argument_changes import WatchedCall
+from arenagrad._compile.executables import Executables
 from arenagrad._compile.function_references import function_of, reference_to
 from arenagrad._compile.handlers import would_go_on
 from arenagrad._compile.outer_state import OuterReads
@@ -26,13 +27,10 @@ from arenagrad._compile.transforms import (
 from arenagrad._core import FrozenValueWarning, Value
 from arenagrad._core import compiled as native
 from arenagrad._core.compiled import (
-    BatchExecutable,
     Closure,
     OuterState,
-    PointExecutable,
     PyTree,
     RandomStates,
-    RecordedFunction,
     capture,
 )
 
@@ -74,7 +72,7 @@ class Outcome(Enum):
     OTHER_VARIANT = 3  # a guard came out otherwise: the result means nothing
 
 
-class TraceVariant:
+class TraceVariant(Executables):
     """One variant of a function for arguments of one structure, and the programs made of it.
 
     Thread-safe: two threads may make the same thing twice, one of which is then kept.
@@ -88,21 +86,14 @@ class TraceVariant:
         closure: Closure,
         strict: bool,
     ) -> None:
-        self.arguments: PyTree = arguments
-        self.closure: Closure = closure
-        self.strict: bool = strict
+        super().__init__(arguments, closure, strict, program)
         # What the function found beyond its arguments, None if it reads nothing there.
         self.outer: OuterState | None = None
         # The trace that its closure may have Values of, which are none of a later trace's.
         self.inside: object = None
         self.number = 0  # in the order in which the variants of a function were found
-        self.traced: native.Program = program
-        self._transforms = Transforms(arguments, len(closure), strict)
         self._derived: dict[Chain, DerivedProgram] = {(): DerivedProgram(program, results)}
-        self._point_executables: dict[Chain, PointExecutable] = {}
-        self._recorded_functions: dict[Chain, RecordedFunction] = {}
         self._strict_twin: TraceVariant | None = None
-        self._batch_executables: dict[Any, BatchExecutable] = {}
 
     @classmethod
     def of_derived(
@@ -134,8 +125,8 @@ class TraceVariant:
         vars(self).update(state)
         self.outer = self.inside = None  # the first is set where it is added to a cache
         self._transforms = Transforms(self.arguments, len(self.closure), self.strict)
-        self._point_executables, self._batch_executables = {}, {}
-        self._recorded_functions, self._strict_twin = {}, None
+        self._strict_twin = None
+        self._forget_executables()
 
     @property
     def is_current(self) -> bool:
@@ -155,7 +146,7 @@ class TraceVariant:
         for chain, derived in self._derived.items():
             twin._derived.setdefault(chain, derived)
         self.traced, self._derived = twin.traced, twin._derived
-        self._batch_executables = twin._batch_executables
+        self._share_batch_executables(twin)
 
     def is_twin_of(self, other: "TraceVariant") -> bool:
         """Whether both may share what has been made of them."""
@@ -191,30 +182,6 @@ class TraceVariant:
         # Transforms optimise what they write; what was traced is kept as it is, as their source.
         return derived.program if chain else derived.program.optimised(self.strict)
 
-    def point_executable(self, chain: Chain) -> PointExecutable:
-        """What runs this chain at one point."""
-        executable = self._point_executables.get(chain)
-        if executable is None:
-            derived = self.derived(chain)
-            executable = PointExecutable(
-                self.arguments,
-                self.closure,
-                self.program(chain),
-                derived.results,
-                derived.buffered,
-                self.strict,
-            )
-            executable = self._point_executables.setdefault(chain, executable)
-        return executable
-
-    def recorded_function(self, chain: Chain) -> RecordedFunction:
-        """What calls of this chain on Values are recorded with."""
-        function = self._recorded_functions.get(chain)
-        if function is None:
-            function = RecordedFunction(self.program(chain), self.strict)
-            function = self._recorded_functions.setdefault(chain, function)
-        return function
-
     def record(
         self,
         chain: Chain,
@@ -237,15 +204,6 @@ class TraceVariant:
         results = function.record(numbers, values, self.closure, more, more_values, is_taken)
         return None if results is None else self.derived(chain).results.unflatten_values(results)
 
-    def batch_executable(self, chain: Chain, seeds_vary: tuple[int, ...] = ()) -> BatchExecutable:
-        """What runs this chain on a batch; seeds_vary: which numbers of the seeds vary."""
-        executable = self._batch_executables.get((chain, seeds_vary))
-        if executable is None:
-            varies = [*self._transforms.varying, *seeds_vary]
-            executable = BatchExecutable(self.program(chain), varies, self.strict)
-            executable = self._batch_executables.setdefault((chain, seeds_vary), executable)
-        return executable
-
     def strict_twin(self) -> "TraceVariant | None":
         """The variant in strict arithmetic; None if it is that, or what it was made of is gone."""
         if self._strict_twin is None and not self.strict and () in self._derived:
@@ -258,15 +216,6 @@ class TraceVariant:
     def use_strict_twin(self, twin: "TraceVariant") -> None:
         """Take a twin from elsewhere: what this variant was made of is gone."""
         self._strict_twin = twin
-
-    def guard_executable(self) -> BatchExecutable:
-        """What finds the rows of a batch that take this variant."""
-        executable = self._batch_executables.get("guards")
-        if executable is None:
-            guards = self.traced.select([]).optimised(self.strict)
-            executable = BatchExecutable(guards, self._transforms.varying, self.strict)
-            executable = self._batch_executables.setdefault("guards", executable)
-        return executable
 
     def run(
         self, chain: Chain, numbers: Any, seeds: Any, out: Any, is_taken: bool
