@@ -42,8 +42,9 @@ class Executables:
         self._recorded_functions: dict[Chain, RecordedFunction] = {}
         self._batch_executables: dict[Any, BatchExecutable] = {}
 
-    def _share_batch_executables(self, twin: "Executables") -> None:
-        """Use those of a twin. Its others read the parameters of its own Module."""
+    def _share_executables(self, twin: "Executables") -> None:
+        """Use the program and those for batches of a twin; its others read its own Module."""
+        self.traced = twin.traced
         self._batch_executables = twin._batch_executables
 
     def point_executable(self, chain: Chain) -> PointExecutable:

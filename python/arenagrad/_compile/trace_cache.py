@@ -145,8 +145,8 @@ class TraceVariant(Executables):
         """
         for chain, derived in self._derived.items():
             twin._derived.setdefault(chain, derived)
-        self.traced, self._derived = twin.traced, twin._derived
-        self._share_batch_executables(twin)
+        self._derived = twin._derived
+        self._share_executables(twin)
 
     def is_twin_of(self, other: "TraceVariant") -> bool:
         """Whether both may share what has been made of them."""
