@@ -227,7 +227,7 @@ USES: dict[str, Callable[[], Any]] = {
 # CPython 3.12 and 3.13 release a code object twice where there is no memory for a function that is
 # made of it, also in a program of Python alone. There these uses are not tried: they run code in
 # Python that makes functions.
-MAKES_FUNCTIONS = ("compiled", "traced", "program", "pictures")
+MAKES_FUNCTIONS = ("compiled", "traced", "program", "pictures", "linear algebra")
 # NumPy's own functions of objects, such as those of np.frompyfunc, crash where there is no memory.
 BY_NUMPY = "element by element"
 
